@@ -1,0 +1,252 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Fairlead.Health;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet.Spec;
+
+/// <summary>Everything one fleet file declares. What can be derived (VIPs, prefixes' owners) is derived here.</summary>
+public sealed record FleetSpec
+{
+    public required string Name { get; init; }
+
+    /// <summary>The origin AS of every aggregate. Null: the fleet speaks no BGP.</summary>
+    public Asn? Asn { get; init; }
+
+    /// <summary>The reserved addresses: nothing outside them is ever announced (I1).</summary>
+    public ImmutableArray<Prefix> AnycastSubnets { get; init; } = [];
+
+    /// <summary>The prefixes that every pop announces.</summary>
+    public ImmutableArray<Prefix> Cover { get; init; } = [];
+
+    public StoreSpec Store { get; init; } = new();
+
+    public GeoSpec Geo { get; init; } = new();
+
+    public SafetySpec Safety { get; init; } = new();
+
+    public DnsSpec Dns { get; init; } = new();
+
+    public ImmutableArray<PopSpec> Pops { get; init; } = [];
+
+    public ImmutableArray<ServiceSpec> Services { get; init; } = [];
+
+    public ImmutableArray<ZoneSpec> Zones { get; init; } = [];
+
+    public PopSpec? Pop(string name) => Pops.FirstOrDefault(pop => pop.Name == name);
+
+    public ServiceSpec? Service(string name) => Services.FirstOrDefault(service => service.Name == name);
+
+    /// <summary>Every aggregate: the covers and all regional prefixes.</summary>
+    public IEnumerable<Prefix> Aggregates => Cover.Concat(Pops.SelectMany(pop => pop.Regional)).Distinct();
+
+    /// <summary>The service's address in each cover prefix: a /32 or /128 each.</summary>
+    public IEnumerable<Prefix> AnycastVips(ServiceSpec service) => Vips(Cover, service);
+
+    /// <summary>The service's address in each of the pop's regional prefixes.</summary>
+    public static IEnumerable<Prefix> RegionalVips(ServiceSpec service, PopSpec pop) => Vips(pop.Regional, service);
+
+    /// <summary>All of the service's addresses, sorted: every pop serves all of them.</summary>
+    public ImmutableArray<Prefix> AllVips(ServiceSpec service) =>
+        [.. AnycastVips(service).Concat(Pops.SelectMany(pop => RegionalVips(service, pop))).Distinct().Order()];
+
+    private static IEnumerable<Prefix> Vips(IEnumerable<Prefix> prefixes, ServiceSpec service) =>
+        prefixes.Where(prefix => service.Host.FitsInto(prefix)).Select(prefix => service.Host.In(prefix));
+}
+
+/// <summary>The part of an address that all addresses of a service share ("::53"); its low bits serve IPv4.</summary>
+public readonly record struct HostPart(UInt128 Value)
+{
+    public bool FitsInto(Prefix prefix) =>
+        prefix.LengthMapped < 128 && Value != 0 && Value < (UInt128.One << (128 - prefix.LengthMapped));
+
+    public Prefix In(Prefix prefix) => Prefix.OfMapped(prefix.Bits | Value, 128);
+
+    public override string ToString() => Prefix.OfMapped(Value, 128).Address.ToString();
+}
+
+public sealed record PlaceSpec(string City, double Latitude, double Longitude);
+
+/// <summary>A site.</summary>
+public sealed record PopSpec
+{
+    public required string Name { get; init; }
+
+    public PlaceSpec? Place { get; init; }
+
+    /// <summary>The more-specifics inside the cover that belong to this pop.</summary>
+    public ImmutableArray<Prefix> Regional { get; init; } = [];
+
+    /// <summary>The pop's own unicast networks, carried on the backbone and never upstream.</summary>
+    public ImmutableArray<Prefix> Networks { get; init; } = [];
+
+    public ImmutableArray<NodeSpec> Nodes { get; init; } = [];
+
+    public ImmutableArray<RouterSpec> Routers { get; init; } = [];
+
+    public NodeSpec? Node(string name) => Nodes.FirstOrDefault(node => node.Name == name);
+
+    public RouterSpec? Router(string name) => Routers.FirstOrDefault(router => router.Name == name);
+}
+
+/// <summary>A machine of a pop that runs Fairlead. Asn is what it speaks BGP as; null: the fleet's (iBGP).</summary>
+public sealed record NodeSpec
+{
+    public required string Name { get; init; }
+
+    public Asn? Asn { get; init; }
+
+    public ImmutableArray<IPAddress> Addresses { get; init; } = [];
+
+    public IPAddress? Address(AddressFamily family) => Addresses.FirstOrDefault(a => a.AddressFamily == family);
+}
+
+/// <summary>What a node speaks BGP to.</summary>
+public sealed record RouterSpec
+{
+    public required string Name { get; init; }
+
+    /// <summary>Null: the fleet's.</summary>
+    public Asn? Asn { get; init; }
+
+    public ImmutableArray<IPAddress> Addresses { get; init; } = [];
+
+    public BfdSpec? Bfd { get; init; }
+
+    public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(9);
+
+    /// <summary>TCP MD5 (RFC 2385) between node and router.</summary>
+    public string? Password { get; init; }
+
+    /// <summary>GTSM (RFC 5082) between node and router.</summary>
+    public bool TtlSecurity { get; init; }
+
+    /// <summary>Links to other pops' routers: the neighbour's name, and this router's own addresses on that link.</summary>
+    public ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backbone { get; init; } =
+        ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty;
+
+    public ImmutableArray<UpstreamSpec> Upstreams { get; init; } = [];
+
+    public IPAddress? Address(AddressFamily family) => Addresses.FirstOrDefault(a => a.AddressFamily == family);
+}
+
+public sealed record BfdSpec(TimeSpan Interval, int Multiplier);
+
+/// <summary>A neighbour that sells transit, and its addresses on the link.</summary>
+public sealed record UpstreamSpec
+{
+    public required string Name { get; init; }
+
+    public required Asn Asn { get; init; }
+
+    public ImmutableArray<IPAddress> Addresses { get; init; } = [];
+
+    public BfdSpec? Bfd { get; init; }
+}
+
+public enum PortProtocol
+{
+    Tcp,
+    Udp,
+}
+
+public readonly record struct PortSpec(PortProtocol Protocol, int Port)
+{
+    public override string ToString() => $"{(Protocol == PortProtocol.Tcp ? "tcp" : "udp")}/{Port}";
+}
+
+/// <summary>What users come for.</summary>
+public sealed record ServiceSpec
+{
+    public required string Name { get; init; }
+
+    public required HostPart Host { get; init; }
+
+    public ImmutableArray<PortSpec> Ports { get; init; } = [];
+
+    public CheckSpec Check { get; init; } = new();
+
+    /// <summary>The nodes themselves serve it (the DNS server): each node checks its own addresses.</summary>
+    public bool OnNodes { get; init; }
+
+    /// <summary>Each pop's backends.</summary>
+    public ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backends { get; init; } =
+        ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty;
+
+    public int MinHealthy { get; init; } = 1;
+
+    /// <summary>The backends that a node of this pop checks and serves from.</summary>
+    public ImmutableArray<IPAddress> PoolOf(PopSpec pop, NodeSpec node) =>
+        OnNodes ? node.Addresses : Backends.GetValueOrDefault(pop.Name, []);
+}
+
+public sealed record ZoneSpec
+{
+    /// <summary>The zone's name as written, with or without the last dot.</summary>
+    public required string Origin { get; init; }
+
+    /// <summary>The master file, as a path that the loader has made absolute.</summary>
+    public required string File { get; init; }
+
+    public ImmutableArray<SteerSpec> Steer { get; init; } = [];
+}
+
+public enum SteerAnswer
+{
+    Regional,
+    Anycast,
+    Cname,
+}
+
+/// <summary>A steered name: relative to its zone, "@" for the apex.</summary>
+public sealed record SteerSpec
+{
+    public required string Name { get; init; }
+
+    /// <summary>The service whose state and VIPs decide.</summary>
+    public required string Service { get; init; }
+
+    public SteerAnswer Answer { get; init; } = SteerAnswer.Regional;
+
+    /// <summary>For Answer Cname: each pop's target name.</summary>
+    public ImmutableSortedDictionary<string, string> Cname { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
+
+    public TimeSpan Ttl { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>Where pops learn each other's state. No endpoint: files in the node's own state folder.</summary>
+public sealed record StoreSpec
+{
+    public ImmutableArray<Uri> Etcd { get; init; } = [];
+
+    /// <summary>How often a node publishes its report.</summary>
+    public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(1);
+}
+
+/// <summary>Where clients are. Entries of the map win over the database.</summary>
+public sealed record GeoSpec
+{
+    public string? Database { get; init; }
+
+    public string? Map { get; init; }
+}
+
+/// <summary>The waiting times of Decide.</summary>
+public sealed record SafetySpec
+{
+    /// <summary>A pop whose nodes have all been silent for this long, while the store lives, is dead.</summary>
+    public TimeSpan DeadAfter { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long a route must stand before something that leans on it may change.</summary>
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(3);
+}
+
+public sealed record DnsSpec
+{
+    public ImmutableArray<IPEndPoint> Listen { get; init; } =
+        [new IPEndPoint(IPAddress.Any, 53), new IPEndPoint(IPAddress.IPv6Any, 53)];
+
+    public int UdpThreads { get; init; } = 1;
+}

@@ -1,0 +1,51 @@
+using System.Net;
+
+namespace Fairlead.Health;
+
+public enum CheckKind
+{
+    Tcp,
+    Http,
+    Https,
+}
+
+/// <summary>What is asked of a backend, how often, and how many results in a row turn its state.</summary>
+public sealed record CheckSpec
+{
+    public CheckKind Kind { get; init; }
+
+    /// <summary>The port to ask; null: the service's first TCP port.</summary>
+    public int? Port { get; init; }
+
+    public string Path { get; init; } = "/";
+
+    /// <summary>The Host header, and the server name in TLS; null: the backend's address.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>The HTTP status that means healthy; null: any of 200 to 399.</summary>
+    public int? Status { get; init; }
+
+    /// <summary>TLS: whether the certificate must be valid for Host.</summary>
+    public bool VerifyCertificate { get; init; } = true;
+
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long one try may take; null: half the interval, at least 100 ms.</summary>
+    public TimeSpan? Timeout { get; init; }
+
+    public int Fall { get; init; } = 3;
+
+    public int Rise { get; init; } = 2;
+
+    public TimeSpan EffectiveTimeout =>
+        Timeout ?? TimeSpan.FromTicks(Math.Max(Interval.Ticks / 2, TimeSpan.FromMilliseconds(100).Ticks));
+}
+
+/// <summary>One backend's check; Id names it in reports ("web/192.0.2.5").</summary>
+public sealed record Check(string Id, IPEndPoint Target, CheckSpec Spec);
+
+/// <summary>The input table of the health engine.</summary>
+public sealed record CheckSet(IReadOnlyList<Check> Checks)
+{
+    public static readonly CheckSet Empty = new([]);
+}
