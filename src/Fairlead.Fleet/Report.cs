@@ -37,8 +37,20 @@ public sealed record AnnouncedReport(Prefix Prefix, long AgeMilliseconds)
 /// <summary>A node's newest report as another node holds it, by the holder's own clock.</summary>
 public sealed record NodeView(NodeReport Report, DateTimeOffset HeardAt, DateTimeOffset FreshSince);
 
-/// <summary>Whether the store answers, and since when. While it does not, silence means nothing.</summary>
-public readonly record struct StoreSight(bool Live, DateTimeOffset LiveSince);
+/// <summary>
+/// Since when the store's changes are followed without a gap, and when a committed change last came through. Silence is
+/// measured up to that moment only: while nothing comes at all, it is we who are deaf, and nobody is dead for it.
+/// </summary>
+public readonly record struct StoreSight(DateTimeOffset? LiveSince, DateTimeOffset? ProvenAt)
+{
+    /// <summary>For how long the store has been silent about something last heard then, as far as can be known.</summary>
+    public TimeSpan SilenceSince(DateTimeOffset? heardAt)
+    {
+        if (LiveSince is null || ProvenAt is null) return TimeSpan.Zero;
+        DateTimeOffset from = heardAt > LiveSince ? heardAt.Value : LiveSince.Value;
+        return ProvenAt.Value > from ? ProvenAt.Value - from : TimeSpan.Zero;
+    }
+}
 
 /// <summary>Everything Decide looks at beside the fleet file.</summary>
 public sealed record World

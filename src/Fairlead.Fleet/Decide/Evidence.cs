@@ -27,13 +27,11 @@ internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
     {
         if (pop.Name == world.OwnPop || pop.Nodes.IsEmpty) return true;
         DateTimeOffset? heard = Views(pop).Select(view => (DateTimeOffset?)view.HeardAt).Max();
-        // I4: without the store there is no silence, only deafness. The last verdict stands.
-        if (!world.Store.Live) return heard is null ? null : world.Previous?.Pop(pop.Name)?.State != PopState.Dead;
-
-        DateTimeOffset from = heard > world.Store.LiveSince ? heard.Value : world.Store.LiveSince;
-        LookAgainAt(from + DeadAfter);
-        if (now - from >= DeadAfter) return false;
-        return heard is null ? null : true;
+        if (world.Store.SilenceSince(heard) >= DeadAfter) return false;
+        // I4: without the store there is no silence, only deafness. The last verdict stands until there is news.
+        bool news = heard is not null && world.Store.LiveSince is { } since && heard >= since;
+        if (news) return true;
+        return heard is null ? null : world.Previous?.Pop(pop.Name)?.State != PopState.Dead;
     }
 
     /// <summary>Since when the pop is heard without a gap.</summary>
@@ -82,8 +80,7 @@ internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
 
     /// <summary>The nodes' reports that still count.</summary>
     public IEnumerable<NodeView> Fresh(PopSpec pop) =>
-        Views(pop).Where(view => !world.Store.Live || pop.Name == world.OwnPop
-            || now - (view.HeardAt > world.Store.LiveSince ? view.HeardAt : world.Store.LiveSince) < DeadAfter);
+        Views(pop).Where(view => world.Store.SilenceSince(view.HeardAt) < DeadAfter);
 
     private IEnumerable<NodeView> Views(PopSpec pop) => world.Nodes.Where(view => view.Report.Pop == pop.Name);
 }
