@@ -175,7 +175,8 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         if ((actions & SessionActions.Dial) != 0) Dial(connection);
         if ((actions & SessionActions.Retry) != 0) connection.RetryAt = loop.Now + loop.Jitter(ConnectRetryTime);
         if ((actions & SessionActions.SendOpen) != 0) WriteOpen(connection);
-        if ((actions & SessionActions.HoldLong) != 0) connection.HoldAt = loop.Now + OpenHoldTime;
+        if ((actions & SessionActions.HoldLong) != 0)
+            (connection.HoldAt, connection.RetryAt) = (loop.Now + OpenHoldTime, Connection.Never);
         if ((actions & SessionActions.SendKeepalive) != 0) WriteKeepalive(connection);
         if ((actions & SessionActions.Hold) != 0) connection.HoldAt = After(connection.Agreed!.HoldTime);
         if ((actions & SessionActions.KeepaliveTimer) != 0)

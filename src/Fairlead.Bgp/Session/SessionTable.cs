@@ -65,7 +65,9 @@ public enum SessionActions
 
     SendOpen = 64,
 
-    /// <summary>A hold time of four minutes until the OPEN has come (RFC 4271 §8.2.2, OpenSent).</summary>
+    /// <summary>
+    /// A hold time of four minutes until the OPEN has come, and no ConnectRetryTimer any more (RFC 4271 §8.2.2).
+    /// </summary>
     HoldLong = 128,
 
     SendKeepalive = 256,
