@@ -81,6 +81,7 @@ public sealed record PopSpec
     /// <summary>The pop's own unicast networks, carried on the backbone and never upstream.</summary>
     public ImmutableArray<Prefix> Networks { get; init; } = [];
 
+    /// <summary>None: its backends are checked from the other pops' nodes.</summary>
     public ImmutableArray<NodeSpec> Nodes { get; init; } = [];
 
     public ImmutableArray<RouterSpec> Routers { get; init; } = [];
@@ -161,7 +162,8 @@ public sealed record ServiceSpec
 {
     public required string Name { get; init; }
 
-    public required HostPart Host { get; init; }
+    /// <summary>Zero: the service has no VIPs, and names are answered with its backends.</summary>
+    public HostPart Host { get; init; }
 
     public ImmutableArray<PortSpec> Ports { get; init; } = [];
 
@@ -197,6 +199,7 @@ public enum SteerAnswer
     Regional,
     Anycast,
     Cname,
+    Backends,
 }
 
 /// <summary>A steered name: relative to its zone, "@" for the apex.</summary>

@@ -1,0 +1,32 @@
+using System.Collections.Immutable;
+using Fairlead.Fleet.Spec;
+
+namespace Fairlead.Fleet.Decide;
+
+/// <summary>
+/// Observe -> decide -> act: this is the middle. A pure function of the fleet file, what is known of the world, and
+/// now. All safety rules live below it.
+/// </summary>
+public static class Decision
+{
+    /// <summary>The plan, and when to ask again though nothing else has changed (null: only on a change).</summary>
+    public static (Plan Plan, DateTimeOffset? LookAgain) Decide(FleetSpec fleet, World world, DateTimeOffset now)
+    {
+        var evidence = new Evidence(fleet, world, now);
+        ImmutableArray<PopPlan> pops = [.. fleet.Pops.Select(pop => PopStages.Of(pop, evidence))];
+        var plan = new Plan
+        {
+            Pops = pops,
+            Services = [.. fleet.Services.Select(service => ServiceVerdicts.Of(service, pops, evidence))],
+            Extra =
+            [
+                .. world.Intents
+                    .Where(intent => intent is { Kind: IntentKind.Announce, Prefix: not null } && intent.HoldsAt(now))
+                    .OrderBy(intent => intent.Id, StringComparer.Ordinal)
+                    .Select(intent => new ExtraAnnouncement(intent.Pop, intent.Prefix!.Value)),
+            ],
+        };
+        foreach (Intent intent in world.Intents) evidence.LookAgainAt(intent.Until);
+        return (plan, evidence.LookAgain);
+    }
+}

@@ -1,0 +1,86 @@
+using Fairlead.Fleet.Spec;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet.Decide;
+
+/// <summary>The questions that the rules ask of the world. It also gathers the moments at which an answer will change.</summary>
+internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
+{
+    public FleetSpec Fleet => fleet;
+
+    public World World => world;
+
+    public DateTimeOffset Now => now;
+
+    public DateTimeOffset? LookAgain { get; private set; }
+
+    private TimeSpan DeadAfter => fleet.Safety.DeadAfter;
+
+    /// <summary>Asks to be run again then; what lies in the past is no reason.</summary>
+    public void LookAgainAt(DateTimeOffset when)
+    {
+        if (when > now && (LookAgain is null || when < LookAgain)) LookAgain = when;
+    }
+
+    /// <summary>True: heard of. False: silent for too long while the store lives. Null: cannot be said.</summary>
+    public bool? IsAlive(PopSpec pop)
+    {
+        if (pop.Name == world.OwnPop || pop.Nodes.IsEmpty) return true;
+        DateTimeOffset? heard = Views(pop).Select(view => (DateTimeOffset?)view.HeardAt).Max();
+        if (world.Store.SilenceSince(heard) >= DeadAfter) return false;
+        // I4: without the store there is no silence, only deafness. The last verdict stands until there is news.
+        bool news = heard is not null && world.Store.LiveSince is { } since && heard >= since;
+        if (news) return true;
+        return heard is null ? null : world.Previous?.Pop(pop.Name)?.State != PopState.Dead;
+    }
+
+    /// <summary>Since when the pop is heard without a gap.</summary>
+    public DateTimeOffset? FreshSince(PopSpec pop) =>
+        Fresh(pop).Select(view => (DateTimeOffset?)view.FreshSince).Min();
+
+    /// <summary>For how long the prefix has been announced by a node of the pop; null: by none.</summary>
+    public TimeSpan? AnnouncedFor(PopSpec pop, Prefix prefix)
+    {
+        TimeSpan? longest = null;
+        foreach (NodeView view in Fresh(pop))
+        {
+            foreach (AnnouncedReport announced in view.Report.Announced)
+            {
+                if (announced.Prefix != prefix) continue;
+                // The age grows after the report: a later one would say so, so we need not wait for it.
+                TimeSpan age = announced.Age + (now - view.HeardAt);
+                if (longest is null || age > longest) longest = age;
+            }
+        }
+
+        return longest;
+    }
+
+    /// <summary>For how long all of these have been announced by the pop; null: one is not.</summary>
+    public TimeSpan? AllAnnouncedFor(PopSpec pop, IEnumerable<Prefix> prefixes)
+    {
+        TimeSpan? shortest = TimeSpan.MaxValue;
+        foreach (Prefix prefix in prefixes)
+        {
+            TimeSpan? age = AnnouncedFor(pop, prefix);
+            if (age is null) return null;
+            if (age < shortest) shortest = age;
+        }
+
+        return shortest;
+    }
+
+    public Intent? DrainOf(PopSpec pop) =>
+        world.Intents.FirstOrDefault(intent => intent.Kind == IntentKind.Drain && intent.Pop == pop.Name && intent.HoldsAt(now));
+
+    /// <summary>The pops that can take another one's users: alive, not being drained, announcing every cover.</summary>
+    public IEnumerable<PopSpec> SurvivorsOf(PopSpec pop) => fleet.Pops.Where(other =>
+        other != pop && !other.Nodes.IsEmpty && IsAlive(other) == true && DrainOf(other) is null
+        && (other.Routers.IsEmpty || AllAnnouncedFor(other, fleet.Cover) >= fleet.Safety.Settle));
+
+    /// <summary>The nodes' reports that still count.</summary>
+    public IEnumerable<NodeView> Fresh(PopSpec pop) =>
+        Views(pop).Where(view => world.Store.SilenceSince(view.HeardAt) < DeadAfter);
+
+    private IEnumerable<NodeView> Views(PopSpec pop) => world.Nodes.Where(view => view.Report.Pop == pop.Name);
+}

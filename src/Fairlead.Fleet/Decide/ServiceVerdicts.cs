@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Fairlead.Fleet.Spec;
+
+namespace Fairlead.Fleet.Decide;
+
+/// <summary>In which pops a service is up, by the pools' reports.</summary>
+internal static class ServiceVerdicts
+{
+    public static ServicePlan Of(ServiceSpec service, ImmutableArray<PopPlan> pops, Evidence evidence)
+    {
+        ServicePlan? previous = evidence.World.Previous?.Service(service.Name);
+        var backends = ImmutableSortedDictionary.CreateBuilder<string, ImmutableArray<IPAddress>>(StringComparer.Ordinal);
+        List<string> up4 = [], up6 = [];
+        foreach (PopSpec pop in evidence.Fleet.Pops)
+        {
+            bool dead = pops.First(plan => plan.Pop == pop.Name).State == PopState.Dead;
+            ImmutableArray<IPAddress>? healthy = dead ? [] : Healthy(service, pop, evidence);
+            // Not known yet: what the last plan said stands.
+            backends[pop.Name] = healthy ?? previous?.Backends.GetValueOrDefault(pop.Name, []) ?? [];
+            if (IsUp(AddressFamily.InterNetwork)) up4.Add(pop.Name);
+            if (IsUp(AddressFamily.InterNetworkV6)) up6.Add(pop.Name);
+
+            bool IsUp(AddressFamily family) => healthy is null
+                ? previous?.IsUp(pop.Name, family) ?? false
+                : healthy.Value.Count(address => address.AddressFamily == family) is var count
+                    && count > 0 && count >= service.MinHealthy;
+        }
+
+        // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed.
+        if (up4.Count == 0 && up6.Count == 0 && previous is { } last && (last.UpIPv4.Length > 0 || last.UpIPv6.Length > 0))
+            return last with { Held = true };
+        return new ServicePlan(service.Name, [.. up4], [.. up6], false, backends.ToImmutable());
+    }
+
+    /// <summary>What the pop's nodes say of its pool, joined; null: no fresh report knows.</summary>
+    private static ImmutableArray<IPAddress>? Healthy(ServiceSpec service, PopSpec pop, Evidence evidence)
+    {
+        // A pop without nodes is seen by the deciding node's own checks.
+        PopSpec seenFrom = pop.Nodes.IsEmpty ? evidence.Fleet.Pop(evidence.World.OwnPop)! : pop;
+        PoolReport[] pools =
+        [
+            .. evidence.Fresh(seenFrom).SelectMany(view => view.Report.Pools)
+                .Where(pool => pool.Known && pool.Service == service.Name && pool.Pop == pop.Name),
+        ];
+        if (pools.Length == 0) return null;
+        return [.. pools.SelectMany(pool => pool.Healthy).Distinct().OrderBy(Net.Addresses.Prefix.BitsOf)];
+    }
+}

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet;
+
+/// <summary>What a node has seen and does, as it tells the others through the store.</summary>
+public sealed record NodeReport
+{
+    public required string Pop { get; init; }
+
+    public required string Node { get; init; }
+
+    /// <summary>Grows with every report of this process; a smaller one with the same Started is an echo.</summary>
+    public long Sequence { get; init; }
+
+    public DateTimeOffset Started { get; init; }
+
+    public ImmutableArray<PoolReport> Pools { get; init; } = [];
+
+    /// <summary>The aggregates that at least one of its routers holds from it, and for how long.</summary>
+    public ImmutableArray<AnnouncedReport> Announced { get; init; } = [];
+}
+
+/// <summary>One service's pool as this node's checks see it. Not known: the first round is not through.</summary>
+public sealed record PoolReport(string Service, string Pop, bool Known, ImmutableArray<IPAddress> Healthy)
+{
+    public int HealthyIn(AddressFamily family) => Healthy.Count(address => address.AddressFamily == family);
+}
+
+public sealed record AnnouncedReport(Prefix Prefix, long AgeMilliseconds)
+{
+    public TimeSpan Age => TimeSpan.FromMilliseconds(AgeMilliseconds);
+}
+
+/// <summary>A node's newest report as another node holds it, by the holder's own clock.</summary>
+public sealed record NodeView(NodeReport Report, DateTimeOffset HeardAt, DateTimeOffset FreshSince);
+
+/// <summary>
+/// Since when the store's changes are followed without a gap, and when a committed change last came through. Silence is
+/// measured up to that moment only: while nothing comes at all, it is we who are deaf, and nobody is dead for it.
+/// </summary>
+public readonly record struct StoreSight(DateTimeOffset? LiveSince, DateTimeOffset? ProvenAt)
+{
+    /// <summary>For how long the store has been silent about something last heard then, as far as can be known.</summary>
+    public TimeSpan SilenceSince(DateTimeOffset? heardAt)
+    {
+        if (LiveSince is null || ProvenAt is null) return TimeSpan.Zero;
+        DateTimeOffset from = heardAt > LiveSince ? heardAt.Value : LiveSince.Value;
+        return ProvenAt.Value > from ? ProvenAt.Value - from : TimeSpan.Zero;
+    }
+}
+
+/// <summary>Everything Decide looks at beside the fleet file.</summary>
+public sealed record World
+{
+    /// <summary>The deciding node's own pop: it is alive, for it decides.</summary>
+    public required string OwnPop { get; init; }
+
+    public required StoreSight Store { get; init; }
+
+    public ImmutableArray<NodeView> Nodes { get; init; } = [];
+
+    public ImmutableArray<Intent> Intents { get; init; } = [];
+
+    /// <summary>The last plan, from memory or disk: what is held when nothing better is known.</summary>
+    public Plan? Previous { get; init; }
+}

@@ -1,0 +1,40 @@
+using System.Text.Json.Nodes;
+using Fairlead.Fleet.Spec.Yaml;
+using YamlDotNet.RepresentationModel;
+
+namespace Fairlead.Fleet.Spec;
+
+/// <summary>Reads a fleet file's text. All faults in one pass; with any of them there is no fleet.</summary>
+public static class FleetReader
+{
+    /// <summary>The fleet, or null and the faults, sorted by place.</summary>
+    public static FleetSpec? Read(string file, string text, out IReadOnlyList<SpecProblem> problems)
+    {
+        YamlNode? root = YamlText.Parse(file, text, out SpecProblem? fault);
+        if (root is null)
+        {
+            problems = [fault!];
+            return null;
+        }
+
+        var reading = new Reading(file);
+        bool fits = FleetShapes.Fleet.TryRead(root, reading, out FleetSpec? fleet);
+        if (fits)
+        {
+            foreach ((string path, string message) in FleetRules.Broken(fleet!))
+                reading.Problems.Add(reading.FaultAt(path, message));
+        }
+
+        problems = [.. reading.Problems.Distinct().OrderBy(p => p.Line).ThenBy(p => p.Column)];
+        return problems.Count == 0 ? fleet : null;
+    }
+
+    /// <summary>The JSON schema (draft 2020-12) of fleet files.</summary>
+    public static JsonObject Schema()
+    {
+        JsonObject schema = FleetShapes.Fleet.Schema();
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
+        schema["title"] = "Fairlead fleet file";
+        return schema;
+    }
+}

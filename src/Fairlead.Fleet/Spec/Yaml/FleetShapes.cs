@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using System.Net;
+using Fairlead.Health;
+using Fairlead.Net.Addresses;
+using static Fairlead.Fleet.Spec.Yaml.Scalars;
+
+namespace Fairlead.Fleet.Spec.Yaml;
+
+/// <summary>The fleet file's declaration: each key once, with its shape and its sentence. The schema comes from here.</summary>
+internal static class FleetShapes
+{
+    private static readonly ListOf<Prefix> Prefixes = new(Scalars.Prefix);
+    private static readonly ListOf<IPAddress> Addresses = new(Address);
+
+    private static readonly ObjectOf<BfdSpec> Bfd = new("bfd", f => new BfdSpec(
+        f.Optional("interval", Duration, TimeSpan.FromMilliseconds(300), "how often a packet is sent"),
+        f.Optional("multiplier", Number(1, 255), 3, "how many may be missed")));
+
+    private static readonly ObjectOf<PlaceSpec> Place = new("a place", f => new PlaceSpec(
+        f.Optional("city", Text, "", "the city, for people"),
+        f.Required("latitude", Degrees(90), "degrees north"),
+        f.Required("longitude", Degrees(180), "degrees east")));
+
+    private static readonly ObjectOf<NodeSpec> Node = new("a node", f => new NodeSpec
+    {
+        Name = "",
+        Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the AS it speaks BGP as; default the fleet's (iBGP)"),
+        Addresses = f.Required("addresses", Addresses, "its own unicast addresses, at most one a family"),
+    });
+
+    private static readonly ObjectOf<UpstreamSpec> Upstream = new("an upstream", f => new UpstreamSpec
+    {
+        Name = "",
+        Asn = f.Required("asn", Scalars.Asn, "the neighbour's AS number"),
+        Addresses = f.Required("addresses", Addresses, "the neighbour's addresses on the link"),
+        Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD with the neighbour"),
+    });
+
+    private static readonly ObjectOf<RouterSpec> Router = new("a router", f => new RouterSpec
+    {
+        Name = "",
+        Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "its AS number; default the fleet's"),
+        Addresses = f.Required("addresses", Addresses, "where nodes reach it, at most one a family"),
+        Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
+        HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
+        Password = f.Optional<string?>("password", Text!, null, "TCP MD5 between nodes and this router"),
+        TtlSecurity = f.Optional("ttlSecurity", Switch, false, "GTSM (RFC 5082) between nodes and this router"),
+        Backbone = Dictionary(f.Optional("backbone", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
+            "links to other pops' routers: neighbour's name, own addresses on the link")),
+        Upstreams = Named(f.Optional("upstreams", new MapOf<UpstreamSpec>(Name, Upstream), [], "neighbours that sell transit"),
+            (name, upstream) => upstream with { Name = name }),
+    });
+
+    private static readonly ObjectOf<PopSpec> Pop = new("a pop", f => new PopSpec
+    {
+        Name = "",
+        Place = f.Optional<PlaceSpec?>("place", Place!, null, "where it is: steering by distance needs it"),
+        Regional = f.Optional("regional", Prefixes, [], "the more-specifics inside the cover that belong to this pop"),
+        Networks = f.Optional("networks", Prefixes, [], "own unicast networks, carried on the backbone, never upstream"),
+        Nodes = Named(f.Optional("nodes", new MapOf<NodeSpec>(Name, Node), [], "its machines that run Fairlead; none: others check it"),
+            (name, node) => node with { Name = name }),
+        Routers = Named(f.Optional("routers", new MapOf<RouterSpec>(Name, Router), [], "what its nodes speak BGP to"),
+            (name, router) => router with { Name = name }),
+    });
+
+    private static readonly ObjectOf<CheckSpec> CheckShape = new("a check", f => new CheckSpec
+    {
+        Kind = f.Optional("kind", new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https)),
+            CheckKind.Tcp, "what is asked: tcp connects, http and https send a GET"),
+        Port = f.Optional<int?>("port", Nullable(Number(1, 65535)), null, "default: the service's first tcp port"),
+        Path = f.Optional("path", Text, "/", "http: what is asked for"),
+        Host = f.Optional<string?>("host", Text!, null, "http: Host header and TLS server name; default the address"),
+        Status = f.Optional<int?>("status", Nullable(Number(100, 599)), null, "http: the healthy status; default 200 to 399"),
+        VerifyCertificate = f.Optional("verifyCertificate", Switch, true, "https: whether the certificate must be valid"),
+        Interval = f.Optional("interval", Duration, TimeSpan.FromSeconds(1), "time between tries"),
+        Timeout = f.Optional<TimeSpan?>("timeout", Nullable(Duration), null, "time one try may take; default half the interval"),
+        Fall = f.Optional("fall", Number(1, 100), 3, "failures in a row that turn it down"),
+        Rise = f.Optional("rise", Number(1, 100), 2, "successes in a row that turn it up"),
+    });
+
+    private static readonly ObjectOf<ServiceSpec> Service = new("a service", f => new ServiceSpec
+    {
+        Name = "",
+        Host = f.Optional("host", Scalars.Host, default, "the host part of all its VIPs; its low bits serve IPv4"),
+        Ports = f.Required("ports", new ListOf<PortSpec>(Port), "where it is reached"),
+        Check = f.Optional("check", CheckShape, new CheckSpec(), "what is asked of each backend"),
+        OnNodes = f.Optional("onNodes", Switch, false, "the nodes themselves serve it, as the DNS server"),
+        Backends = Dictionary(f.Optional("backends", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
+            "each pop's servers")),
+        MinHealthy = f.Optional("minHealthy", Number(1, 10_000), 1, "healthy backends a pop needs to serve it"),
+    });
+
+    private static readonly ObjectOf<SteerSpec> Steer = new("a steered name", f => new SteerSpec
+    {
+        Name = "",
+        Service = f.Required("service", Name, "the service whose state and addresses decide"),
+        Answer = f.Optional("answer", new OneOf<SteerAnswer>(
+            ("regional", SteerAnswer.Regional), ("anycast", SteerAnswer.Anycast), ("cname", SteerAnswer.Cname),
+            ("backends", SteerAnswer.Backends)),
+            SteerAnswer.Regional, "the regional VIP, the anycast VIP, a CNAME a pop, or the healthy backends' own addresses"),
+        Cname = f.Optional("cname", new MapOf<string>(Name, Text), [], "answer cname: each pop's target name")
+            is { IsDefaultOrEmpty: false } targets ? targets.ToImmutableSortedDictionary() : ImmutableSortedDictionary<string, string>.Empty,
+        Ttl = f.Optional("ttl", Duration, TimeSpan.FromSeconds(30), "how long resolvers may keep the answer"),
+    });
+
+    private static readonly ObjectOf<ZoneSpec> Zone = new("a zone", f => new ZoneSpec
+    {
+        Origin = "",
+        File = f.Required("file", Text, "the master file, relative to this file"),
+        Steer = Named(f.Optional("steer", new MapOf<SteerSpec>(Text, Steer), [], "names answered by place and health"),
+            (name, steer) => steer with { Name = name }),
+    });
+
+    private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
+        "anycast", f => (
+            f.Required("subnets", Prefixes, "the reserved addresses: nothing outside them is ever announced"),
+            f.Required("cover", Prefixes, "the prefixes that every pop announces")));
+
+    private static readonly ObjectOf<StoreSpec> Store = new("store", f => new StoreSpec
+    {
+        Etcd = f.Optional("etcd", new ListOf<Uri>(HttpUri), [], "etcd's endpoints; none: files on this node"),
+        Heartbeat = f.Optional("heartbeat", Duration, TimeSpan.FromSeconds(1), "how often a node publishes its report"),
+    });
+
+    private static readonly ObjectOf<GeoSpec> Geo = new("geo", f => new GeoSpec
+    {
+        Database = f.Optional<string?>("database", Text!, null, "an MMDB file (Country or City), relative to this file"),
+        Map = f.Optional<string?>("map", Text!, null, "a CSV file of prefixes and places, which wins over the database"),
+    });
+
+    private static readonly ObjectOf<SafetySpec> Safety = new("safety", f => new SafetySpec
+    {
+        DeadAfter = f.Optional("deadAfter", Duration, TimeSpan.FromSeconds(3), "silence after which a pop counts as dead"),
+        Settle = f.Optional("settle", Duration, TimeSpan.FromSeconds(3), "time a route must stand before others lean on it"),
+    });
+
+    private static readonly ObjectOf<DnsSpec> Dns = new("dns", f => new DnsSpec
+    {
+        Listen = f.Optional("listen", new ListOf<IPEndPoint>(Scalars.EndPoint), new DnsSpec().Listen, "default 0.0.0.0:53 and [::]:53"),
+        UdpThreads = f.Optional("udpThreads", Number(1, 64), 1, "threads that answer UDP, each with a socket of its own"),
+    });
+
+    public static readonly ObjectOf<FleetSpec> Fleet = new("a fleet", f =>
+    {
+        string name = f.Required("fleet", Name, "the fleet's name");
+        Asn? asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the origin AS of its prefixes; none: no BGP");
+        (ImmutableArray<Prefix> subnets, ImmutableArray<Prefix> cover) =
+            f.Optional("anycast", Anycast, ([], []), "the reserved addresses and the prefixes announced everywhere");
+        return new FleetSpec
+        {
+            Name = name,
+            Asn = asn,
+            AnycastSubnets = subnets.IsDefault ? [] : subnets,
+            Cover = cover.IsDefault ? [] : cover,
+            Store = f.Optional("store", Store, new StoreSpec(), "where pops learn each other's state"),
+            Geo = f.Optional("geo", Geo, new GeoSpec(), "where clients are"),
+            Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),
+            Dns = f.Optional("dns", Dns, new DnsSpec(), "the DNS server"),
+            Pops = Named(f.Required("pops", new MapOf<PopSpec>(Name, Pop), "the sites"), (n, pop) => pop with { Name = n }),
+            Services = Named(f.Optional("services", new MapOf<ServiceSpec>(Name, Service), [], "what users come for"),
+                (n, service) => service with { Name = n }),
+            Zones = Named(f.Optional("zones", new MapOf<ZoneSpec>(Text, Zone), [], "the DNS zones it answers"),
+                (n, zone) => zone with { Origin = n }),
+        };
+    });
+
+    private static ImmutableArray<T> Named<T>(ImmutableArray<KeyValuePair<string, T>> map, Func<string, T, T> name) =>
+        map.IsDefaultOrEmpty ? [] : [.. map.Select(pair => name(pair.Key, pair.Value))];
+
+    private static ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Dictionary(
+        ImmutableArray<KeyValuePair<string, ImmutableArray<IPAddress>>> map) =>
+        map.IsDefaultOrEmpty
+            ? ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty
+            : map.ToImmutableSortedDictionary(StringComparer.Ordinal);
+
+    private static NullableOf<T> Nullable<T>(Shape<T> shape)
+        where T : struct => new(shape);
+}

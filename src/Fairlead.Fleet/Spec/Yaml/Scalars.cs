@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Net;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet.Spec.Yaml;
+
+/// <summary>The scalars that fleet files are made of.</summary>
+internal static class Scalars
+{
+    public static readonly Scalar<string> Name = new(
+        "a name of lower-case letters, digits and hyphens",
+        (string text, out string value) => IsName(value = text),
+        "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$");
+
+    public static readonly Scalar<string> Text = new("text", (string text, out string value) => (value = text) is not null);
+
+    public static readonly Scalar<bool> Switch = new(
+        "true or false", (string text, out bool value) => bool.TryParse(text, out value), type: "boolean");
+
+    public static readonly Scalar<Prefix> Prefix = new(
+        "a prefix such as 192.0.2.0/24 or 2001:db8::/32, without host bits",
+        (string text, out Prefix value) => Net.Addresses.Prefix.TryParse(text, out value) && text.Contains('/'));
+
+    public static readonly Scalar<IPAddress> Address = new(
+        "an IP address",
+        (string text, out IPAddress value) =>
+        {
+            bool read = Net.Addresses.Prefix.TryParse(text, out Prefix host) && !text.Contains('/');
+            value = read ? host.Address : IPAddress.None;
+            return read;
+        });
+
+    public static readonly Scalar<Asn> Asn = new(
+        "an AS number", (string text, out Asn value) => Net.Addresses.Asn.TryParse(text, out value), type: "integer");
+
+    public static readonly Scalar<HostPart> Host = new(
+        "a host part such as ::53",
+        (string text, out HostPart value) =>
+        {
+            bool read = text.StartsWith("::", StringComparison.Ordinal)
+                & IPAddress.TryParse(text, out IPAddress? address) && !text.Contains('%');
+            value = new HostPart(read ? Net.Addresses.Prefix.BitsOf(address!) : 0);
+            return read && value.Value != 0;
+        },
+        "^::");
+
+    public static readonly Scalar<TimeSpan> Duration = new(
+        "a time such as 300ms, 5s, 2m or 1h", TryDuration, "^[0-9]+(ms|s|m|h)$");
+
+    public static readonly Scalar<PortSpec> Port = new(
+        "a port such as tcp/443 or udp/53",
+        (string text, out PortSpec value) =>
+        {
+            value = default;
+            string[] parts = text.Split('/');
+            if (parts.Length != 2 || parts[0] is not ("tcp" or "udp") || !TryNumber(parts[1], 1, 65535, out int port))
+                return false;
+            value = new PortSpec(parts[0] == "tcp" ? PortProtocol.Tcp : PortProtocol.Udp, port);
+            return true;
+        },
+        "^(tcp|udp)/[0-9]+$");
+
+    public static readonly Scalar<IPEndPoint> EndPoint = new(
+        "an address and port such as 127.0.0.1:53 or [::1]:53",
+        (string text, out IPEndPoint value) =>
+            IPEndPoint.TryParse(text, out value!) && value.Port != 0 && text.EndsWith($":{value.Port}", StringComparison.Ordinal));
+
+    public static readonly Scalar<Uri> HttpUri = new(
+        "an http:// or https:// address",
+        (string text, out Uri value) =>
+            Uri.TryCreate(text, UriKind.Absolute, out value!) && value.Scheme is "http" or "https");
+
+    public static Scalar<int> Number(int min, int max) => new(
+        $"a number from {min} to {max}",
+        (string text, out int value) => TryNumber(text, min, max, out value),
+        type: "integer");
+
+    public static Scalar<double> Degrees(int max) => new(
+        $"degrees from -{max} to {max}",
+        (string text, out double value) =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && Math.Abs(value) <= max,
+        type: "number");
+
+    private static bool IsName(string text) =>
+        text.Length <= 63 && text[0] != '-' && text[^1] != '-'
+        && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+
+    private static bool TryNumber(string text, int min, int max, out int value) =>
+        int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
+        && value >= min && value <= max;
+
+    public static bool TryDuration(string text, out TimeSpan value)
+    {
+        int digits = text.TakeWhile(char.IsAsciiDigit).Count();
+        value = default;
+        if (digits is 0 or > 9) return false;
+        double count = double.Parse(text[..digits], CultureInfo.InvariantCulture);
+        double? seconds = text[digits..] switch { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600, _ => null };
+        if (seconds is null) return false;
+        value = TimeSpan.FromMilliseconds(Math.Round(count * seconds.Value * 1000));
+        return true;
+    }
+}
