@@ -36,10 +36,10 @@ internal static class BirdGuard
 
             # What a node may announce, and nothing else: host routes inside the anycast subnets, and the named
             # aggregates with a next hop inside themselves.
-            function from_node{{f}}(int node_as; bool internal)
+            function from_node{{f}}(int node_as; bool is_internal)
             {
-              if internal && bgp_path.len > 0 then return false;
-              if !internal && (bgp_path.first != node_as || bgp_path.last != node_as) then return false;
+              if is_internal && bgp_path.len > 0 then return false;
+              if !is_internal && (bgp_path.first != node_as || bgp_path.last != node_as) then return false;
               bgp_local_pref = 200;
               # RFC 8326 §4: a route that is about to go is the last choice.
               if (65535, 0) ~ bgp_community then bgp_local_pref = 0;
@@ -55,10 +55,10 @@ internal static class BirdGuard
               return net.len = {{family.HostLength}} && net ~ ANYCAST{{f}};
             }
 
-            function from_backbone{{f}}(int preference)
+            function from_backbone{{f}}(int local_pref)
             {
               if !is_host{{f}}() && !({{InSet(others, family)}}) then return false;
-              bgp_local_pref = preference;
+              bgp_local_pref = local_pref;
               if (65535, 0) ~ bgp_community then bgp_local_pref = 0;
               return true;
             }

@@ -32,11 +32,11 @@ public static class InternetRouter
             }
 
             # RFC 8326 §4: a route that is about to go is the last choice.
-            function mark(int kind; int preference)
+            function mark(int kind; int local_pref)
             {
               bgp_large_community.delete([({{asn}}, *, *)]);
               bgp_large_community.add(({{asn}}, 1, kind));
-              bgp_local_pref = preference;
+              bgp_local_pref = local_pref;
               if (65535, 0) ~ bgp_community then bgp_local_pref = 0;
             }
 

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Runtime.ExceptionServices;
 using Fairlead.Lab.Routers;
 using Fairlead.Lab.Topologies;
 
@@ -14,7 +12,7 @@ public sealed partial class LabRun
 
     private void StartPrograms(IEnumerable<HostSpec> hosts, CancellationToken cancellation)
     {
-        var started = new ConcurrentQueue<(HostSpec Host, ProgramSpec Program, LabProcess Process)>();
+        var started = new List<StartedProgram>();
         (HostSpec Host, ProgramSpec Program)[] wanted =
         [
             // In the file's order of programs: routers before what needs routes.
@@ -23,28 +21,15 @@ public sealed partial class LabRun
                     (program, host) => (host, program)),
         ];
         foreach (string home in wanted.Select(one => text.Home(one.Host)).Distinct()) Directory.CreateDirectory(home);
-        ForEach(wanted, cancellation, one => WriteFile(one.Host, one.Program));
+        foreach ((HostSpec host, ProgramSpec program) in wanted) WriteFile(host, program);
         foreach ((HostSpec host, ProgramSpec program) in wanted)
         {
             cancellation.ThrowIfCancellationRequested();
             string[] words = text.Words(program.Command, host);
-            started.Enqueue((host, program, Launch(host.Name, program.Name, words[0], words.Skip(1))));
+            started.Add(new StartedProgram(host, program, Launch(host.Name, program.Name, words[0], words.Skip(1))));
         }
 
-        ForEach(started, cancellation, one => AwaitReady(one.Host, one.Program, one.Process, cancellation));
-    }
-
-    /// <summary>Parallel.ForEach that throws what the first failing one threw, not a bundle.</summary>
-    private static void ForEach<T>(IEnumerable<T> all, CancellationToken cancellation, Action<T> work)
-    {
-        try
-        {
-            Parallel.ForEach(all, Parallelism(cancellation), work);
-        }
-        catch (AggregateException several)
-        {
-            ExceptionDispatchInfo.Throw(several.Flatten().InnerExceptions[0]);
-        }
+        AwaitReady(started, cancellation);
     }
 
     private void WriteFile(HostSpec host, ProgramSpec program)
@@ -68,25 +53,32 @@ public sealed partial class LabRun
             LabFault.Program, $"{host.Name}: {program.Name}: {string.Join(' ', words)}: exit {exit}: {error.Trim()}");
     }
 
-    private void AwaitReady(HostSpec host, ProgramSpec program, LabProcess process, CancellationToken cancellation)
+    /// <summary>One thread asks all of them in turn: waiting threads would have to be made first, and cost more.</summary>
+    private void AwaitReady(List<StartedProgram> pending, CancellationToken cancellation)
     {
-        if (program.Ready is not { } ready) return;
-        string target = text.Fill(ready.Target, host);
-        string[] words = text.Words(ready.Target, host);
         long start = options.Time.GetTimestamp();
-        while (!Readiness.Ask(ready.Kind, target, words, plan.NamespaceOf(host.Name)))
+        while (true)
         {
-            if (!process.IsAlive)
-                throw new LabException(LabFault.Program, $"{host.Name}: {program.Name} ended: {LogTail(host, program)}");
-            if (options.Time.GetElapsedTime(start) > ready.Within)
+            pending.RemoveAll(IsReady);
+            if (pending.Count == 0) return;
+            TimeSpan waited = options.Time.GetElapsedTime(start);
+            foreach ((HostSpec host, ProgramSpec program, LabProcess process) in pending)
             {
+                if (!process.IsAlive)
+                    throw new LabException(LabFault.Program, $"{host.Name}: {program.Name} ended: {LogTail(host, program)}");
+                if (waited <= program.Ready!.Within) continue;
                 throw new LabException(LabFault.Program, $"{host.Name}: {program.Name} is not ready after "
-                    + $"{ready.Within.TotalSeconds} s ({target}): {LogTail(host, program)}");
+                    + $"{program.Ready.Within.TotalSeconds} s ({text.Fill(program.Ready.Target, host)}): "
+                    + LogTail(host, program));
             }
 
-            Pause.For(TimeSpan.FromMilliseconds(25), cancellation);
+            Pause.For(TimeSpan.FromMilliseconds(20), cancellation);
         }
     }
+
+    private bool IsReady(StartedProgram one) => one.Program.Ready is not { } ready || Readiness.Ask(
+        ready.Kind, text.Fill(ready.Target, one.Host), text.Words(ready.Target, one.Host),
+        plan.NamespaceOf(one.Host.Name));
 
     private string LogTail(HostSpec host, ProgramSpec program)
     {
@@ -95,4 +87,6 @@ public sealed partial class LabRun
             ? string.Join("\n  ", lines)
             : "it printed nothing";
     }
+
+    private sealed record StartedProgram(HostSpec Host, ProgramSpec Program, LabProcess Process);
 }

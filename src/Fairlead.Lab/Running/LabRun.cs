@@ -195,13 +195,15 @@ public sealed partial class LabRun : IDisposable
 
         cancellation.ThrowIfCancellationRequested();
         Batch([], plan.CableLines());
-        Parallel.ForEach(Topology.Hosts, Parallelism(cancellation), MendNetwork);
+        // One after the other: `ip` needs some 5 ms a host, and the kernel has one lock for all of it anyway.
+        foreach (HostSpec host in Topology.Hosts)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            MendNetwork(host);
+        }
     }
 
     private void MendNetwork(HostSpec host) => Batch(["-n", plan.NamespaceOf(host.Name)], plan.HostLines(host));
-
-    private static ParallelOptions Parallelism(CancellationToken cancellation) =>
-        new() { CancellationToken = cancellation, MaxDegreeOfParallelism = 8 };
 
     /// <summary>Runs lines of `ip`; IOException with the first line that fails.</summary>
     private static void Batch(string[] where, IEnumerable<string> lines)

@@ -6,10 +6,11 @@ using Fairlead.Net.Linux;
 
 namespace Fairlead.Lab.Running;
 
-/// <summary>Asks a program once whether it is ready. The asking itself takes a second at most.</summary>
+/// <summary>Asks a program once whether it is ready.</summary>
 internal static class Readiness
 {
-    private static readonly TimeSpan OneTry = TimeSpan.FromSeconds(1);
+    /// <summary>A lost packet is not worth waiting for: the caller asks again.</summary>
+    private static readonly TimeSpan OneTry = TimeSpan.FromMilliseconds(250);
 
     public static bool Ask(ReadyKind kind, string target, string[] words, string inNamespace)
     {
