@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using Fairlead.Fleet.Routers;
+using Fairlead.Lab.Backends;
 using Fairlead.Lab.Running;
+using Fairlead.Net.Linux;
 using Fairlead.Tests.Lab;
 
 namespace Fairlead.InteropTests.Lab;
@@ -24,7 +26,6 @@ internal static class BareInternet
             TopologyFile = ThreeCities.TopologyFile,
             RunRoot = $"/run/{prefix}",
             Prefix = prefix,
-            Progress = line => File.AppendAllText("/tmp/lx/progress", DateTimeOffset.FromUnixTimeMilliseconds(Environment.TickCount64).ToString("ss.fff ") + line + "\n"),
             Without = all.Except(with),
             Files = ThreeCities.Fleet.Pops.SelectMany(pop => pop.Routers, (pop, router) => (pop, router))
                 .ToImmutableDictionary(p => p.router.Name, p => BirdConfig.Write(ThreeCities.Fleet, p.pop.Name, p.router.Name)),
@@ -42,6 +43,18 @@ internal static class BareInternet
             StandInNode.Start(lab, node, router, StandInNode.Honest.Append(
                 new($"2001:db8:{regional}::/48", $"2001:db8:{regional}::10")));
         }
+    }
+
+    /// <summary>The lab's application on a node itself, answering with the node's name.</summary>
+    public static void ServeOn(LabRun lab, string node, CancellationToken stop)
+    {
+        var thread = new Thread(() => NetworkNamespace.Run($"{lab.State.Prefix}-{node}", () =>
+        {
+            BackendServer.Run(new BackendOptions { Name = node }, stop);
+            return 0;
+        }))
+        { IsBackground = true };
+        thread.Start();
     }
 
     /// <summary>Waits until the condition holds; a failure says what was seen last.</summary>

@@ -13,14 +13,19 @@ public class InternetTests
         LabOptions options = Options("flti");
         using LabRun lab = LabRun.Up(options, default);
         StartNodes(lab);
+        using var stop = new CancellationTokenSource();
+        foreach (string node in new[] { "nyc1", "lon1", "tyo1" }) ServeOn(lab, node, stop.Token);
         foreach ((string client, _, _, string pop) in Geography)
         {
             Eventually(Settles, () => Reaches(lab, client, "192.0.2.10", pop));
             Eventually(Settles, () => Reaches(lab, client, "2001:db8:f00::10", pop));
             // The regional prefix leads to its own pop from wherever one comes.
             Eventually(Settles, () => Reaches(lab, client, "2001:db8:f02::10", "lon"));
-            Assert.Equal(0, lab.Exec(client, "ping", "-c1", "-W2", "192.0.2.10").Exit);
-            Assert.Equal(0, lab.Exec(client, "ping", "-c1", "-W2", "2001:db8:f03::10").Exit);
+            // Packets really go there and back, with nothing rewritten on the way.
+            string own = lab.Topology.Host(client)!.Addresses[0].ToString();
+            Assert.EndsWith($"{pop}1 {own}\n", BackendTests.Get($"flti-{client}", "192.0.2.10", "/"));
+            own = lab.Topology.Host(client)!.Addresses[1].ToString();
+            Assert.EndsWith($"tyo1 {own}\n", BackendTests.Get($"flti-{client}", "2001:db8:f03::10", "/"));
         }
 
         lab.CutLinks("nyc-edge");
@@ -40,6 +45,7 @@ public class InternetTests
         lab.RestartHost("lon-edge", default);
         Eventually(Settles, () => Reaches(lab, "gb", "192.0.2.10", "lon"));
 
+        stop.Cancel();
         lab.Down();
         Assert.DoesNotContain("flti-", Fairlead.Lab.Command.Run("ip", "netns", "list"));
         Assert.False(Directory.Exists(lab.RunFolder));
