@@ -86,8 +86,9 @@ public abstract record ScenarioLine(string Text)
     /// <summary>Looks on for a while.</summary>
     public sealed record Watch(string Text, TimeSpan For) : ScenarioLine(Text);
 
+    /// <summary>Each client's answers come from one of the pops.</summary>
     public sealed record ExpectLanding(
-        string Text, ImmutableArray<string> Clients, string Pop, ImmutableArray<string> Probes, TimeSpan Within) : ScenarioLine(Text);
+        string Text, ImmutableArray<string> Clients, ImmutableArray<string> Pops, ImmutableArray<string> Probes, TimeSpan Within) : ScenarioLine(Text);
 
     public sealed record ExpectOutage(string Text, ImmutableArray<string> Clients, string Probe, TimeSpan Under) : ScenarioLine(Text);
 

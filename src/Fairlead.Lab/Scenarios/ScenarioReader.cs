@@ -135,7 +135,7 @@ public sealed class ScenarioReader
 
     private ScenarioLine ReadExpectation(string text) => words.Next("what is expected") switch
     {
-        "users" => new ExpectLanding(text, ReadList("clients"), AfterWord("in"), [.. AfterWord("by").Split(',')], ReadTime("within")),
+        "users" => new ExpectLanding(text, ReadList("clients"), [.. AfterWord("in").Split(',')], [.. AfterWord("by").Split(',')], ReadTime("within")),
         "outage" => new ExpectOutage(text, [.. AfterWord("of").Split(',')], AfterWord("by"), ReadTime("under")),
         "lost" => new ExpectLost(text, ReadNumber(), words.More ? [.. AfterWord("of").Split(',')] : []),
         "requests" => new ExpectRequests(text, ReadNumber()),

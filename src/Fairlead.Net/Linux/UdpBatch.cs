@@ -7,11 +7,8 @@ namespace Fairlead.Net.Linux;
 
 public static unsafe partial class Libc
 {
-    public const int MSG_DONTWAIT = 0x40;
     public const int MSG_TRUNC = 0x20;
     public const int MSG_WAITFORONE = 0x10000;
-    public const short POLLIN = 1;
-    public const short POLLOUT = 4;
 
     // Blocks, so the GC transition stays: SuppressGCTransition is only for calls under a microsecond.
     [LibraryImport("libc", EntryPoint = "recvmmsg", SetLastError = true)]
@@ -23,23 +20,6 @@ public static unsafe partial class Libc
     /// <summary>Waits until one of the descriptors is ready. First is the first of count entries that lie together.</summary>
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(ref PollFd first, nuint count, int timeoutMilliseconds);
-
-    /// <summary>struct pollfd.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct PollFd
-    {
-        public int Fd;
-        public short Events;
-        public short Returned;
-    }
-
-    /// <summary>struct iovec, 64-bit.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct IoVec
-    {
-        public byte* Base;
-        public nuint Length;
-    }
 
     /// <summary>struct mmsghdr with its msghdr, 64-bit: 64 bytes, padding after NameLength, Flags and Length.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 64)]

@@ -67,8 +67,10 @@ public sealed class ApiServer(
             Checks = [.. checks.Status().OrderBy(c => c.Check.Id).Select(c => new CheckView(c.Check.Id, c.State.Known, c.State.Up, c.Detail, c.LastTry))],
             Peers = [.. (speaker?.Status() ?? []).Select(p => new PeerView(p.Name, p.Address.ToString(), p.State.ToString(), (now - p.Since).TotalSeconds, p.Bfd?.ToString(), p.Announced, p.LastError))],
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
-            GuardRefusals = speaker?.GuardRefusals ?? 0,
-            Dns = dns is null ? null : new DnsView(dns.UdpQueries, dns.TcpQueries, dns.Dropped, dns.Truncated),
+            GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
+            Dns = dns is null ? null : new DnsView(
+                dns[DnsCounter.UdpQueries], dns[DnsCounter.TcpQueries],
+                dns[DnsCounter.DroppedShort] + dns[DnsCounter.DroppedResponse], dns[DnsCounter.AnswersTruncated], dns[DnsCounter.Faults]),
         };
     }
 

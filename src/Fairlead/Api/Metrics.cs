@@ -40,6 +40,8 @@ internal static class Metrics
             Sample(text, "fairlead_dns_dropped_total", dns.Dropped);
             Family(text, "fairlead_dns_truncated_total", "counter", "Answers that asked the client to come over TCP.");
             Sample(text, "fairlead_dns_truncated_total", dns.Truncated);
+            Family(text, "fairlead_internal_errors_total", "counter", "Faults of ours that a query set off.");
+            Sample(text, "fairlead_internal_errors_total", dns.Faults, ("component", "dns"));
         }
 
         return text.ToString();

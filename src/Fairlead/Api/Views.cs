@@ -40,7 +40,7 @@ public sealed record CheckView(string Id, bool Known, bool Up, string Detail, Da
 
 public sealed record PeerView(string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
 
-public sealed record DnsView(long UdpQueries, long TcpQueries, long Dropped, long Truncated);
+public sealed record DnsView(long UdpQueries, long TcpQueries, long Dropped, long Truncated, long Faults);
 
 /// <summary>What an operator asks for; the node makes the intent of it.</summary>
 public sealed record IntentRequest
