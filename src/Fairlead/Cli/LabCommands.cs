@@ -159,7 +159,7 @@ internal static class LabCommands
             .. NetworkInterface.GetAllNetworkInterfaces().SelectMany(device => device.GetIPProperties().UnicastAddresses).Select(a => a.Address),
         ];
         return fleet.Services.Where(service => service.Backends.Values.Any(pool => pool.Any(own.Contains)))
-            .SelectMany(fleet.AllVips).Select(vip => vip.Address);
+            .SelectMany(service => fleet.AllVips(service)).Select(vip => vip.Address);
     }
 
     private static LabOptions Options(string topologyFile, Action<string> progress) =>

@@ -98,9 +98,9 @@ public sealed record LoadedFleet
             string path = Path.Combine(folder, map);
             if (TryReadText(path, out string text, out string fault))
             {
-                CidrMapResult read = CidrMap.Read(path, text);
-                problems.AddRange(read.Problems.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-                entries = entries.Concat(read.Entries.Select(entry => (entry.Prefix, orders.RegionOf(entry.Place))));
+                (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> faults) = CidrMap.Read(path, text);
+                problems.AddRange(faults.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
+                entries = entries.Concat(places.Select(entry => (entry.Prefix, orders.RegionOf(entry.Place))));
             }
             else
             {

@@ -1,5 +1,6 @@
 using Fairlead.Fleet.Routers;
 using Fairlead.Lab.Running;
+using Fairlead.Net.Addresses;
 using Fairlead.Tests.Lab;
 using static Fairlead.InteropTests.Lab.BareInternet;
 using Route = Fairlead.InteropTests.Lab.StandInNode.Route;
@@ -104,7 +105,7 @@ public class RouterGuardTests
         string folder = Path.Combine(lab.RunFolder, "nyc2");
         Directory.CreateDirectory(folder);
         File.WriteAllText($"{folder}/bird.conf", StandInNode.Config(
-            "198.51.100.3", "2001:db8:1::12", "198.51.100.1", "2001:db8:1::1", "wrong", StandInNode.Honest));
+            new Asn(4200000001), "198.51.100.3", "2001:db8:1::12", "198.51.100.1", "2001:db8:1::1", "wrong", StandInNode.Honest));
         lab.StartProcess("nyc2", "bird", "-f", "-c", $"{folder}/bird.conf", "-s", $"{folder}/bird.ctl");
         StandInNode.Start(lab, "lon1", "lon-edge", StandInNode.Honest);
         Has(lab, "lon-edge", "node_lon1_v4", "192.0.2.10/32", Settles);

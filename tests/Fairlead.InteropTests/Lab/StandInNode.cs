@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Fairlead.Lab.Running;
+using Fairlead.Net.Addresses;
+using Fairlead.Tests.Lab;
 
 namespace Fairlead.InteropTests.Lab;
 
@@ -10,8 +12,6 @@ namespace Fairlead.InteropTests.Lab;
 /// </summary>
 internal static class StandInNode
 {
-    public const uint Asn = 4200000001;
-
     /// <summary>One announcement: its prefix, and the next hop if it is not the node itself.</summary>
     public readonly record struct Route(string Prefix, string? NextHop = null, string Extra = "");
 
@@ -23,7 +23,7 @@ internal static class StandInNode
     ];
 
     public static string Config(
-        string nodeV4, string nodeV6, string routerV4, string routerV6, string password, IEnumerable<Route> routes)
+        Asn asn, string nodeV4, string nodeV6, string routerV4, string routerV6, string password, IEnumerable<Route> routes)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $$"""
@@ -52,7 +52,7 @@ internal static class StandInNode
                 .Select(route => $"if net = {route.Prefix} then bgp_next_hop = {route.NextHop}; "));
             text.Append(CultureInfo.InvariantCulture, $$"""
                 protocol bgp edge{{family}} {
-                  local {{ours}} as {{Asn}};
+                  local {{ours}} as {{asn}};
                   neighbor {{theirs}} as 64500;
                   password "{{password}}";
                   ttl security on;
@@ -79,6 +79,7 @@ internal static class StandInNode
         var (host, edge) = (lab.Topology.Host(node)!, lab.Topology.Host(router)!);
         string config = Path.Combine(folder, "bird.conf");
         File.WriteAllText(config, Config(
+            ThreeCities.Fleet.Pops.Select(pop => pop.Node(node)).First(spec => spec is not null)!.Asn!.Value,
             host.Addresses[0].ToString(), host.Addresses[1].ToString(),
             edge.Addresses[0].ToString(), edge.Addresses[1].ToString(), "three-cities", routes));
         foreach (Route route in routes.Where(route => route.Prefix.EndsWith("/32") || route.Prefix.EndsWith("/128")))
