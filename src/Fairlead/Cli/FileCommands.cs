@@ -30,7 +30,7 @@ internal static class FileCommands
             else foreach (SpecProblem problem in problems) Output.Say(problem.ToString());
             if (loaded is null) return ExitCode.InvalidFile;
             FleetSpec spec = loaded.Spec;
-            Output.Say($"{spec.Name}: {spec.Pops.Length} pops, {spec.Services.Length} services, {spec.Zones.Length} zones, no fault");
+            Output.Say($"{spec.Name}: no fault (pops: {spec.Pops.Length}, services: {spec.Services.Length}, zones: {spec.Zones.Length})");
             return ExitCode.Ok;
         });
         return command;

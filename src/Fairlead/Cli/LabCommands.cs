@@ -59,10 +59,7 @@ internal static class LabCommands
         string file = FileOf("scenarios", name, "scn");
         Scenario scenario = ScenarioReader.Read(file, File.ReadAllText(file));
         // With --output json the timeline goes to standard error: standard output is the report's alone.
-        IAnsiConsole console = json
-            ? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) })
-            : AnsiConsole.Console;
-        if (Console.IsOutputRedirected) console.Profile.Width = 160;
+        IAnsiConsole console = Output.Terminal(error: json);
         var clock = Stopwatch.StartNew();
         var timeline = new Timeline(console, clock);
         using LabRun lab = LabRun.Up(Options(FileOf("topologies", scenario.Topology, "yaml"), timeline.Note), stop);
@@ -70,11 +67,11 @@ internal static class LabCommands
         lab.Down();
         timeline.Note("the lab is taken away");
         if (json) Output.Json(report);
-        else Print(report);
+        else Print(console, report);
         return report.Holds ? ExitCode.Ok : ExitCode.Failed;
     }
 
-    private static void Print(ScenarioReport report)
+    private static void Print(IAnsiConsole console, ScenarioReport report)
     {
         Table table = new Table().Border(TableBorder.Rounded).Title($"{report.Scenario}, {report.Seconds:0} s")
             .AddColumns("step", "expectation", "bar", "measured", "verdict");
@@ -87,9 +84,9 @@ internal static class LabCommands
             before = verdict.Step;
         }
 
-        AnsiConsole.Write(table);
+        console.Write(table);
         int failed = report.Verdicts.Count(verdict => !verdict.Holds);
-        AnsiConsole.MarkupLine(failed == 0
+        console.MarkupLine(failed == 0
             ? $"[green]all {report.Verdicts.Length} expectations hold[/]"
             : $"[red]{failed} of {report.Verdicts.Length} expectations fail[/]");
     }
@@ -116,7 +113,7 @@ internal static class LabCommands
                     host.Sessions.IsEmpty ? "" : $"{host.Sessions.Count(session => session.IsUp)} of {host.Sessions.Length}");
             }
 
-            AnsiConsole.Write(table);
+            Output.Terminal().Write(table);
             return ExitCode.Ok;
         }));
         return command;

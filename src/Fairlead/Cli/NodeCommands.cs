@@ -72,25 +72,26 @@ internal static class NodeCommands
 
     private static void Print(StatusView status)
     {
+        IAnsiConsole console = Output.Terminal();
         string store = status.Store.Connected ? $"followed, {status.Store.SilentSeconds:0.0} s old" : $"out of reach: {status.Store.Fault}";
-        AnsiConsole.MarkupLineInterpolated($"[bold]{status.Node}[/] in {status.Pop} of {status.Fleet}, generation {status.Generation}, store {store}");
+        console.MarkupLineInterpolated($"[bold]{status.Node}[/] in {status.Pop} of {status.Fleet}, generation {status.Generation}, store {store}");
         var pops = new Table().Title("pops").AddColumns("pop", "state", "routes", "in DNS", "rescued", "why");
         foreach (PopPlan pop in status.Plan.Pops)
             pops.AddRow(pop.Pop, pop.State.ToString(), pop.Aggregates.ToString(), YesNo(pop.InDns), YesNo(pop.Rescued), Markup.Escape(pop.Why));
-        AnsiConsole.Write(pops);
+        console.Write(pops);
         var services = new Table().Title("services").AddColumns("service", "up, IPv4", "up, IPv6", "held");
         foreach (ServicePlan service in status.Plan.Services)
             services.AddRow(service.Service, string.Join(' ', service.UpIPv4), string.Join(' ', service.UpIPv6), YesNo(service.Held));
-        AnsiConsole.Write(services);
+        console.Write(services);
         var peers = new Table().Title("BGP").AddColumns("peer", "state", "since", "BFD", "announced", "last error");
         foreach (PeerView peer in status.Peers)
             peers.AddRow(peer.Name, peer.State, $"{peer.SinceSeconds:0} s", peer.Bfd ?? "-", $"{peer.Announced}", Markup.Escape(peer.LastError));
-        AnsiConsole.Write(peers);
+        console.Write(peers);
         var checks = new Table().Title("checks").AddColumns("check", "state", "last answer");
         foreach (CheckView check in status.Checks)
             checks.AddRow(check.Id, !check.Known ? "unknown" : check.Up ? "up" : "down", Markup.Escape(check.Detail));
-        AnsiConsole.Write(checks);
-        if (status.GuardRefusals > 0) AnsiConsole.MarkupLineInterpolated($"[red]guard: {status.GuardRefusals} announcements refused[/]");
+        console.Write(checks);
+        if (status.GuardRefusals > 0) console.MarkupLineInterpolated($"[red]guard: {status.GuardRefusals} announcements refused[/]");
     }
 
     private static string YesNo(bool value) => value ? "yes" : "no";

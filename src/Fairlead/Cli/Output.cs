@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Fairlead.Fleet;
+using Spectre.Console;
 
 namespace Fairlead.Cli;
 
@@ -11,6 +12,23 @@ internal static class Output
     public static void Data(string text) => Console.Out.Write(text.EndsWith('\n') || text.Length == 0 ? text : text + "\n");
 
     public static void Json<T>(T value) => Data(JsonSerializer.Serialize<object>(value!, Indented));
+
+    /// <summary>Tables and colours, as far as the stream is a terminal and NO_COLOR does not forbid them.</summary>
+    public static IAnsiConsole Terminal(bool error = false)
+    {
+        const int WidthOfFiles = 180;
+        bool plain = error ? Console.IsErrorRedirected : Console.IsOutputRedirected;
+        bool colourless = plain || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = colourless ? AnsiSupport.No : AnsiSupport.Detect,
+            ColorSystem = colourless ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+            Interactive = plain ? InteractionSupport.No : InteractionSupport.Detect,
+            Out = new AnsiConsoleOutput(error ? Console.Error : Console.Out),
+        });
+        if (plain) console.Profile.Width = WidthOfFiles;
+        return console;
+    }
 
     public static void Say(string text) => Console.Error.WriteLine(text);
 
