@@ -49,7 +49,7 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         }
 
         Authoritative = true;
-        Span<(int Zone, int Node)> visited = stackalloc (int, int)[ChainMax];
+        Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
         ReadOnlySpan<byte> owner = asked.Name;
         int ownerOffset = QueryMessage.HeaderBytes;
         for (int step = 0; step < ChainMax; step++)
@@ -69,7 +69,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
                 return;
             }
 
-            (int, int) place = (apexLabel - name.LabelCount, node.Index);
+            // A wildcard may be met again under another name; only the same name again is a loop.
+            (uint, int) place = (name.Suffix(0).Hash, node.Index);
             if (visited[..step].Contains(place)) return;
             visited[step] = place;
             DnsName? next = node.Steered >= 0

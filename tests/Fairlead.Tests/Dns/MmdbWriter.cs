@@ -147,7 +147,7 @@ public static class MmdbWriter
 
     private static void AddMetadata(List<byte> file, int nodeCount, int recordBits, int version)
     {
-        AddControl(file, 7, 6);
+        AddControl(file, 7, 9);
         AddText(file, "node_count");
         file.AddRange([0xc4, (byte)(nodeCount >> 24), (byte)(nodeCount >> 16), (byte)(nodeCount >> 8), (byte)nodeCount]);
         AddText(file, "record_size");
@@ -158,6 +158,15 @@ public static class MmdbWriter
         AddText(file, "Test");
         AddText(file, "binary_format_major_version");
         file.AddRange([0xa1, 2]);
+        AddText(file, "binary_format_minor_version");
+        file.AddRange([0xa0]);
+        AddText(file, "languages");
+        file.AddRange([0x01, 4]);
+        AddText(file, "en");
+        AddText(file, "description");
+        AddControl(file, 7, 1);
+        AddText(file, "en");
+        AddText(file, "made by a test");
         AddText(file, "build_epoch");
         file.AddRange([0x04, 2, 0x6a, 0, 0, 0]);
     }
