@@ -51,7 +51,7 @@ public sealed class BgpSpeaker
     /// <summary>Other anycast subnets: what they no longer hold is withdrawn.</summary>
     public void ReplaceGuard(Guard guard) => loop.Post(guard);
 
-    /// <summary>Other peers: the sessions of unchanged ones go on. ArgumentException as in the constructor.</summary>
+    /// <summary>Other peers: the sessions of unchanged ones go on, also when only their BFD has changed.</summary>
     public void ReplacePeers(ImmutableArray<PeerOptions> peers)
     {
         Check(peers);

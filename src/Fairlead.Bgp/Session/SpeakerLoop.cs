@@ -185,8 +185,10 @@ internal sealed class SpeakerLoop
         peers.Clear();
         foreach (PeerOptions wanted in options)
         {
-            if (old.Remove(wanted.Name, out Peer? same) && same.Options.Equals(wanted))
+            bool known = old.Remove(wanted.Name, out Peer? same);
+            if (known && same!.Options.Equals(wanted with { Bfd = same.Options.Bfd }))
             {
+                same.ChangeBfd(wanted);
                 peers.Add(same);
                 continue;
             }
