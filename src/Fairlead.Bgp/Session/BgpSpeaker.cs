@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Bfd;
+using Fairlead.Net.Linux;
 
 namespace Fairlead.Bgp.Session;
 
@@ -41,6 +43,12 @@ public sealed class BgpSpeaker
     }
 
     public SpeakerCounters Counters => loop.Counters;
+
+    /// <summary>What the kernel granted the BFD thread: below RealTime, tight BFD timers can flap on a busy machine.</summary>
+    public Urgency BfdUrgency => loop.BfdUrgency;
+
+    /// <summary>BFD datagrams thrown away, for this reason.</summary>
+    public long BfdRejected(BfdReject reason) => loop.BfdRejected(reason);
 
     /// <summary>Begins to listen and to dial. Once.</summary>
     public void Start() => loop.Start();

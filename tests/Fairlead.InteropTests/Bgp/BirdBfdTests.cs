@@ -14,7 +14,7 @@ public class BirdBfdTests
     private static readonly string Configuration = Bfd50
         + SpeakerBed.Protocol("v4", "ipv4", "bfd on;") + SpeakerBed.Protocol("v6", "ipv6", "bfd on;");
 
-    [InteropFact("bird", "ip")]
+    [InteropFact("bird", "ip", "nft", "chrt")]
     public async Task Bfd_holds_at_50_ms_while_the_collector_runs_all_the_time()
     {
         await using SpeakerBed bed = BothUp();
@@ -40,7 +40,7 @@ public class BirdBfdTests
         Assert.Contains("0.050", sessions, StringComparison.Ordinal); // The poll sequence has agreed on our 50 ms.
     }
 
-    [InteropFact("bird", "ip")]
+    [InteropFact("bird", "ip", "nft", "chrt")]
     public async Task A_cut_link_takes_the_routes_from_bird_within_300_ms_and_ends_our_session()
     {
         await using SpeakerBed bed = BothUp();
@@ -59,7 +59,7 @@ public class BirdBfdTests
             down => Assert.Contains("BFD down (6/10)", down.Reason, StringComparison.Ordinal));
     }
 
-    [InteropFact("bird", "ip")]
+    [InteropFact("bird", "ip", "nft", "chrt")]
     public async Task After_the_link_is_back_bfd_and_bgp_come_back()
     {
         await using SpeakerBed bed = BothUp();
@@ -70,22 +70,6 @@ public class BirdBfdTests
 
         bed.AwaitUp("v4");
         BirdRouter.Eventually(() => bed.Status("v4").Bfd == BfdState.Up, "BFD is up");
-    }
-
-    [InteropFact("bird", "ip")]
-    public async Task To_take_bfd_out_of_service_leaves_the_session_up_on_both_sides()
-    {
-        await using SpeakerBed bed = BothUp();
-
-        bed.Speaker.ReplacePeers([SpeakerBed.Peer("v4", SpeakerBed.Bird4), SpeakerBed.Peer("v6", SpeakerBed.Bird6)]);
-
-        // BIRD hears AdminDown, which is no failure of the path (RFC 5882 §3.2).
-        BirdRouter.Eventually(
-            () => !bed.Bird.Ask("show bfd sessions").Contains(" Up ", StringComparison.Ordinal), "BFD is down");
-        await Task.Delay(TimeSpan.FromMilliseconds(300)); // Longer than a teardown would need.
-        Assert.True(bed.Bird.IsEstablished("v4"));
-        Assert.Empty(bed.Events.OfType<BgpEvent.PeerDown>());
-        Assert.Null(bed.Status("v4").Bfd);
     }
 
     private static SpeakerBed BothUp()
