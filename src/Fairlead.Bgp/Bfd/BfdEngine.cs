@@ -33,7 +33,7 @@ public sealed class BfdEngine : IDisposable
     private readonly byte[] packetBytes = new byte[BfdPacket.Size];
     private readonly long[] rejects = new long[Enum.GetValues<BfdReject>().Length];
     private readonly List<Link> links = [];
-    private readonly Dictionary<uint, Link> byDiscriminator = [];
+    private readonly HashSet<uint> discriminators = [];
     private readonly Dictionary<UInt128, Link> byAddress = [];
     private readonly Receiver v4 = new(AddressFamily.InterNetwork);
     private readonly Receiver v6 = new(AddressFamily.InterNetworkV6);
@@ -229,7 +229,6 @@ public sealed class BfdEngine : IDisposable
 
             if (same is not null) Close(same);
             var link = new Link(new BfdSession(target, NewDiscriminator(), random, now));
-            byDiscriminator.Add(link.Session.Discriminator, link);
             kept.Add(link);
         }
 
@@ -248,14 +247,14 @@ public sealed class BfdEngine : IDisposable
         for (int i = 0; i < GoodbyePackets; i++) Send(link, link.Session.Periodic(now));
         link.Socket?.Dispose();
         link.Socket = null;
-        byDiscriminator.Remove(link.Session.Discriminator);
+        discriminators.Remove(link.Session.Discriminator);
     }
 
     private uint NewDiscriminator()
     {
         uint discriminator;
         do discriminator = (uint)random.NextInt64(1, uint.MaxValue);
-        while (byDiscriminator.ContainsKey(discriminator));
+        while (!discriminators.Add(discriminator));
         return discriminator;
     }
 

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Bfd;
+using Fairlead.Net.Linux;
 
 namespace Fairlead.Bgp.Session;
 
@@ -42,6 +44,12 @@ public sealed class BgpSpeaker
 
     public SpeakerCounters Counters => loop.Counters;
 
+    /// <summary>What the kernel granted the BFD thread: below RealTime, tight BFD timers can flap on a busy machine.</summary>
+    public Urgency BfdUrgency => loop.BfdUrgency;
+
+    /// <summary>BFD datagrams thrown away, for this reason.</summary>
+    public long BfdRejected(BfdReject reason) => loop.BfdRejected(reason);
+
     /// <summary>Begins to listen and to dial. Once.</summary>
     public void Start() => loop.Start();
 
@@ -51,7 +59,7 @@ public sealed class BgpSpeaker
     /// <summary>Other anycast subnets: what they no longer hold is withdrawn.</summary>
     public void ReplaceGuard(Guard guard) => loop.Post(guard);
 
-    /// <summary>Other peers: the sessions of unchanged ones go on. ArgumentException as in the constructor.</summary>
+    /// <summary>Other peers: the sessions of unchanged ones go on, also when only their BFD has changed.</summary>
     public void ReplacePeers(ImmutableArray<PeerOptions> peers)
     {
         Check(peers);

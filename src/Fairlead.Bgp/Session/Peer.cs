@@ -66,6 +66,13 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         }
     }
 
+    /// <summary>The same peer, watched otherwise: the session stays.</summary>
+    public void ChangeBfd(PeerOptions changed)
+    {
+        options = changed;
+        BfdState = changed.Bfd is null ? null : BfdState ?? Bfd.BfdState.Down;
+    }
+
     /// <summary>A connection that the peer has made.</summary>
     public void Accept(KernelSocket socket)
     {
@@ -107,7 +114,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     /// <summary>What BFD says of the path to the peer.</summary>
     public void OnBfd(BfdChange change)
     {
-        if (change.State == BfdState) return;
+        if (change.State == BfdState || options.Bfd is null) return;
         bool wasUp = BfdState == Bfd.BfdState.Up;
         BfdState = change.State;
         loop.Emit(new BgpEvent.BfdChanged(options.Name, change.State, change.Diagnostic));

@@ -60,6 +60,8 @@ internal sealed class SpeakerLoop
     /// <summary>What the peers are to be told: the set after the guard.</summary>
     public GuardedRoutes Wanted { get; private set; } = GuardedRoutes.Empty;
 
+    public Urgency BfdUrgency => bfd.Urgency;
+
     public ImmutableArray<PeerStatus> Status => Volatile.Read(ref status)[0];
 
     public void Start()
@@ -94,6 +96,8 @@ internal sealed class SpeakerLoop
         poller.Wake();
         return stopped.Task;
     }
+
+    public long BfdRejected(BfdReject reason) => bfd.Rejected(reason);
 
     public void Emit(BgpEvent @event) => onEvent(@event);
 
@@ -133,7 +137,7 @@ internal sealed class SpeakerLoop
     private void Run()
     {
         bool ending = false;
-        while (!ending || closing.Count > 0)
+        while (true)
         {
             Now = Time.GetElapsedTime(started);
             if (!ending)
@@ -149,13 +153,13 @@ internal sealed class SpeakerLoop
             }
 
             Publish();
+            if (ending && closing.Count == 0) break;
             Wait();
             Now = Time.GetElapsedTime(started);
             Serve();
         }
 
         bfd.Stop();
-        Publish();
         stopped.TrySetResult();
     }
 
@@ -185,8 +189,10 @@ internal sealed class SpeakerLoop
         peers.Clear();
         foreach (PeerOptions wanted in options)
         {
-            if (old.Remove(wanted.Name, out Peer? same) && same.Options.Equals(wanted))
+            bool known = old.Remove(wanted.Name, out Peer? same);
+            if (known && same!.Options.Equals(wanted with { Bfd = same.Options.Bfd }))
             {
+                same.ChangeBfd(wanted);
                 peers.Add(same);
                 continue;
             }

@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Bfd;
+using Fairlead.Bgp.Session;
+using Xunit.Abstractions;
+
+namespace Fairlead.InteropTests.Bgp;
+
+/// <summary>How fast BIRD knows. The figures are printed; the bars are those that operators were promised.</summary>
+public class BirdLatencyTests(ITestOutputHelper output)
+{
+    [InteropFact("bird", "ip")]
+    public async Task Announcements_and_withdrawals_are_in_birds_table_within_milliseconds()
+    {
+        await using var bed = new SpeakerBed(
+            SpeakerBed.Protocol("v4", "ipv4"), SpeakerBed.Peer("v4", SpeakerBed.Bird4));
+        bed.AwaitUp("v4");
+        List<double> announce = [], withdraw = [];
+        for (int round = 0; round < 50; round++)
+        {
+            announce.Add(Timed(() => bed.Speaker.Apply(SpeakerBed.Routes(1, "198.18.1.53/32")), bed, there: true));
+            withdraw.Add(Timed(() => bed.Speaker.Apply(RouteSet.Empty), bed, there: false));
+        }
+
+        Report("Apply to BIRD's table, announce", announce);
+        Report("Apply to BIRD's table, withdraw", withdraw);
+        Assert.InRange(withdraw.Order().ElementAt(25), 0, 100);
+    }
+
+    [InteropFact("bird", "ip", "nft", "chrt")]
+    public async Task A_cut_link_is_noticed_at_3_times_50_ms()
+    {
+        List<double> cut = [];
+        for (int round = 0; round < 5; round++)
+        {
+            await using var bed = new SpeakerBed(
+                "protocol bfd { interface \"*\" { min rx interval 50 ms; min tx interval 50 ms; multiplier 3; }; }\n"
+                    + SpeakerBed.Protocol("v4", "ipv4", "bfd on;"),
+                SpeakerBed.Peer("v4", SpeakerBed.Bird4) with
+                {
+                    Bfd = new BfdOptions { Interval = TimeSpan.FromMilliseconds(50), Multiplier = 3 },
+                });
+            bed.Speaker.Apply(SpeakerBed.Routes(1, "198.18.1.53/32"));
+            bed.AwaitUp("v4");
+            BirdRouter.Eventually(
+                () => bed.Bird.HasRoute("198.18.1.53/32")
+                    && bed.Bird.Ask("show bfd sessions").Contains("0.150", StringComparison.Ordinal), "fast timers");
+            cut.Add(Timed(() => bed.Bed.Ip("us", "link", "set", "eth0", "down"), bed, there: false));
+            BirdRouter.Eventually(() => bed.Status("v4").State != SessionState.Established, "ours ends too", seconds: 1);
+        }
+
+        Report("link down to BIRD's table", cut);
+        Assert.InRange(cut.Max(), 0, 300);
+    }
+
+    private static double Timed(Action action, SpeakerBed bed, bool there)
+    {
+        var clock = Stopwatch.StartNew();
+        action();
+        BirdRouter.Eventually(() => bed.Bird.HasRoute("198.18.1.53/32") == there, "BIRD follows");
+        return clock.Elapsed.TotalMilliseconds;
+    }
+
+    private void Report(string what, List<double> values)
+    {
+        values.Sort();
+        output.WriteLine($"{what}: min {values[0]:F2} median {values[values.Count / 2]:F2} max {values[^1]:F2} ms");
+    }
+}
