@@ -45,7 +45,7 @@ internal static class Scalars
         "^::");
 
     public static readonly Scalar<TimeSpan> Duration = new(
-        "a time such as 300ms, 5s, 2m or 1h", TryDuration, "^[0-9]+(ms|s|m|h)$");
+        "a time such as 300ms, 5s, 2m or 1h", Durations.TryParse, "^[0-9]+(ms|s|m|h)$");
 
     public static readonly Scalar<PortSpec> Port = new(
         "a port such as tcp/443 or udp/53",
@@ -88,16 +88,4 @@ internal static class Scalars
     private static bool TryNumber(string text, int min, int max, out int value) =>
         int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
         && value >= min && value <= max;
-
-    public static bool TryDuration(string text, out TimeSpan value)
-    {
-        int digits = text.TakeWhile(char.IsAsciiDigit).Count();
-        value = default;
-        if (digits is 0 or > 9) return false;
-        double count = double.Parse(text[..digits], CultureInfo.InvariantCulture);
-        double? seconds = text[digits..] switch { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600, _ => null };
-        if (seconds is null) return false;
-        value = TimeSpan.FromMilliseconds(Math.Round(count * seconds.Value * 1000));
-        return true;
-    }
 }

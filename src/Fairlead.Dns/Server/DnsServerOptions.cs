@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace Fairlead.Dns.Server;
+
+/// <summary>Where the server listens and what it lends to its clients.</summary>
+public sealed record DnsServerOptions
+{
+    /// <summary>UDP and TCP on each. A wildcard answers from the address that was asked; :: is IPv6 alone.</summary>
+    public required ImmutableArray<IPEndPoint> Listen { get; init; }
+
+    /// <summary>Threads for each of Listen; the kernel spreads the clients over them (SO_REUSEPORT).</summary>
+    public int UdpThreads { get; init; } = 1;
+
+    /// <summary>The kernel's queue of each UDP socket; it caps it at net.core.rmem_max.</summary>
+    public int UdpKernelBufferBytes { get; init; } = 4 << 20;
+
+    public int TcpConnectionsMax { get; init; } = 1024;
+
+    /// <summary>Connections of one address (IPv4) or one /64 (IPv6).</summary>
+    public int TcpConnectionsPerClientMax { get; init; } = 64;
+
+    /// <summary>A connection that completes no query in this time, or takes no answer, is closed (RFC 7766 §6.2.3).</summary>
+    public TimeSpan TcpIdle { get; init; } = TimeSpan.FromSeconds(10);
+
+    public IEnumerable<string> Problems()
+    {
+        if (Listen.IsDefaultOrEmpty) yield return "listen: no address";
+        if (UdpThreads is < 1 or > 256) yield return "udpThreads: from 1 to 256";
+        if (TcpConnectionsMax is < 1 or > 60_000) yield return "tcpConnectionsMax: from 1 to 60000";
+        if (TcpConnectionsPerClientMax < 1) yield return "tcpConnectionsPerClientMax: at least 1";
+        if (TcpIdle < TimeSpan.FromMilliseconds(100)) yield return "tcpIdle: at least 100 ms";
+    }
+}

@@ -1,0 +1,40 @@
+using Fairlead.Fleet.Spec;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet.Decide;
+
+/// <summary>Why an intent must not be taken, each with the rule's name and the numbers. None: it may.</summary>
+public static class IntentRules
+{
+    public static IEnumerable<string> Refusals(FleetSpec fleet, World world, Intent intent, DateTimeOffset now) =>
+        fleet.Pop(intent.Pop) is not { } pop
+            ? [$"unknown pop \"{intent.Pop}\"{NearestName.Hint(intent.Pop, fleet.Pops.Select(p => p.Name))}"]
+            : intent.Kind == IntentKind.Drain ? Drain(fleet, world, pop, now) : Announce(fleet, intent);
+
+    private static IEnumerable<string> Drain(FleetSpec fleet, World world, PopSpec pop, DateTimeOffset now)
+    {
+        var evidence = new Evidence(fleet, world, now);
+        if (evidence.DrainOf(pop) is { } already)
+            yield return $"{pop.Name} is being drained since {already.At:u}: {already.Reason}";
+        PopSpec[] survivors = [.. evidence.SurvivorsOf(pop)];
+        if (survivors.Length == 0)
+        {
+            yield return $"I2: no pop would be left to take its users (of {fleet.Pops.Length - 1} others none is alive, "
+                + "undrained, and announcing the cover)";
+            yield break;
+        }
+
+        foreach (ServicePlan service in world.Previous?.Services ?? [])
+        {
+            if (service.IsUp(pop.Name) && !survivors.Any(other => service.IsUp(other.Name)))
+                yield return $"I2: service {service.Service} is up in {pop.Name} and in none of {string.Join(", ", survivors.Select(s => s.Name))}";
+        }
+    }
+
+    private static IEnumerable<string> Announce(FleetSpec fleet, Intent intent)
+    {
+        if (intent.Prefix is not { } prefix) yield return "an announcement needs a prefix";
+        else if (!fleet.AnycastSubnets.Any(subnet => subnet.Contains(prefix)))
+            yield return $"I1: {prefix} is outside every anycast subnet ({string.Join(", ", fleet.AnycastSubnets)})";
+    }
+}

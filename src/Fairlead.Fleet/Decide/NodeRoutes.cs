@@ -1,0 +1,94 @@
+using System.Collections.Immutable;
+using System.Net;
+using Fairlead.Balancer;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Fleet.Spec;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Fleet.Decide;
+
+/// <summary>One node's share of a plan: what it announces, and where its VIPs' packets go.</summary>
+public static class NodeRoutes
+{
+    /// <summary>GRACEFUL_SHUTDOWN (RFC 8326 §5), 65535:0.</summary>
+    public const uint GracefulShutdown = 0xffff0000;
+
+    /// <summary>
+    /// The node's announcements. A host route goes out while the node's own checks say that its pool serves that family.
+    /// An aggregate goes out only behind such a host route, with it as next hop: the router resolves the one through the
+    /// other, and lets nothing upstream that has no living service behind it.
+    /// </summary>
+    public static RouteSet Of(FleetSpec fleet, Plan plan, NodeReport own, long generation)
+    {
+        PopSpec pop = fleet.Pop(own.Pop)!;
+        PopPlan stance = plan.Pop(own.Pop)!;
+        var routes = ImmutableArray.CreateBuilder<Route>();
+        List<Prefix> hosts = stance.Serves ? [.. Hosts(fleet, plan, own)] : [];
+        routes.AddRange(hosts.Select(host => new Route { Prefix = host }));
+
+        ImmutableArray<uint> communities = stance.Aggregates == AggregateStance.Deprefer ? [GracefulShutdown] : [];
+        foreach (Prefix aggregate in Aggregates(fleet, plan, pop, stance))
+        {
+            int host = hosts.FindIndex(aggregate.Contains);
+            if (host < 0) continue;
+            IPAddress nextHop = hosts[host].Address;
+            routes.Add(new Route { Prefix = aggregate, NextHop = nextHop, Communities = communities });
+        }
+
+        routes.AddRange(plan.Extra.Where(extra => extra.Pop == own.Pop).Select(extra => new Route { Prefix = extra.Prefix }));
+        return new RouteSet(generation, routes.ToImmutable());
+    }
+
+    /// <summary>
+    /// Every VIP's way. A pool with nothing healthy keeps all its backends: its routes are withdrawn anyway, and what
+    /// still arrives has at least a chance.
+    /// </summary>
+    public static VipTable VipsOf(FleetSpec fleet, NodeReport own, long generation)
+    {
+        PopSpec pop = fleet.Pop(own.Pop)!;
+        NodeSpec node = pop.Node(own.Node)!;
+        var entries = ImmutableArray.CreateBuilder<VipEntry>();
+        foreach (ServiceSpec service in fleet.Services)
+        {
+            ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
+            ImmutableArray<IPAddress> healthy = PoolOf(own, service)?.Healthy ?? [];
+            foreach (Prefix vip in fleet.AllVips(service))
+            {
+                ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == vip.Family)];
+                ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
+                if (service.OnNodes || all.Length > 0) entries.Add(new VipEntry(vip, service.OnNodes, service.OnNodes ? [] : up.IsEmpty ? all : up));
+            }
+        }
+
+        return new VipTable(generation, entries.ToImmutable());
+    }
+
+    private static IEnumerable<Prefix> Hosts(FleetSpec fleet, Plan plan, NodeReport own)
+    {
+        foreach (ServiceSpec service in fleet.Services)
+        {
+            PoolReport? pool = PoolOf(own, service);
+            // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
+            ServicePlan? held = plan.Service(service.Name) is { Held: true } last ? last : null;
+            foreach (Prefix vip in fleet.AllVips(service))
+            {
+                int healthy = pool is { Known: true } ? pool.HealthyIn(vip.Family) : 0;
+                if ((healthy > 0 && healthy >= service.MinHealthy) || held?.IsUp(own.Pop, vip.Family) == true) yield return vip;
+            }
+        }
+    }
+
+    /// <summary>The covers, the pop's own regional prefixes, and those of the pops it rescues.</summary>
+    private static IEnumerable<Prefix> Aggregates(FleetSpec fleet, Plan plan, PopSpec pop, PopPlan stance)
+    {
+        if (stance.Aggregates == AggregateStance.Withdraw) return [];
+        IEnumerable<Prefix> own = fleet.Cover.Concat(pop.Regional);
+        // Who is on its way out takes nobody in.
+        if (stance.State is not (PopState.Up or PopState.Returning)) return own;
+        return own.Concat(fleet.Pops.Where(other => other != pop && plan.Pop(other.Name) is { Rescued: true })
+            .SelectMany(other => other.Regional));
+    }
+
+    private static PoolReport? PoolOf(NodeReport own, ServiceSpec service) =>
+        own.Pools.FirstOrDefault(pool => pool.Service == service.Name && pool.Pop == own.Pop);
+}

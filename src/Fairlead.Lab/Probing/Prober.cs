@@ -1,0 +1,184 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Fairlead.Lab.Scenarios;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.Lab.Probing;
+
+/// <summary>
+/// One client's one probe: a thread of its own inside the client's namespace that asks at its pace until stopped. A
+/// request that is not answered within a second has failed; one whose connection is reset is asked once more.
+/// </summary>
+internal sealed class Prober
+{
+    private const int WebPort = 80;
+    private const int EchoPort = 7777;
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+    private static readonly byte[] Get = Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
+
+    private readonly ProbeSpec spec;
+    private readonly string inNamespace;
+    private readonly IReadOnlyCollection<IPAddress> ownAddresses;
+    private readonly Func<IPAddress, string> popOf;
+    private readonly Stopwatch clock;
+    private readonly ManualResetEventSlim stopped;
+    private readonly Thread thread;
+    private IPAddress? target;
+    private double targetUntil;
+
+    public Prober(
+        ProbeSpec spec, ProbeLog log, string inNamespace, IReadOnlyCollection<IPAddress> ownAddresses,
+        Func<IPAddress, string> popOf, Stopwatch clock, ManualResetEventSlim stopped)
+    {
+        (this.spec, Log, this.inNamespace, this.ownAddresses) = (spec, log, inNamespace, ownAddresses);
+        (this.popOf, this.clock, this.stopped) = (popOf, clock, stopped);
+        thread = new Thread(Run) { IsBackground = true, Name = $"{log.Client}/{log.Probe}" };
+    }
+
+    public ProbeLog Log { get; }
+
+    private double Now => clock.Elapsed.TotalSeconds;
+
+    public void Start() => thread.Start();
+
+    public void Join() => thread.Join();
+
+    private void Run()
+    {
+        NetworkNamespace.Enter(inNamespace);
+        if (spec.Kind == ProbeKind.Echo) RunEcho();
+        else RunRequests();
+    }
+
+    private void RunRequests()
+    {
+        double next = Now;
+        while (!stopped.IsSet)
+        {
+            Log.Add(spec.Kind == ProbeKind.Name ? AskName() : AskWeb());
+            next = Math.Max(next + spec.Every.TotalSeconds, Now);
+            stopped.Wait(TimeSpan.FromSeconds(next - Now));
+        }
+    }
+
+    private ProbeRecord AskName()
+    {
+        double at = Now;
+        (IPAddress Address, uint Ttl)? answer = DnsStub.Ask(spec.Server!, spec.Question!, Limit);
+        return new ProbeRecord(at, Now, answer is not null, false, answer is null ? "" : popOf(answer.Value.Address), true);
+    }
+
+    private ProbeRecord AskWeb()
+    {
+        double at = Now;
+        if (Target() is not { } address) return new ProbeRecord(at, Now, false, false, "", true);
+        string? body = TryGet(address, out bool reset);
+        bool retried = body is null && reset;
+        if (retried) body = TryGet(address, out _);
+        string[] words = body?.Split(' ') ?? [];
+        bool answered = words.Length == 2;
+        bool own = !answered || (IPAddress.TryParse(words[1], out IPAddress? seen) && ownAddresses.Contains(seen));
+        return new ProbeRecord(at, Now, answered, retried, answered ? PopOfBackend(words[0]) : "", own);
+    }
+
+    /// <summary>The body's first line, or null; reset: the connection was refused or reset before any answer.</summary>
+    private static string? TryGet(IPAddress address, out bool reset)
+    {
+        reset = false;
+        using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
+        {
+            Blocking = false,
+            NoDelay = true,
+        };
+        try
+        {
+            Connect(socket, new IPEndPoint(address, WebPort));
+            socket.Blocking = true;
+            socket.ReceiveTimeout = socket.SendTimeout = (int)Limit.TotalMilliseconds;
+            socket.Send(Get);
+            var buffer = new byte[2048];
+            int length = 0;
+            for (int read = -1; read != 0 && length < buffer.Length; length += read)
+                read = socket.Receive(buffer, length, buffer.Length - length, SocketFlags.None);
+            string[] parts = Encoding.ASCII.GetString(buffer, 0, length).Split("\r\n\r\n", 2);
+            bool good = parts.Length == 2 && parts[0].StartsWith("HTTP/1.1 200", StringComparison.Ordinal);
+            return good ? parts[1].Split('\n')[0].Trim() : null;
+        }
+        catch (SocketException fault)
+        {
+            reset = fault.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionRefused;
+            return null;
+        }
+    }
+
+    private static void Connect(Socket socket, IPEndPoint end)
+    {
+        try
+        {
+            socket.Connect(end);
+        }
+        catch (SocketException fault) when (fault.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        {
+            if (!socket.Poll(Limit, SelectMode.SelectWrite)) throw new SocketException((int)SocketError.TimedOut);
+            int error = (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
+            if (error != 0) throw new SocketException(error);
+        }
+    }
+
+    /// <summary>Sends at its pace whatever comes back; an answer counts at the moment it arrives.</summary>
+    private void RunEcho()
+    {
+        while (Target() is null && !stopped.Wait(TimeSpan.FromMilliseconds(100)))
+        {
+            // The name must be answered once; then the address is held.
+        }
+
+        if (target is null) return;
+        using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
+        var end = new IPEndPoint(target, EchoPort);
+        var buffer = new byte[256];
+        double next = Now;
+        while (!stopped.IsSet)
+        {
+            Exchange(() => socket.SendTo("probe"u8, end));
+            next += spec.Every.TotalSeconds;
+            while (Now < next && !stopped.IsSet)
+            {
+                if (!socket.Poll(TimeSpan.FromSeconds(Math.Max(0, next - Now)), SelectMode.SelectRead)) continue;
+                EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
+                int length = Exchange(() => socket.ReceiveFrom(buffer, ref from));
+                if (length <= 0) continue;
+                string[] words = Encoding.ASCII.GetString(buffer, 0, length).Split(' ');
+                bool own = words.Length > 1 && IPAddress.TryParse(words[1], out IPAddress? seen) && ownAddresses.Contains(seen);
+                Log.Add(new ProbeRecord(Now, Now, true, false, PopOfBackend(words[0]), own));
+            }
+        }
+    }
+
+    /// <summary>Unreachable networks are what a probe is there to see: 0 then, and on it goes.</summary>
+    private static int Exchange(Func<int> call)
+    {
+        try
+        {
+            return call();
+        }
+        catch (SocketException)
+        {
+            return 0;
+        }
+    }
+
+    private IPAddress? Target()
+    {
+        if (spec.Address is not null) return target = spec.Address;
+        if (target is not null && (spec.Holds || Now < targetUntil)) return target;
+        if (DnsStub.Ask(spec.Server!, spec.Question!, Limit) is not { } answer) return target;
+        (target, targetUntil) = (answer.Address, Now + answer.Ttl);
+        return target;
+    }
+
+    /// <summary>Backends are called POP-NAME.</summary>
+    private static string PopOfBackend(string backend) => backend.Split('-')[0];
+}

@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text.Json;
+using Fairlead.Lab.Running;
+using Fairlead.Lab.Topologies;
+using Fairlead.Net.Addresses;
+using static Fairlead.Lab.Scenarios.ScenarioLine;
+
+namespace Fairlead.Lab.Scenarios;
+
+/// <summary>What a scenario does to the lab, and what it asks of routers and nodes: from outside, as an operator would.</summary>
+internal sealed class Acts(LabRun lab, Timeline timeline)
+{
+    public void Run(ScenarioLine act, CancellationToken cancellation)
+    {
+        switch (act)
+        {
+            case Kill kill:
+                KillPop(kill.Pop);
+                break;
+            case Restore restore:
+                RestorePop(restore.Pop, cancellation);
+                break;
+            case Sicken sicken:
+                foreach (HostSpec backend in Running(sicken.Pop, "backend")) File.WriteAllText(SickFile(backend), "");
+                break;
+            case Heal heal:
+                foreach (HostSpec backend in Running(heal.Pop, "backend")) File.Delete(SickFile(backend));
+                break;
+            case Drain drain:
+                Fairlead("drain", drain.Pop, "--reason", "scenario", "--control", ControlOf(drain.At));
+                break;
+            case Undrain undrain:
+                Fairlead("undrain", undrain.Pop, "--control", ControlOf(undrain.At));
+                break;
+            case Poison poison:
+                Etcdctl(poison.At, "put", KeyOf(poison.Pop, poison.Prefix), PoisonJson(poison));
+                break;
+            case Cleanse cleanse:
+                Etcdctl(cleanse.At, "del", KeyOf(cleanse.Pop, cleanse.Prefix));
+                break;
+            case Rogue rogue:
+                StartRogue(rogue);
+                break;
+            case EndRogue rogue:
+                lab.RestartHost(rogue.Host, cancellation);
+                break;
+            default:
+                throw new InvalidOperationException($"no act: {act.Text}");
+        }
+    }
+
+    /// <summary>How many announcements the node's guard has refused so far.</summary>
+    public long GuardRefusals(string node)
+    {
+        (int exit, string output, _) = Command.Try(
+            Program, TimeSpan.FromSeconds(10), null, "status", "--control", ControlOf(node), "--output", "json");
+        if (exit != 0) return 0;
+        using JsonDocument status = JsonDocument.Parse(output);
+        return status.RootElement.GetProperty("guardRefusals").GetInt64();
+    }
+
+    /// <summary>How many routes from the host the router's import filter has dropped.</summary>
+    public long FilteredFrom(string router, string host)
+    {
+        string[] addresses = [.. Host(host).Addresses.Select(address => address.ToString())];
+        long sum = 0;
+        bool its = false;
+        foreach (string line in lab.Birdc(router, "show protocols all").Split('\n'))
+        {
+            string[] words = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            if (line.Length > 0 && !char.IsWhiteSpace(line[0])) its = false;
+            if (words is ["Neighbor", "address:", var neighbor, ..]) its = addresses.Contains(neighbor.Split('%')[0]);
+            // Import updates: received, rejected, filtered, ignored, accepted.
+            if (its && words is ["Import", "updates:", _, _, var filtered, ..]) sum += long.Parse(filtered, CultureInfo.InvariantCulture);
+        }
+
+        return sum;
+    }
+
+    /// <summary>Where in the lab a route to one of these prefixes stands.</summary>
+    public ImmutableArray<string> RoutesTo(ImmutableArray<Prefix> prefixes, out int routers)
+    {
+        HostSpec[] all = [.. lab.Topology.Hosts.Where(host => host.Asn is not null)];
+        routers = all.Length;
+        return
+        [
+            .. from router in all
+               from prefix in prefixes
+               let answer = lab.Birdc(router.Name, $"show route {prefix} all")
+               where answer.Contains("BGP", StringComparison.Ordinal)
+               select $"{prefix} in {router.Name}",
+        ];
+    }
+
+    private string Program => lab.State.Fairlead;
+
+    private HostSpec Host(string name) =>
+        lab.Topology.Host(name) ?? throw new LabException(LabFault.Unknown, $"the topology has no host \"{name}\"");
+
+    private IEnumerable<HostSpec> HostsOf(string pop)
+    {
+        HostSpec[] hosts = [.. lab.Topology.Hosts.Where(host => host.Network == pop)];
+        return hosts.Length > 0 ? hosts : throw new LabException(LabFault.Unknown, $"the topology has no pop \"{pop}\"");
+    }
+
+    private IEnumerable<HostSpec> Running(string pop, string program) => HostsOf(pop).Where(host => host.Programs.Contains(program));
+
+    private string HomeOf(string host) => Path.Combine(lab.RunFolder, host);
+
+    private string ControlOf(string node) => Path.Combine(HomeOf(node), "control.sock");
+
+    private string SickFile(HostSpec backend) => Path.Combine(HomeOf(backend.Name), "sick");
+
+    /// <summary>The power goes: cables first, so that nobody can say goodbye, and every process in the same moment.</summary>
+    private void KillPop(string pop)
+    {
+        HostSpec router = HostsOf(pop).First(host => host.Asn is not null);
+        lab.CutLinks(router.Name);
+        foreach (HostSpec host in HostsOf(pop)) lab.Kill(host.Name);
+    }
+
+    private void RestorePop(string pop, CancellationToken cancellation)
+    {
+        HostSpec router = HostsOf(pop).First(host => host.Asn is not null);
+        lab.RestartHost(router.Name, cancellation);
+        Task.WaitAll(
+            HostsOf(pop).Where(host => host != router).Select(host => Task.Run(() => lab.RestartHost(host.Name, cancellation))).ToArray(),
+            CancellationToken.None);
+    }
+
+    private void Fairlead(params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(Program, arguments) { RedirectStandardError = true })!;
+        while (process.StandardError.ReadLine() is { } line) timeline.Note(line.Trim());
+        process.WaitForExit();
+        if (process.ExitCode != 0) timeline.Note($"fairlead {arguments[0]}: exit {process.ExitCode}");
+    }
+
+    private string KeyOf(string pop, Prefix prefix) =>
+        $"/fairlead/{lab.Topology.Name}/intents/announce-{pop}-{prefix.ToString().Replace('/', '_')}";
+
+    private static string PoisonJson(Poison poison) => JsonSerializer.Serialize(new
+    {
+        id = "poison",
+        kind = "announce",
+        pop = poison.Pop,
+        prefix = poison.Prefix.ToString(),
+        reason = "written behind the API's back",
+        at = "2026-01-01T00:00:00Z",
+        until = "2999-01-01T00:00:00Z",
+    });
+
+    private void Etcdctl(string host, params string[] arguments)
+    {
+        string endpoint = $"--endpoints=http://{Host(host).Address(AddressFamily.InterNetwork)}:2379";
+        (int exit, _, string error) = lab.Exec(host, "etcdctl", [endpoint, .. arguments]);
+        if (exit != 0) throw new LabException(LabFault.Program, $"etcdctl on {host}: {error.Trim()}");
+    }
+
+    private void StartRogue(Rogue rogue)
+    {
+        HostSpec host = Host(rogue.Host);
+        HostSpec router = Host(lab.Topology.Network(host.Network)!.Router);
+        string home = HomeOf(host.Name);
+        string text = File.ReadAllText(Path.Combine(lab.Topology.Folder, rogue.Template))
+            .Replace("{ipv4}", $"{host.Address(AddressFamily.InterNetwork)}", StringComparison.Ordinal)
+            .Replace("{ipv6}", $"{host.Address(AddressFamily.InterNetworkV6)}", StringComparison.Ordinal)
+            .Replace("{router4}", $"{router.Address(AddressFamily.InterNetwork)}", StringComparison.Ordinal)
+            .Replace("{router6}", $"{router.Address(AddressFamily.InterNetworkV6)}", StringComparison.Ordinal);
+        string file = Path.Combine(home, "rogue.conf");
+        File.WriteAllText(file, text);
+        lab.Kill(host.Name);
+        lab.StartProcess(host.Name, "bird", "-f", "-c", file, "-s", Path.Combine(home, "rogue.ctl"));
+    }
+}

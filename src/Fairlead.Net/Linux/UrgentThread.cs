@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+
+namespace Fairlead.Net.Linux;
+
+public static unsafe partial class Libc
+{
+    public const int SCHED_RR = 2;
+    public const int SCHED_RESET_ON_FORK = 0x40000000;
+
+    [LibraryImport("libc", EntryPoint = "sched_setscheduler", SetLastError = true)]
+    public static partial int SchedSetScheduler(int thread, int policy, int* priority);
+
+    [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
+    public static partial int SetPriority(int which, int who, int nice);
+
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    public static partial int GetTid();
+}
+
+/// <summary>What the kernel granted a thread that must run on time.</summary>
+public enum Urgency
+{
+    Normal,
+    Nice,
+    RealTime,
+}
+
+/// <summary>Raises the calling thread above the rest of the process, as far as the kernel lets us (sched(7)).</summary>
+public static unsafe class UrgentThread
+{
+    // Above every ordinary thread, below the kernel's own threaded interrupts (50).
+    private const int RealTimePriority = 10;
+    private const int Nice = -15;
+
+    /// <summary>SCHED_RR with CAP_SYS_NICE or RLIMIT_RTPRIO, else a better nice value, else nothing.</summary>
+    public static Urgency RaiseCurrent()
+    {
+        int priority = RealTimePriority;
+        if (Libc.SchedSetScheduler(0, Libc.SCHED_RR | Libc.SCHED_RESET_ON_FORK, &priority) == 0)
+            return Urgency.RealTime;
+        return Libc.SetPriority(0, Libc.GetTid(), Nice) == 0 ? Urgency.Nice : Urgency.Normal;
+    }
+}

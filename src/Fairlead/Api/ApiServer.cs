@@ -1,0 +1,169 @@
+using System.Collections.Immutable;
+using Fairlead.Bgp.Session;
+using Fairlead.Control;
+using Fairlead.Dns.Server;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Decide;
+using Fairlead.Health;
+using Fairlead.Net.Addresses;
+using Fairlead.Node;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Fairlead.Api;
+
+/// <summary>The HTTP API, on a Unix socket that root and the socket's group may open. It translates, and decides nothing.</summary>
+public sealed class ApiServer(
+    NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsCounters? dns,
+    TimeProvider time) : IAsyncDisposable
+{
+    private const int BodyBytesMax = 64 * 1024;
+    private static readonly TimeSpan LongestIntent = TimeSpan.FromDays(30);
+    private WebApplication? app;
+
+    /// <summary>IOException when the socket cannot be had.</summary>
+    public async Task StartAsync()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.ControlSocket))!);
+        // A killed process leaves its socket file behind; nobody can listen on it any more.
+        File.Delete(options.ControlSocket);
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenUnixSocket(options.ControlSocket);
+            kestrel.Limits.MaxRequestBodySize = BodyBytesMax;
+            kestrel.Limits.MaxConcurrentConnections = 64;
+            kestrel.AddServerHeader = false;
+        });
+        app = builder.Build();
+        app.Run(AnswerAsync);
+        await app.StartAsync();
+        File.SetUnixFileMode(options.ControlSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (app is not null) await app.DisposeAsync();
+    }
+
+    /// <summary>What this node is and does now; null before its first turn.</summary>
+    public StatusView? Status()
+    {
+        if (loop.View is not { } view) return null;
+        DateTimeOffset now = time.GetUtcNow();
+        StoreSight sight = store.Sight;
+        return new StatusView
+        {
+            Fleet = loop.Fleet.Spec.Name,
+            Pop = options.Pop,
+            Node = options.Node,
+            Version = typeof(ApiServer).Assembly.GetName().Version!.ToString(3),
+            Generation = view.Generation,
+            Store = new StoreView(sight.LiveSince is not null, (now - sight.ProvenAt)?.TotalSeconds, store.Fault),
+            Plan = view.Plan,
+            Intents = view.World.Intents,
+            Checks = [.. checks.Status().OrderBy(c => c.Check.Id).Select(c => new CheckView(c.Check.Id, c.State.Known, c.State.Up, c.Detail, c.LastTry))],
+            Peers = [.. (speaker?.Status() ?? []).Select(p => new PeerView(p.Name, p.Address.ToString(), p.State.ToString(), (now - p.Since).TotalSeconds, p.Bfd?.ToString(), p.Announced, p.LastError))],
+            Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
+            GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
+            Dns = dns is null ? null : new DnsView(
+                dns[DnsCounter.UdpQueries], dns[DnsCounter.TcpQueries],
+                dns[DnsCounter.DroppedShort] + dns[DnsCounter.DroppedResponse], dns[DnsCounter.AnswersTruncated], dns[DnsCounter.Faults]),
+        };
+    }
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        string path = context.Request.Path.Value ?? "/";
+        const string Intents = "/v1/intents/";
+        Task answering = (context.Request.Method, path) switch
+        {
+            ("GET", "/v1/status") => SendAsync(context, 200, Status()),
+            ("GET", "/metrics") => SendMetricsAsync(context),
+            ("POST", "/v1/intents") => AddIntentAsync(context),
+            ("DELETE", _) when path.StartsWith(Intents, StringComparison.Ordinal) => EndIntentAsync(context, Uri.UnescapeDataString(path[Intents.Length..])),
+            _ => SendAsync(context, 404, new Refusal("not-found", [$"no {context.Request.Method} {path} here"])),
+        };
+        await answering;
+    }
+
+    private async Task AddIntentAsync(HttpContext context)
+    {
+        using var body = new MemoryStream();
+        await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        if (FleetJson.Read<IntentRequest>(body.ToArray()) is not { } asked || loop.View is not { } view)
+        {
+            await SendAsync(context, 400, new Refusal("bad-request", ["expected {kind, pop, reason, forSeconds}"]));
+            return;
+        }
+
+        DateTimeOffset now = time.GetUtcNow();
+        Prefix? prefix = Prefix.TryParse(asked.Prefix, out Prefix read) ? read : null;
+        bool endless = !(asked.ForSeconds > 0) || asked.ForSeconds > LongestIntent.TotalSeconds;
+        if (endless || string.IsNullOrWhiteSpace(asked.Reason))
+        {
+            await SendAsync(context, 400, new Refusal("bad-request", ["an intent needs a reason, and an end within 30 days"]));
+            return;
+        }
+
+        var intent = new Intent
+        {
+            Id = IdOf(asked.Kind, asked.Pop, asked.Prefix),
+            Kind = asked.Kind,
+            Pop = asked.Pop,
+            Prefix = prefix,
+            Reason = asked.Reason,
+            At = now,
+            Until = now + TimeSpan.FromSeconds(asked.ForSeconds),
+        };
+        ImmutableArray<string> refusals = [.. IntentRules.Refusals(loop.Fleet.Spec, view.World with { Previous = view.Plan }, intent, now)];
+        if (refusals.Length > 0)
+        {
+            await SendAsync(context, 409, new Refusal("refused", refusals));
+            return;
+        }
+
+        await SwapAsync(context, intent.Id, FleetJson.Write(intent), intent);
+    }
+
+    private Task EndIntentAsync(HttpContext context, string id) =>
+        store.Entries.ContainsKey(Observer.IntentsFolder + id)
+            ? SwapAsync(context, id, null, new { id })
+            : SendAsync(context, 404, new Refusal("not-found", [$"there is no intent {id}"]));
+
+    /// <summary>Compare-and-swap at the revision that the decision was made on: of two operators, one is told.</summary>
+    private async Task SwapAsync(HttpContext context, string id, byte[]? value, object answer)
+    {
+        string key = Observer.IntentsFolder + id;
+        long revision = store.Entries.TryGetValue(key, out StoreEntry? entry) ? entry.Revision : 0;
+        try
+        {
+            bool won = await store.CompareAndSwapAsync(key, revision, value, context.RequestAborted);
+            await (won
+                ? SendAsync(context, 200, answer)
+                : SendAsync(context, 409, new Refusal("conflict", [$"{id} was changed by somebody else just now: look again"])));
+        }
+        catch (IOException fault)
+        {
+            await SendAsync(context, 503, new Refusal("store", [$"the store cannot be reached: {fault.Message}"]));
+        }
+    }
+
+    internal static string IdOf(IntentKind kind, string pop, string? prefix) =>
+        kind == IntentKind.Drain ? $"drain-{pop}" : $"announce-{pop}-{prefix?.Replace('/', '_')}";
+
+    private async Task SendMetricsAsync(HttpContext context)
+    {
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        await context.Response.WriteAsync(Status() is { } status ? Metrics.Write(status) : "");
+    }
+
+    private static async Task SendAsync<T>(HttpContext context, int code, T body)
+    {
+        context.Response.StatusCode = body is null ? 503 : code;
+        context.Response.ContentType = "application/json";
+        if (body is not null) await context.Response.Body.WriteAsync(FleetJson.Write<object>(body), context.RequestAborted);
+    }
+}

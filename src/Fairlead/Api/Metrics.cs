@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Text;
+using Fairlead.Fleet;
+
+namespace Fairlead.Api;
+
+/// <summary>The Prometheus text format (version 0.0.4) of a node's status.</summary>
+internal static class Metrics
+{
+    public static string Write(StatusView status)
+    {
+        var text = new StringBuilder();
+        Family(text, "fairlead_build_info", "gauge", "The running version.");
+        Sample(text, "fairlead_build_info", 1, ("version", status.Version));
+        Family(text, "fairlead_config_generation", "gauge", "The plan that is in force.");
+        Sample(text, "fairlead_config_generation", status.Generation);
+        Family(text, "fairlead_store_connected", "gauge", "1 while the store's changes are followed.");
+        Sample(text, "fairlead_store_connected", status.Store.Connected ? 1 : 0);
+        if (status.Store.SilentSeconds is { } silent)
+        {
+            Family(text, "fairlead_store_last_sync_age_seconds", "gauge", "Since the last committed change came through.");
+            Sample(text, "fairlead_store_last_sync_age_seconds", silent);
+        }
+
+        Family(text, "fairlead_pop_state", "gauge", "1 for the state that each pop is in.");
+        foreach (PopPlan pop in status.Plan.Pops)
+            Sample(text, "fairlead_pop_state", 1, ("pop", pop.Pop), ("state", pop.State.ToString()));
+        Family(text, "fairlead_panic_active", "gauge", "1 while a service's verdict is held because every pool failed at once.");
+        foreach (ServicePlan service in status.Plan.Services)
+            Sample(text, "fairlead_panic_active", service.Held ? 1 : 0, ("service", service.Service));
+        Family(text, "fairlead_health_state", "gauge", "1 while the check says up.");
+        foreach (CheckView check in status.Checks) Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
+        Bgp(text, status);
+        if (status.Dns is { } dns)
+        {
+            Family(text, "fairlead_dns_queries_total", "counter", "Queries received.");
+            Sample(text, "fairlead_dns_queries_total", dns.UdpQueries, ("transport", "udp"));
+            Sample(text, "fairlead_dns_queries_total", dns.TcpQueries, ("transport", "tcp"));
+            Family(text, "fairlead_dns_dropped_total", "counter", "Datagrams that deserved no answer.");
+            Sample(text, "fairlead_dns_dropped_total", dns.Dropped);
+            Family(text, "fairlead_dns_truncated_total", "counter", "Answers that asked the client to come over TCP.");
+            Sample(text, "fairlead_dns_truncated_total", dns.Truncated);
+            Family(text, "fairlead_internal_errors_total", "counter", "Faults of ours that a query set off.");
+            Sample(text, "fairlead_internal_errors_total", dns.Faults, ("component", "dns"));
+        }
+
+        return text.ToString();
+    }
+
+    private static void Bgp(StringBuilder text, StatusView status)
+    {
+        Family(text, "fairlead_bgp_session_up", "gauge", "1 while the session is established.");
+        foreach (PeerView peer in status.Peers)
+            Sample(text, "fairlead_bgp_session_up", peer.State == "Established" ? 1 : 0, ("peer", peer.Name));
+        Family(text, "fairlead_bgp_prefixes_announced", "gauge", "Prefixes the peer was told.");
+        foreach (PeerView peer in status.Peers) Sample(text, "fairlead_bgp_prefixes_announced", peer.Announced, ("peer", peer.Name));
+        Family(text, "fairlead_bfd_session_up", "gauge", "1 while BFD is up.");
+        foreach (PeerView peer in status.Peers.Where(peer => peer.Bfd is not null))
+            Sample(text, "fairlead_bfd_session_up", peer.Bfd == "Up" ? 1 : 0, ("peer", peer.Name));
+        Family(text, "fairlead_bgp_guard_rejections_total", "counter", "Announcements that the guard refused.");
+        Sample(text, "fairlead_bgp_guard_rejections_total", status.GuardRefusals);
+    }
+
+    private static void Family(StringBuilder text, string name, string type, string help) =>
+        text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+
+    private static void Sample(StringBuilder text, string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
+    {
+        text.Append(name);
+        for (int i = 0; i < labels.Length; i++)
+        {
+            string escaped = labels[i].Value.Replace("\\", "\\\\", StringComparison.Ordinal)
+                .Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+            text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(escaped).Append('"');
+        }
+
+        text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+    }
+}

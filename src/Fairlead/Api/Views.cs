@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using Fairlead.Fleet;
+
+namespace Fairlead.Api;
+
+/// <summary>What `fairlead status` and the console see of a node.</summary>
+public sealed record StatusView
+{
+    public required string Fleet { get; init; }
+
+    public required string Pop { get; init; }
+
+    public required string Node { get; init; }
+
+    public required string Version { get; init; }
+
+    public required long Generation { get; init; }
+
+    public required StoreView Store { get; init; }
+
+    public required Plan Plan { get; init; }
+
+    public required ImmutableArray<Intent> Intents { get; init; }
+
+    public required ImmutableArray<CheckView> Checks { get; init; }
+
+    public required ImmutableArray<PeerView> Peers { get; init; }
+
+    /// <summary>The prefixes this node wants announced; what the guard refuses of them is in GuardRefusals.</summary>
+    public required ImmutableArray<string> Announcements { get; init; }
+
+    public required long GuardRefusals { get; init; }
+
+    public required DnsView? Dns { get; init; }
+}
+
+public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fault);
+
+public sealed record CheckView(string Id, bool Known, bool Up, string Detail, DateTimeOffset? LastTry);
+
+public sealed record PeerView(string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
+
+public sealed record DnsView(long UdpQueries, long TcpQueries, long Dropped, long Truncated, long Faults);
+
+/// <summary>What an operator asks for; the node makes the intent of it.</summary>
+public sealed record IntentRequest
+{
+    public required IntentKind Kind { get; init; }
+
+    public required string Pop { get; init; }
+
+    public string? Prefix { get; init; }
+
+    public required string Reason { get; init; }
+
+    public required double ForSeconds { get; init; }
+}
+
+/// <summary>Why something was not done: the same envelope on every path (UX: code, message, help).</summary>
+public sealed record Refusal(string Code, ImmutableArray<string> Messages);

@@ -1,0 +1,79 @@
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using Fairlead.Api;
+using Fairlead.Fleet;
+
+namespace Fairlead.Cli;
+
+/// <summary>The API refused: its words, and whether it was the store that failed.</summary>
+internal sealed class ApiRefusedException(Refusal refusal) : Exception(string.Join("; ", refusal.Messages))
+{
+    public Refusal Refusal => refusal;
+}
+
+/// <summary>Talks to a node over its control socket. IOException when nobody is there.</summary>
+internal sealed class ApiClient(string socketPath) : IDisposable
+{
+    private readonly HttpClient client = new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, stop) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), stop);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        },
+    })
+    {
+        BaseAddress = new Uri("http://node/"),
+        Timeout = TimeSpan.FromSeconds(10),
+    };
+
+    public Task<StatusView> StatusAsync(CancellationToken stop) => SendAsync<StatusView>(HttpMethod.Get, "v1/status", null, stop);
+
+    public Task<Intent> AddAsync(IntentRequest request, CancellationToken stop) =>
+        SendAsync<Intent>(HttpMethod.Post, "v1/intents", FleetJson.Write(request), stop);
+
+    public Task EndAsync(string id, CancellationToken stop) =>
+        SendAsync<object>(HttpMethod.Delete, $"v1/intents/{Uri.EscapeDataString(id)}", null, stop);
+
+    public void Dispose() => client.Dispose();
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, byte[]? body, CancellationToken stop)
+        where T : class
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null)
+        {
+            request.Content = new ByteArrayContent(body);
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        }
+
+        try
+        {
+            using HttpResponseMessage response = await client.SendAsync(request, stop);
+            byte[] answer = await response.Content.ReadAsByteArrayAsync(stop);
+            if (response.IsSuccessStatusCode && FleetJson.Read<T>(answer) is { } value) return value;
+            throw FleetJson.Read<Refusal>(answer) is { } refusal
+                ? new ApiRefusedException(refusal)
+                : new IOException($"{socketPath}: answered {(int)response.StatusCode}: the node is still starting?");
+        }
+        catch (HttpRequestException fault)
+        {
+            if (fault.InnerException is SocketException { SocketErrorCode: SocketError.AccessDenied })
+                throw new UnauthorizedAccessException($"{socketPath}: not permitted");
+            throw new IOException($"{socketPath}: no node answers there ({fault.InnerException?.Message ?? fault.Message})", fault);
+        }
+        catch (TaskCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new IOException($"{socketPath}: no answer within {client.Timeout.TotalSeconds:0} s");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Fairlead.Api;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Spec;
+
+namespace Fairlead.Cli;
+
+/// <summary>What an operator says: drains and announcements. Each has a reason and an end.</summary>
+internal static class IntentCommands
+{
+    public static IEnumerable<Command> All() => [Drain(), Undrain(), Announce(), Unannounce()];
+
+    private static Command Drain()
+    {
+        var pop = new Argument<string>("pop") { Description = "the pop to take out" };
+        Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
+        Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
+        (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
+        var command = new Command("drain", "Takes a pop out with nothing lost: exits with 0 when it is drained, 73 when refused.")
+        {
+            pop, reason, lasting, control, within, noWait,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds) || !Durations.TryParse(parsed.GetValue(within)!, out TimeSpan limit))
+                return Output.Fault(ExitCode.Usage, "--for and --within expect a time such as 30m or 2h");
+            string name = parsed.GetValue(pop)!;
+            await client.AddAsync(
+                new IntentRequest { Kind = IntentKind.Drain, Pop = name, Reason = parsed.GetValue(reason)!, ForSeconds = holds.TotalSeconds }, stop);
+            return parsed.GetValue(noWait) ? ExitCode.Ok : await FollowAsync(client, name, PopState.Drained, limit, stop);
+        }));
+        return command;
+    }
+
+    private static Command Undrain()
+    {
+        var pop = new Argument<string>("pop") { Description = "the pop to put back" };
+        (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
+        var command = new Command("undrain", "Puts a drained pop back: exits with 0 when its users are sent to it again.")
+        {
+            pop, control, within, noWait,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            if (!Durations.TryParse(parsed.GetValue(within)!, out TimeSpan limit))
+                return Output.Fault(ExitCode.Usage, "--within expects a time such as 2m");
+            string name = parsed.GetValue(pop)!;
+            await client.EndAsync(ApiServer.IdOf(IntentKind.Drain, name, null), stop);
+            return parsed.GetValue(noWait) ? ExitCode.Ok : await FollowAsync(client, name, PopState.Up, limit, stop);
+        }));
+        return command;
+    }
+
+    private static Command Announce()
+    {
+        var prefix = new Argument<string>("prefix") { Description = "what to announce, inside the anycast subnets" };
+        Option<string> pop = CommandLine.Required("--pop", "from which pop's nodes");
+        Option<string> reason = CommandLine.Required("--reason", "why, for the others");
+        Option<string> lasting = CommandLine.WithDefault("--for", "10m", "how long it holds; then it ends by itself");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("announce", "Announces a prefix beside what the fleet file says; exits with 73 when refused.")
+        {
+            prefix, pop, reason, lasting, control,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
+                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
+            Intent intent = await client.AddAsync(
+                new IntentRequest
+                {
+                    Kind = IntentKind.Announce,
+                    Pop = parsed.GetValue(pop)!,
+                    Prefix = parsed.GetValue(prefix)!,
+                    Reason = parsed.GetValue(reason)!,
+                    ForSeconds = holds.TotalSeconds,
+                }, stop);
+            Output.Say($"{intent.Id}: until {intent.Until:u}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Unannounce()
+    {
+        var prefix = new Argument<string>("prefix") { Description = "what was announced" };
+        Option<string> pop = CommandLine.Required("--pop", "from which pop's nodes");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("unannounce", "Ends an announcement made with announce.") { prefix, pop, control };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            await client.EndAsync(ApiServer.IdOf(IntentKind.Announce, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static (Option<string> Control, Option<string> Within, Option<bool> NoWait) Following() =>
+        (NodeCommands.ControlSocket(),
+            CommandLine.WithDefault("--within", "10m", "how long to follow before giving up with 75"),
+            new Option<bool>("--no-wait") { Description = "do not follow: the fleet goes on by itself" });
+
+    private static async Task<int> ActAsync(string socket, Func<ApiClient, Task<int>> act)
+    {
+        using var client = new ApiClient(socket);
+        try
+        {
+            return await act(client);
+        }
+        catch (ApiRefusedException refused)
+        {
+            foreach (string message in refused.Refusal.Messages) Output.Say($"refused: {message}");
+            return refused.Refusal.Code == "store" ? ExitCode.Unavailable : ExitCode.Refused;
+        }
+    }
+
+    /// <summary>Prints each stage as it comes, until the pop is in the wanted state.</summary>
+    private static async Task<int> FollowAsync(ApiClient client, string pop, PopState wanted, TimeSpan limit, CancellationToken stop)
+    {
+        var clock = Stopwatch.StartNew();
+        string shown = "";
+        while (clock.Elapsed < limit)
+        {
+            StatusView status = await client.StatusAsync(stop);
+            PopPlan plan = status.Plan.Pop(pop) ?? throw new IOException($"the node knows no pop {pop}");
+            string stage = $"{pop}: {plan.State}, {plan.Why}";
+            if (stage != shown) Output.Say($"{clock.Elapsed.TotalSeconds,6:0.0} s  {shown = stage}");
+            if (plan.State == wanted) return ExitCode.Ok;
+            await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
+        }
+
+        return Output.Fault(ExitCode.NotConverged, $"{pop} is not {wanted} after {limit.TotalSeconds:0} s; it goes on: see fairlead status");
+    }
+}

@@ -1,0 +1,162 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Fairlead.Api;
+using Fairlead.Balancer;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Bfd;
+using Fairlead.Bgp.Session;
+using Fairlead.Control;
+using Fairlead.Control.Etcd;
+using Fairlead.Dns.Answering;
+using Fairlead.Dns.Server;
+using Fairlead.Fleet.Spec;
+using Fairlead.Health;
+using Fairlead.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Fairlead.Node;
+
+/// <summary>A node: everything that runs on one machine of a pop, built with `new`, in order, and taken down in reverse.</summary>
+public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILoggerFactory logs)
+{
+    private readonly ILogger log = logs.CreateLogger("node");
+    private readonly TimeProvider time = TimeProvider.System;
+
+    /// <summary>Runs until SIGTERM or SIGINT. IOException when a port or the control socket cannot be had.</summary>
+    public async Task RunAsync()
+    {
+        PopSpec pop = loaded.Spec.Pop(options.Pop)!;
+        NodeSpec node = pop.Node(options.Node)!;
+        int seed = StableHash(node.Name);
+        Directory.CreateDirectory(options.StateFolder);
+        var disk = new LastStateFile(options.StateFolder);
+        LastState? last = disk.Read();
+        var dnsTable = new Snapshot<DnsTable>(DnsTable.Empty);
+        var forwarding = new KernelForwarding(fault => log.LogError("{Fault}", fault));
+        ReconcileLoop? loop = null;
+
+        await using IStore store = NewStore(seed);
+        await using var checks = new CheckEngine(time, seed, turned =>
+        {
+            log.LogInformation("check {Id}: {State}, {Detail}", turned.Check.Id, turned.State.Up ? "up" : "down", turned.Detail);
+            loop?.Wake();
+        });
+        BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
+        await using DnsServer? dns = loaded.Zones.IsEmpty ? null : new DnsServer(DnsOptions(), dnsTable);
+        loop = new ReconcileLoop(
+            loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding);
+        var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
+        loop.ReportChanged = publisher.Hurry;
+        store.Changed = loop.Wake;
+        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"));
+        await using var api = new ApiServer(options, loop, store, checks, speaker, dns?.Counters, time);
+
+        using var stop = new CancellationTokenSource();
+        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            reload.Run();
+        });
+
+        void OnStop(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.Cancel();
+        }
+
+        // The first turn answers from the last plan; the sockets open only when there is something to answer with.
+        Task looping = loop.RunAsync(stop.Token);
+        store.Start();
+        checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
+        dns?.Start();
+        speaker?.Start();
+        await api.StartAsync();
+        Task publishing = publisher.RunAsync(stop.Token);
+        log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
+
+        await Task.WhenAll(looping, publishing);
+        log.LogInformation("stopping: withdrawing first");
+        if (speaker is not null) await speaker.StopAsync("stopped by its operator");
+        forwarding.Clear();
+    }
+
+    private IStore NewStore(int seed) => loaded.Spec.Store.Etcd.IsEmpty
+        ? new FileStore(Path.Combine(options.StateFolder, "store"), time)
+        : new EtcdStore(loaded.Spec.Store.Etcd, $"/fairlead/{loaded.Spec.Name}/", time, seed);
+
+    private DnsServerOptions DnsOptions() => new()
+    {
+        Listen = loaded.Spec.Dns.Listen,
+        UdpThreads = loaded.Spec.Dns.UdpThreads,
+    };
+
+    private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Action wake)
+    {
+        ImmutableArray<PeerOptions> peers = PeersOf(loaded.Spec, pop, node);
+        if (peers.IsEmpty) return null;
+        ILogger bgp = logs.CreateLogger("bgp");
+        return new BgpSpeaker(peers, new Guard(loaded.Spec.AnycastSubnets), time, new Random(seed), seen =>
+        {
+            LogEvent(bgp, seen);
+            wake();
+        });
+    }
+
+    private static void LogEvent(ILogger bgp, BgpEvent seen)
+    {
+        switch (seen)
+        {
+            case BgpEvent.GuardRefused refused:
+                bgp.LogError("guard: {Prefix} is not announced: {Reason}", refused.Prefix, refused.Reason);
+                break;
+            case BgpEvent.PeerDown down:
+                bgp.LogWarning("{Peer}: down, {Reason}", down.Peer, down.Reason);
+                break;
+            case BgpEvent.MalformedUpdate malformed:
+                bgp.LogWarning("{Peer}: malformed update, {Text}", malformed.Peer, malformed.Text);
+                break;
+            default:
+                bgp.LogInformation("{Event}", seen);
+                break;
+        }
+    }
+
+    /// <summary>A session a router and family, wherever both ends have an address.</summary>
+    internal static ImmutableArray<PeerOptions> PeersOf(FleetSpec fleet, PopSpec pop, NodeSpec node) =>
+    [
+        .. from router in pop.Routers
+           from family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }
+           let local = node.Address(family)
+           let remote = router.Address(family)
+           where local is not null && remote is not null
+           select new PeerOptions
+           {
+               Name = $"{router.Name}/{(family == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
+               Address = remote,
+               LocalAddress = local,
+               LocalAs = node.Asn ?? fleet.Asn!.Value,
+               PeerAs = router.Asn ?? fleet.Asn!.Value,
+               RouterId = RouterId(node),
+               HoldTime = router.HoldTime,
+               Password = router.Password,
+               TtlSecurity = router.TtlSecurity,
+               Bfd = router.Bfd is { } bfd ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier } : null,
+           },
+    ];
+
+    /// <summary>The IPv4 address; a node without one takes four octets of its name's hash (RFC 6286 asks only that it be unique in the AS).</summary>
+    private static uint RouterId(NodeSpec node)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        return node.Address(AddressFamily.InterNetwork) is { } address && address.TryWriteBytes(bytes, out _)
+            ? BinaryPrimitives.ReadUInt32BigEndian(bytes)
+            : (uint)StableHash(node.Name) | 1;
+    }
+
+    private static int StableHash(string text) => text.Aggregate(17, (hash, letter) => unchecked((hash * 31) + letter));
+}

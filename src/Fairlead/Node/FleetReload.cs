@@ -1,0 +1,60 @@
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Session;
+using Fairlead.Fleet.Spec;
+using Fairlead.Health;
+using Microsoft.Extensions.Logging;
+
+namespace Fairlead.Node;
+
+/// <summary>SIGHUP: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.</summary>
+public sealed class FleetReload(NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
+{
+    private readonly Lock gate = new();
+
+    /// <summary>What the last reload found; empty when it was taken.</summary>
+    public IReadOnlyList<string> Refused { get; private set; } = [];
+
+    public void Run()
+    {
+        lock (gate)
+        {
+            LoadedFleet? next = LoadedFleet.Read(options.FleetFile, out IReadOnlyList<SpecProblem> problems);
+            Refused = [.. problems.Select(problem => problem.ToString()), .. next is null ? [] : Unchangeable(next)];
+            if (next is null || Refused.Count > 0)
+            {
+                foreach (string problem in Refused) log.LogError("{Problem}", problem);
+                log.LogError("the fleet file is refused; the old one goes on");
+                return;
+            }
+
+            PopSpec pop = next.Spec.Pop(options.Pop)!;
+            NodeSpec node = pop.Node(options.Node)!;
+            // The guard first: no route of the new file may meet the old list.
+            speaker?.ReplaceGuard(new Guard(next.Spec.AnycastSubnets));
+            speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
+            checks.Apply(OwnReport.Checks(next.Spec, pop, node));
+            loop.Replace(next);
+            log.LogInformation("the fleet file is read again and taken");
+        }
+    }
+
+    /// <summary>What a running process cannot go over to; each needs a restart.</summary>
+    private IEnumerable<string> Unchangeable(LoadedFleet next)
+    {
+        FleetSpec old = loop.Fleet.Spec;
+        if (next.Spec.Pop(options.Pop)?.Node(options.Node) is null)
+        {
+            yield return $"{options.FleetFile}: pop {options.Pop} has no node {options.Node} any more: stop this one instead";
+            yield break;
+        }
+
+        if (next.Spec.Name != old.Name) yield return $"{options.FleetFile}: the fleet's name has changed: restart the node";
+        if (!next.Spec.Store.Etcd.SequenceEqual(old.Store.Etcd))
+            yield return $"{options.FleetFile}: store.etcd has changed: restart the node";
+        if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.Zones.IsEmpty != loop.Fleet.Zones.IsEmpty)
+            yield return $"{options.FleetFile}: where DNS listens has changed: restart the node";
+        PopSpec pop = next.Spec.Pop(options.Pop)!;
+        if (speaker is null && !FairleadNode.PeersOf(next.Spec, pop, pop.Node(options.Node)!).IsEmpty)
+            yield return $"{options.FleetFile}: the pop's first router has come: restart the node";
+    }
+}

@@ -1,0 +1,89 @@
+using System.Collections.Immutable;
+using Fairlead.Control;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Spec;
+
+namespace Fairlead.Node;
+
+/// <summary>
+/// Turns the store's entries into the World that Decide looks at. Used by the reconcile loop alone. Entries that are no
+/// report or intent are left out and counted: what others wrote is never trusted to be well-formed.
+/// </summary>
+public sealed class Observer(IStore store, string ownPop, string ownNode, LastState? last)
+{
+    public const string NodesFolder = "nodes/";
+    public const string IntentsFolder = "intents/";
+
+    private readonly Dictionary<string, Held> held = new(StringComparer.Ordinal);
+
+    public int Malformed { get; private set; }
+
+    public static string KeyOf(Intent intent) => IntentsFolder + intent.Id;
+
+    public static string KeyOf(NodeReport report) => $"{NodesFolder}{report.Pop}/{report.Node}";
+
+    public World Look(FleetSpec fleet, NodeReport own, Plan? previous, DateTimeOffset now)
+    {
+        StoreSight sight = store.Sight;
+        ImmutableDictionary<string, StoreEntry> entries = store.Entries;
+        if (entries.IsEmpty && last is not null) RecallReports(now);
+        Take(fleet, entries, sight);
+        // Our own report in the store may be an older one: what we know of ourselves is newer.
+        IEnumerable<NodeView> others = held.Values.Select(node => node.View).Where(view => !IsOwn(view.Report));
+        return new World
+        {
+            OwnPop = ownPop,
+            Store = sight,
+            Nodes = [.. others.OrderBy(view => view.Report.Node, StringComparer.Ordinal), new NodeView(own, now, own.Started)],
+            Intents = Intents(entries, sight),
+            Previous = previous,
+        };
+    }
+
+    public ImmutableArray<NodeReport> Reports => [.. held.Values.Select(node => node.View.Report)];
+
+    private bool IsOwn(NodeReport report) => report.Pop == ownPop && report.Node == ownNode;
+
+    private void RecallReports(DateTimeOffset now)
+    {
+        foreach (NodeReport report in last!.Reports)
+            held.TryAdd(KeyOf(report), new Held(0, new NodeView(report, now, now)));
+    }
+
+    private void Take(FleetSpec fleet, ImmutableDictionary<string, StoreEntry> entries, StoreSight sight)
+    {
+        Malformed = 0;
+        foreach ((string key, StoreEntry entry) in entries)
+        {
+            if (!key.StartsWith(NodesFolder, StringComparison.Ordinal)) continue;
+            held.TryGetValue(key, out Held? node);
+            if (node is not null && node.Revision == entry.Revision) continue;
+            NodeReport? report = FleetJson.Read<NodeReport>(entry.Value.Span);
+            if (report is null || KeyOf(report) != key || fleet.Pop(report.Pop)?.Node(report.Node) is null)
+            {
+                Malformed++;
+                continue;
+            }
+
+            bool gap = node is null || node.View.Report.Started != report.Started
+                || sight.SilenceSince(node.View.HeardAt) >= fleet.Safety.DeadAfter;
+            DateTimeOffset fresh = gap ? entry.HeardAt : node!.View.FreshSince;
+            held[key] = new Held(entry.Revision, new NodeView(report, entry.HeardAt, fresh));
+        }
+    }
+
+    /// <summary>The intents of the store; while it has never been reached, those of the last plan.</summary>
+    private ImmutableArray<Intent> Intents(ImmutableDictionary<string, StoreEntry> entries, StoreSight sight)
+    {
+        if (sight.LiveSince is null && entries.IsEmpty) return last?.Intents ?? [];
+        return
+        [
+            .. entries.Where(pair => pair.Key.StartsWith(IntentsFolder, StringComparison.Ordinal))
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => FleetJson.Read<Intent>(pair.Value.Value.Span))
+                .OfType<Intent>(),
+        ];
+    }
+
+    private sealed record Held(long Revision, NodeView View);
+}

@@ -1,0 +1,80 @@
+using System.Collections.Immutable;
+using System.Net;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Session;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Spec;
+using Fairlead.Health;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Node;
+
+/// <summary>What this node sees and does, as a report. Used by the reconcile loop alone.</summary>
+public sealed class OwnReport(string pop, string node, DateTimeOffset started)
+{
+    private readonly Dictionary<Prefix, (long Generation, DateTimeOffset? Since)> announced = [];
+    private long sequence;
+
+    /// <summary>The checks that a node of this pop runs: its own pools, and those of pops without nodes.</summary>
+    public static CheckSet Checks(FleetSpec fleet, PopSpec own, NodeSpec node) => new(
+    [
+        .. from service in fleet.Services
+           from pop in fleet.Pops.Where(p => p == own || p.Nodes.IsEmpty)
+           from address in service.PoolOf(pop, node)
+           let port = service.Check.Port ?? service.Ports.First(p => p.Protocol == PortProtocol.Tcp).Port
+           select new Check(IdOf(service, pop, address), new IPEndPoint(address, port), service.Check),
+    ]);
+
+    public NodeReport Make(
+        FleetSpec fleet, IReadOnlyList<CheckStatus> checks, RouteSet routes, ImmutableArray<PeerStatus> peers, DateTimeOffset now)
+    {
+        Follow(fleet, routes, peers, now);
+        var states = checks.ToDictionary(status => status.Check.Id, status => status.State, StringComparer.Ordinal);
+        return new NodeReport
+        {
+            Pop = pop,
+            Node = node,
+            Sequence = ++sequence,
+            Started = started,
+            Pools = [.. Pools(fleet, states)],
+            Announced =
+            [
+                .. announced.Where(pair => pair.Value.Since is not null).OrderBy(pair => pair.Key)
+                    .Select(pair => new AnnouncedReport(pair.Key, (long)(now - pair.Value.Since!.Value).TotalMilliseconds)),
+            ],
+        };
+    }
+
+    private static string IdOf(ServiceSpec service, PopSpec pop, IPAddress address) => $"{service.Name}/{pop.Name}/{address}";
+
+    private IEnumerable<PoolReport> Pools(FleetSpec fleet, Dictionary<string, CheckState> states)
+    {
+        PopSpec own = fleet.Pop(pop)!;
+        NodeSpec self = own.Node(node)!;
+        foreach (ServiceSpec service in fleet.Services)
+        {
+            foreach (PopSpec seen in fleet.Pops.Where(p => p == own || p.Nodes.IsEmpty))
+            {
+                ImmutableArray<IPAddress> pool = service.PoolOf(seen, self);
+                CheckState StateOf(IPAddress address) => states.GetValueOrDefault(IdOf(service, seen, address));
+                yield return new PoolReport(
+                    service.Name, seen.Name, pool.All(address => StateOf(address).Known), [.. pool.Where(a => StateOf(a).Up)]);
+            }
+        }
+    }
+
+    /// <summary>Follows since when each aggregate is held by a router: told on a session that is up.</summary>
+    private void Follow(FleetSpec fleet, RouteSet routes, ImmutableArray<PeerStatus> peers, DateTimeOffset now)
+    {
+        HashSet<Prefix> aggregates = [.. fleet.Aggregates];
+        HashSet<Prefix> wanted = [.. routes.Routes.Select(route => route.Prefix).Where(aggregates.Contains)];
+        foreach (Prefix gone in announced.Keys.Where(prefix => !wanted.Contains(prefix)).ToList()) announced.Remove(gone);
+        foreach (Prefix prefix in wanted)
+        {
+            (long generation, DateTimeOffset? since) = announced.GetValueOrDefault(prefix, (routes.Generation, null));
+            bool held = peers.Any(peer => peer.State == SessionState.Established && peer.ToldGeneration >= generation
+                && peer.Address.AddressFamily == prefix.Family);
+            announced[prefix] = (generation, held ? since ?? now : null);
+        }
+    }
+}

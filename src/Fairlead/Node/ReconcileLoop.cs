@@ -1,0 +1,186 @@
+using System.Collections.Immutable;
+using System.Text;
+using Fairlead.Balancer;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Session;
+using Fairlead.Control;
+using Fairlead.Dns.Answering;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Spec;
+using Fairlead.Health;
+using Fairlead.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Fairlead.Node;
+
+/// <summary>What the loop last did, for the API. Immutable.</summary>
+public sealed record LoopView(long Generation, Plan Plan, World World, NodeReport Report, RouteSet Routes);
+
+/// <summary>
+/// Observe, decide, act: the only writer of plans. It turns on every piece of news and when Decide asked to be asked
+/// again, and it waits for nobody: not for the store, not for a disk, not for a peer.
+/// </summary>
+public sealed class ReconcileLoop(
+    LoadedFleet loaded, NodeOptions options, TimeProvider time, ILogger log, LastState? last, LastStateFile disk,
+    IStore store, CheckEngine checks, Snapshot<DnsTable> dns, BgpSpeaker? speaker, KernelForwarding forwarding)
+{
+    private readonly SemaphoreSlim news = new(1);
+    private readonly Observer observer = new(store, options.Pop, options.Node, last);
+    private readonly OwnReport own = new(options.Pop, options.Node, time.GetUtcNow());
+    private readonly SemaphoreSlim unsaved = new(0);
+    private LoadedFleet fleet = loaded;
+    private long generation = last?.Generation ?? 0;
+    private Plan? plan = last?.Plan;
+    private RouteSet routes = RouteSet.Empty;
+    private byte[] acted = [];
+    private LoopView? view;
+
+    public LoadedFleet Fleet => Volatile.Read(ref fleet);
+
+    /// <summary>Null until the first turn is through.</summary>
+    public LoopView? View => Volatile.Read(ref view);
+
+    /// <summary>Called when the report says something that others should hear before the next heartbeat.</summary>
+    public Action? ReportChanged { get; set; }
+
+    /// <summary>Asks for a turn. Cheap, from any thread.</summary>
+    public void Wake()
+    {
+        if (news.CurrentCount == 0) news.Release();
+    }
+
+    /// <summary>Goes over to another fleet file, as a whole, with the next turn.</summary>
+    public void Replace(LoadedFleet next)
+    {
+        Volatile.Write(ref fleet, next);
+        Wake();
+    }
+
+    public async Task RunAsync(CancellationToken stop)
+    {
+        Task saving = SaveAsync(stop);
+        try
+        {
+            while (true)
+            {
+                DateTimeOffset now = time.GetUtcNow();
+                DateTimeOffset? lookAgain = Turn(now);
+                TimeSpan wait = lookAgain is { } when ? when - now + TimeSpan.FromMilliseconds(1) : Timeout.InfiniteTimeSpan;
+                // A clock that jumps must not let the loop sleep for a day: it looks at least every second.
+                if (wait > TimeSpan.FromSeconds(1) || wait < TimeSpan.Zero) wait = TimeSpan.FromSeconds(1);
+                await news.WaitAsync(wait, stop);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await saving;
+        }
+    }
+
+    /// <summary>One turn of the loop. Gives when to look again.</summary>
+    private DateTimeOffset? Turn(DateTimeOffset now)
+    {
+        LoadedFleet current = Fleet;
+        ImmutableArray<PeerStatus> peers = speaker?.Status() ?? [];
+        NodeReport report = own.Make(current.Spec, checks.Status(), routes, peers, now);
+        World world = observer.Look(current.Spec, report, plan, now);
+        (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
+
+        // What is acted on is the plan and our own pools; when neither changes there is nothing to do.
+        byte[] acting = [.. FleetJson.Write(next), .. FleetJson.Write(report.Pools), .. Encoding.ASCII.GetBytes($"{current.GetHashCode()}")];
+        bool changed = !acting.AsSpan().SequenceEqual(acted);
+        if (changed)
+        {
+            LogChanges(next);
+            plan = next;
+            acted = acting;
+            Act(current, next, report, ++generation);
+        }
+
+        LoopView? before = View;
+        Volatile.Write(ref view, new LoopView(generation, next, world, report, routes));
+        if (changed && unsaved.CurrentCount == 0) unsaved.Release();
+        if (before is null || !SameNews(before.Report, report)) ReportChanged?.Invoke();
+        return lookAgain;
+    }
+
+    private void Act(LoadedFleet current, Plan next, NodeReport report, long marked)
+    {
+        // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
+        forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
+        dns.Publish(DnsTable.Create(
+            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node));
+        routes = NodeRoutes.Of(current.Spec, next, report, marked);
+        speaker?.Apply(routes);
+    }
+
+    private void LogChanges(Plan next)
+    {
+        foreach (PopPlan pop in next.Pops)
+        {
+            PopPlan? before = plan?.Pop(pop.Pop);
+            if (before?.State != pop.State || before.Rescued != pop.Rescued)
+            {
+                log.LogInformation("pop {Pop}: {State}, {Why}{Rescued}", pop.Pop, pop.State, pop.Why,
+                    pop.Rescued && pop.Pop != options.Pop ? "; its regional prefixes are announced for it" : "");
+            }
+        }
+
+        foreach (ServicePlan service in next.Services)
+        {
+            ServicePlan? before = plan?.Service(service.Service);
+            string up = $"IPv4 {string.Join(' ', service.UpIPv4)} | IPv6 {string.Join(' ', service.UpIPv6)}";
+            string wasUp = before is null ? "" : $"IPv4 {string.Join(' ', before.UpIPv4)} | IPv6 {string.Join(' ', before.UpIPv6)}";
+            if (service.Held && before is not { Held: true })
+                log.LogError("service {Service}: every pool failed at once; the last verdict is held ({Up})", service.Service, up);
+            else if (up != wasUp) log.LogInformation("service {Service}: up in {Up}", service.Service, up);
+        }
+    }
+
+    /// <summary>Writes the newest state whenever there is one. A disk that hangs holds up only this task.</summary>
+    private async Task SaveAsync(CancellationToken stop)
+    {
+        string? fault = null;
+        try
+        {
+            while (true)
+            {
+                await unsaved.WaitAsync(stop);
+                if (View is not { } newest) continue;
+                string? now = await Task.Run(() => Save(newest), CancellationToken.None);
+                if (now is not null && fault is null) log.LogError("the plan is not on disk: {Fault}", now);
+                if (now is null && fault is not null) log.LogInformation("the plan is on disk again");
+                fault = now;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: the newest plan was saved when it was made.
+        }
+    }
+
+    private string? Save(LoopView newest)
+    {
+        try
+        {
+            disk.Write(new LastState
+            {
+                Generation = newest.Generation,
+                Plan = newest.Plan,
+                Intents = newest.World.Intents,
+                Reports = [.. newest.World.Nodes.Select(node => node.Report)],
+            });
+            return null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return fault.Message;
+        }
+    }
+
+    /// <summary>Whether two reports of ours differ in nothing but ages and numbers.</summary>
+    private static bool SameNews(NodeReport one, NodeReport other) =>
+        FleetJson.Write(one.Pools).AsSpan().SequenceEqual(FleetJson.Write(other.Pools))
+        && one.Announced.Select(a => a.Prefix).SequenceEqual(other.Announced.Select(a => a.Prefix));
+}
