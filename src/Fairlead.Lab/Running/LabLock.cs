@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Fairlead.Lab.Running;
 
@@ -29,19 +28,15 @@ internal sealed class LabLock : IDisposable
             throw new LabException(LabFault.Busy, $"process {HolderOf(path)} works on the lab; wait for it or end it");
         }
 
-        file.SetLength(0);
-        file.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-        file.Flush();
+        // In a file of its own: .NET refuses even to read a file that is locked.
+        File.WriteAllText(PidFile(path), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
         return new LabLock(file);
     }
 
     public void Dispose() => file.Dispose();
 
-    private static string HolderOf(string path)
-    {
-        // Sharing everything takes no lock, so reading beside the holder is allowed.
-        using var shared = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        using var reader = new StreamReader(shared);
-        return reader.ReadToEnd() is { Length: > 0 } pid ? pid : "(just starting)";
-    }
+    private static string PidFile(string path) => Path.ChangeExtension(path, "pid");
+
+    private static string HolderOf(string path) =>
+        File.Exists(PidFile(path)) && File.ReadAllText(PidFile(path)) is { Length: > 0 } pid ? pid : "(just starting)";
 }
