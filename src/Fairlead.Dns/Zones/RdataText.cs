@@ -74,8 +74,7 @@ internal static class RdataText
                 continue;
             }
 
-            ulong unit = char.ToLowerInvariant(c) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, 'w' =>
-                604800, _ => 0UL };
+            ulong unit = UnitSeconds(c);
             if (unit == 0 || !digits) return false;
             total += number * unit;
             (number, digits) = (0, false);
@@ -86,6 +85,16 @@ internal static class RdataText
         seconds = (uint)Math.Min(total, uint.MaxValue);
         return total <= int.MaxValue;
     }
+
+    private static ulong UnitSeconds(char unit) => char.ToLowerInvariant(unit) switch
+    {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        'w' => 604800,
+        _ => 0,
+    };
 
     private sealed class WordReader(IReadOnlyList<MasterToken> words, DnsName origin)
     {
