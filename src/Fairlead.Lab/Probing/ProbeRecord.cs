@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Fairlead.Lab.Probing;
 
 /// <summary>One answer, or its absence. Times are seconds since the probing began.</summary>
@@ -9,7 +11,10 @@ namespace Fairlead.Lab.Probing;
 /// <param name="OwnAddress">Whether the backend saw the client's own address; true for DNS.</param>
 public readonly record struct ProbeRecord(double At, double Done, bool Answered, bool Retried, string Pop, bool OwnAddress);
 
-/// <summary>What one client has asked with one probe. One writer, many readers.</summary>
+/// <summary>Looks at records in place; nothing of the span may be kept.</summary>
+internal delegate T ProbeReader<out T>(ReadOnlySpan<ProbeRecord> records);
+
+/// <summary>What one client has asked with one probe, in order of asking. One writer, many readers.</summary>
 public sealed class ProbeLog(string client, string probe)
 {
     private readonly List<ProbeRecord> records = [];
@@ -19,19 +24,27 @@ public sealed class ProbeLog(string client, string probe)
 
     public string Probe => probe;
 
+    public ProbeRecord? Newest
+    {
+        get
+        {
+            lock (gate) return records.Count > 0 ? records[^1] : null;
+        }
+    }
+
     public void Add(ProbeRecord record)
     {
         lock (gate) records.Add(record);
     }
 
-    /// <summary>What was asked from then on.</summary>
-    public List<ProbeRecord> Since(double from)
+    /// <summary>Reads what was asked from then on.</summary>
+    internal T Since<T>(double from, ProbeReader<T> read)
     {
         lock (gate)
         {
             int first = records.Count;
             while (first > 0 && records[first - 1].At >= from) first--;
-            return records.GetRange(first, records.Count - first);
+            return read(CollectionsMarshal.AsSpan(records)[first..]);
         }
     }
 }

@@ -23,17 +23,18 @@ internal sealed class Prober
     private readonly IReadOnlyCollection<IPAddress> ownAddresses;
     private readonly Func<IPAddress, string> popOf;
     private readonly Stopwatch clock;
-    private readonly ManualResetEventSlim stopped;
+    private readonly WaitHandle stopped;
+    private readonly WaitHandle holding;
     private readonly Thread thread;
     private IPAddress? target;
     private double targetUntil;
 
     public Prober(
         ProbeSpec spec, ProbeLog log, string inNamespace, IReadOnlyCollection<IPAddress> ownAddresses,
-        Func<IPAddress, string> popOf, Stopwatch clock, ManualResetEventSlim stopped)
+        Func<IPAddress, string> popOf, Stopwatch clock, WaitHandle stopped, WaitHandle holding)
     {
         (this.spec, Log, this.inNamespace, this.ownAddresses) = (spec, log, inNamespace, ownAddresses);
-        (this.popOf, this.clock, this.stopped) = (popOf, clock, stopped);
+        (this.popOf, this.clock, this.stopped, this.holding) = (popOf, clock, stopped, holding);
         thread = new Thread(Run) { IsBackground = true, Name = $"{log.Client}/{log.Probe}" };
     }
 
@@ -48,6 +49,7 @@ internal sealed class Prober
     private void Run()
     {
         NetworkNamespace.Enter(inNamespace);
+        if (spec.Holds && WaitHandle.WaitAny([stopped, holding]) == 0) return;
         if (spec.Kind == ProbeKind.Echo) RunEcho();
         else RunRequests();
     }
@@ -55,11 +57,11 @@ internal sealed class Prober
     private void RunRequests()
     {
         double next = Now;
-        while (!stopped.IsSet)
+        while (!stopped.WaitOne(0))
         {
             Log.Add(spec.Kind == ProbeKind.Name ? AskName() : AskWeb());
             next = Math.Max(next + spec.Every.TotalSeconds, Now);
-            stopped.Wait(TimeSpan.FromSeconds(next - Now));
+            stopped.WaitOne(TimeSpan.FromSeconds(Math.Max(0, next - Now)));
         }
     }
 
@@ -130,7 +132,7 @@ internal sealed class Prober
     /// <summary>Sends at its pace whatever comes back; an answer counts at the moment it arrives.</summary>
     private void RunEcho()
     {
-        while (Target() is null && !stopped.Wait(TimeSpan.FromMilliseconds(100)))
+        while (Target() is null && !stopped.WaitOne(TimeSpan.FromMilliseconds(100)))
         {
             // The name must be answered once; then the address is held.
         }
@@ -140,11 +142,11 @@ internal sealed class Prober
         var end = new IPEndPoint(target, EchoPort);
         var buffer = new byte[256];
         double next = Now;
-        while (!stopped.IsSet)
+        while (!stopped.WaitOne(0))
         {
             Exchange(() => socket.SendTo("probe"u8, end));
             next += spec.Every.TotalSeconds;
-            while (Now < next && !stopped.IsSet)
+            while (Now < next)
             {
                 if (!socket.Poll(TimeSpan.FromSeconds(Math.Max(0, next - Now)), SelectMode.SelectRead)) continue;
                 EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);

@@ -83,7 +83,7 @@ public sealed partial class LabRun
     private string LogTail(HostSpec host, ProgramSpec program)
     {
         string log = LogOf(host.Name, program.Name);
-        return File.Exists(log) && File.ReadLines(log).TakeLast(5).ToList() is { Count: > 0 } lines
+        return File.Exists(log) && File.ReadLines(log).TakeLast(30).ToList() is { Count: > 0 } lines
             ? string.Join("\n  ", lines)
             : "it printed nothing";
     }

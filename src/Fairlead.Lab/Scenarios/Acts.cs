@@ -89,13 +89,20 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
         [
             .. from router in all
                from prefix in prefixes
-               let answer = lab.Birdc(router.Name, $"show route {prefix} all")
-               where answer.Contains("BGP", StringComparison.Ordinal)
+               where Birdc(router.Name, "show", "route", $"{prefix}", "all").Contains("BGP", StringComparison.Ordinal)
                select $"{prefix} in {router.Name}",
         ];
     }
 
     private string Program => lab.State.Fairlead;
+
+    /// <summary>What birdc prints, also when it exits with 1: "Network not found" is an answer.</summary>
+    private string Birdc(string router, params string[] command)
+    {
+        (_, string output, string error) = Command.Try(
+            "birdc", TimeSpan.FromSeconds(5), null, ["-s", Path.Combine(HomeOf(router), "bird.ctl"), .. command]);
+        return output.Contains("ready", StringComparison.Ordinal) ? output : throw new IOException($"birdc {router}: {output}{error}");
+    }
 
     private HostSpec Host(string name) =>
         lab.Topology.Host(name) ?? throw new LabException(LabFault.Unknown, $"the topology has no host \"{name}\"");

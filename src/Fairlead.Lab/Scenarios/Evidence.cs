@@ -17,21 +17,28 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         double latest = 0;
         foreach (ProbeLog log in Logs(expected.Clients, expected.Probes))
         {
-            List<ProbeRecord> records = log.Since(mark);
-            int good = records.Count;
-            while (good > 0 && records[good - 1].Answered && expected.Pops.Contains(records[good - 1].Pop)) good--;
-            if (records.Count - good < SteadyAnswers) return null;
-            // Nothing before it was wrong: it never left.
-            if (good > 0) latest = Math.Max(latest, records[good].Done - mark);
+            if (log.Newest is not { } newest || !IsGood(newest)) return null;
+            double after = log.Since(mark, records =>
+            {
+                int good = records.Length;
+                while (good > 0 && IsGood(records[good - 1])) good--;
+                if (records.Length - good < SteadyAnswers) return double.NaN;
+                // Nothing before it was wrong: it never left.
+                return good > 0 ? records[good].Done - mark : 0;
+            });
+            if (double.IsNaN(after)) return null;
+            latest = Math.Max(latest, after);
         }
 
         return latest;
+
+        bool IsGood(ProbeRecord record) => record.Answered && expected.Pops.Contains(record.Pop);
     }
 
     /// <summary>The probes that are not where they should be, for the report.</summary>
-    public string NotLanded(ExpectLanding expected, double mark) => string.Join(", ",
+    public string NotLanded(ExpectLanding expected) => string.Join(", ",
         Logs(expected.Clients, expected.Probes)
-            .Select(log => (log, last: log.Since(mark) is [.., var newest] ? newest : default))
+            .Select(log => (log, last: log.Newest ?? default))
             .Where(seen => !seen.last.Answered || !expected.Pops.Contains(seen.last.Pop))
             .Select(seen => $"{seen.log.Client} {seen.log.Probe}: {(seen.last.Answered ? seen.last.Pop : "no answer")}"));
 
@@ -41,14 +48,12 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         double longest = 0;
         foreach (ProbeLog log in Logs(expected.Clients, [expected.Probe]))
         {
-            double before = mark;
-            foreach (ProbeRecord record in log.Since(mark))
+            longest = Math.Max(longest, log.Since(mark, records =>
             {
-                longest = Math.Max(longest, record.Done - before);
-                before = record.Done;
-            }
-
-            longest = Math.Max(longest, now - before);
+                (double before, double gap) = (mark, 0);
+                foreach (ProbeRecord record in records) (gap, before) = (Math.Max(gap, record.Done - before), record.Done);
+                return Math.Max(gap, now - before);
+            }));
         }
 
         return longest;
@@ -60,12 +65,9 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         (int all, int failed, int retried) = (0, 0, 0);
         foreach (ProbeLog log in logs.Where(log => KindOf(log) == ProbeKind.Web && (clients.Count == 0 || clients.Contains(log.Client))))
         {
-            foreach (ProbeRecord record in log.Since(mark))
-            {
-                all++;
-                if (!record.Answered) failed++;
-                if (record.Retried) retried++;
-            }
+            all += log.Since(mark, records => records.Length);
+            failed += log.Since(mark, records => Count(records, record => !record.Answered));
+            retried += log.Since(mark, records => Count(records, record => record.Retried));
         }
 
         return (all, failed, retried);
@@ -74,8 +76,21 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
     /// <summary>Answers of backends since the mark, and how many of them saw an address that was not the client's.</summary>
     public (int All, int Foreign) OwnAddresses(double mark)
     {
-        ProbeRecord[] answers = [.. logs.Where(log => KindOf(log) != ProbeKind.Name).SelectMany(log => log.Since(mark)).Where(r => r.Answered)];
-        return (answers.Length, answers.Count(record => !record.OwnAddress));
+        (int all, int foreign) = (0, 0);
+        foreach (ProbeLog log in logs.Where(log => KindOf(log) != ProbeKind.Name))
+        {
+            all += log.Since(mark, records => Count(records, record => record.Answered));
+            foreign += log.Since(mark, records => Count(records, record => record.Answered && !record.OwnAddress));
+        }
+
+        return (all, foreign);
+    }
+
+    private static int Count(ReadOnlySpan<ProbeRecord> records, Func<ProbeRecord, bool> counts)
+    {
+        int count = 0;
+        foreach (ProbeRecord record in records) count += counts(record) ? 1 : 0;
+        return count;
     }
 
     private IEnumerable<ProbeLog> Logs(IReadOnlyCollection<string> clients, IReadOnlyCollection<string> probes) =>

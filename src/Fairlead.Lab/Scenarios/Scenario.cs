@@ -51,7 +51,7 @@ public sealed record ProbeSpec
 
     public IPAddress? Server { get; init; }
 
-    /// <summary>The address of the first answer is kept for ever, as a client with an open page does.</summary>
+    /// <summary>The name is looked up once, when the scenario says `hold`, and the address is kept for ever.</summary>
     public bool Holds { get; init; }
 
     public required TimeSpan Every { get; init; }
@@ -82,6 +82,9 @@ public abstract record ScenarioLine(string Text)
     public sealed record Rogue(string Text, string Host, string Template) : ScenarioLine(Text);
 
     public sealed record EndRogue(string Text, string Host) : ScenarioLine(Text);
+
+    /// <summary>Clients that hold on to an address look it up now.</summary>
+    public sealed record Hold(string Text) : ScenarioLine(Text);
 
     /// <summary>Looks on for a while.</summary>
     public sealed record Watch(string Text, TimeSpan For) : ScenarioLine(Text);

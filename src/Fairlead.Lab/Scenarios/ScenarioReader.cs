@@ -126,10 +126,11 @@ public sealed class ScenarioReader
             "cleanse" => new Cleanse(text, words.Next("a pop"), ReadPrefix(), AfterWord("at")),
             "rogue" => new Rogue(text, words.Next("a host"), AfterWord("runs")),
             "unrogue" => new EndRogue(text, words.Next("a host")),
+            "hold" => new Hold(text),
             "watch" => new Watch(text, ReadTime(null)),
             "expect" => ReadExpectation(text),
             _ => throw words.FaultAtLast($"unknown statement \"{verb}\" (known: kill, restore, sicken, heal, drain, undrain, "
-                + "poison, cleanse, rogue, unrogue, watch, expect)"),
+                + "poison, cleanse, rogue, unrogue, hold, watch, expect)"),
         };
     }
 

@@ -20,7 +20,8 @@ public sealed class ScenarioRun
     private readonly Timeline timeline;
     private readonly Acts acts;
     private readonly List<Prober> probers = [];
-    private readonly ManualResetEventSlim stopped = new();
+    private readonly ManualResetEvent stopped = new(false);
+    private readonly ManualResetEvent holding = new(false);
     private readonly Evidence evidence;
     private readonly List<Verdict> verdicts = [];
     private string step = "";
@@ -37,7 +38,7 @@ public sealed class ScenarioRun
                 HostSpec host = lab.Topology.Host(client)
                     ?? throw new LabException(LabFault.Unknown, $"probe {probe.Name}: the topology has no host \"{client}\"");
                 probers.Add(new Prober(
-                    probe, new ProbeLog(client, probe.Name), $"{lab.State.Prefix}-{client}", host.Addresses, PopOf, clock, stopped));
+                    probe, new ProbeLog(client, probe.Name), $"{lab.State.Prefix}-{client}", host.Addresses, PopOf, clock, stopped, holding));
             }
         }
 
@@ -73,6 +74,10 @@ public sealed class ScenarioRun
     {
         switch (line)
         {
+            case Hold:
+                timeline.Act(line.Text);
+                holding.Set();
+                break;
             case Watch watch:
                 Until(() => false, watch.For, cancellation);
                 break;
@@ -127,7 +132,7 @@ public sealed class ScenarioRun
         // Beyond the bar it is still followed for a while: how late it came says more than that it was late.
         Until(() => evidence.LandedAfter(expected, mark) is not null, TimeSpan.FromSeconds(Math.Max(left, 1) + 10), cancellation);
         double? after = evidence.LandedAfter(expected, mark);
-        string measured = after is null ? evidence.NotLanded(expected, mark) : after == 0 ? "all the time" : Ms(after.Value);
+        string measured = after is null ? evidence.NotLanded(expected) : after == 0 ? "all the time" : Ms(after.Value);
         Judge(expected, $"<= {Ms(expected.Within.TotalSeconds)}", measured, after <= expected.Within.TotalSeconds);
     }
 
@@ -161,7 +166,7 @@ public sealed class ScenarioRun
         {
             cancellation.WaitHandle.WaitOne(Look);
             cancellation.ThrowIfCancellationRequested();
-            timeline.Follow(probers.Select(prober => prober.Log), Now);
+            timeline.Follow(probers.Select(prober => prober.Log));
         }
     }
 

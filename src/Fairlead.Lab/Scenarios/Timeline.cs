@@ -25,12 +25,12 @@ public sealed class Timeline(IAnsiConsole console, Stopwatch clock)
         $"{(verdict.Holds ? "ok" : "NOT SO")}  {verdict.Expectation}: {verdict.Measured} (bar: {verdict.Bar})");
 
     /// <summary>Tells which probes land elsewhere than at the last look; those that moved alike share a line.</summary>
-    public void Follow(IEnumerable<ProbeLog> logs, double now)
+    public void Follow(IEnumerable<ProbeLog> logs)
     {
         var moves = new List<(string Probe, string Client, string From, string To)>();
         foreach (ProbeLog log in logs)
         {
-            if (log.Since(now - 2) is not [.., var newest] || !newest.Answered) continue;
+            if (log.Newest is not { Answered: true } newest) continue;
             string before = landed.GetValueOrDefault(log, "nowhere");
             if (before == newest.Pop) continue;
             landed[log] = newest.Pop;
