@@ -30,7 +30,8 @@ public static class Answerer
         int limit = isStream ? ushort.MaxValue : Math.Min((int)asked.UdpBytesMax, Edns.OurUdpBytesMax);
         response = response[..Math.Min(limit, response.Length)];
         var name = new NameView(
-            stackalloc byte[DnsName.WireBytesMax + 1], stackalloc byte[NameView.LabelsMax], stackalloc uint[NameView.LabelsMax]);
+            stackalloc byte[DnsName.WireBytesMax + 1], stackalloc byte[NameView.LabelsMax],
+                stackalloc uint[NameView.LabelsMax]);
         name.Set(asked.Name);
         var writer = new MessageWriter(response, Edns.OptBytes(asked, nsid.Length),
             stackalloc ushort[MessageWriter.KnownNamesMax], stackalloc uint[MessageWriter.KnownNamesMax]);

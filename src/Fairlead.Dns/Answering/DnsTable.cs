@@ -6,7 +6,9 @@ using Fairlead.Dns.Zones;
 
 namespace Fairlead.Dns.Answering;
 
-/// <summary>Everything an answer depends on, immutable: the server reads one of these a batch. Made by Create.</summary>
+/// <summary>
+/// Everything an answer depends on, immutable: the server reads one of these a batch. Made by Create.
+/// </summary>
 public sealed class DnsTable
 {
     public const int NsidBytesMax = 255;
@@ -63,7 +65,8 @@ public sealed class DnsTable
 
         var trees = new Dictionary<DnsName, ZoneTree>(NameComparer.Instance);
         bool sameOwners = previous is not null
-            && previous.Steering.Names.Select(name => name.Owner).SequenceEqual(steering.Names.Select(name => name.Owner))
+            && previous.Steering.Names
+                .Select(name => name.Owner).SequenceEqual(steering.Names.Select(name => name.Owner))
             && previous.Zones.Select(zone => zone.Origin).ToHashSet().SetEquals(all.Select(zone => zone.Origin));
         ILookup<DnsName?, (DnsName Owner, int Index)> byZone = steering.Names
             .Select((name, index) => (name.Owner, Index: index))
@@ -95,7 +98,7 @@ public sealed class DnsTable
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
-                    yield return $"{name.Owner} is steered, but zone {zone.Origin} has its {RecordTypes.NameOf(set.Type)} too";
+                    yield return $"{name.Owner} is steered, but its zone has {RecordTypes.NameOf(set.Type)} data there too";
             }
 
             for (DnsName above = name.Owner; above != zone.Origin; above = above.Parent)
@@ -106,11 +109,14 @@ public sealed class DnsTable
         }
     }
 
-    /// <summary>The zone with the longest origin that holds the name, and how many labels stand before the origin.</summary>
+    /// <summary>
+    /// The zone with the longest origin that holds the name, and how many labels stand before the origin.
+    /// </summary>
     internal bool TryFindZone(in NameView name, int fromLabel, out ZoneTree tree, out int apexLabel)
     {
         Dictionary<DnsName, ZoneTree>.AlternateLookup<NameKey> byKey = trees.GetAlternateLookup<NameKey>();
-        for (apexLabel = Math.Max(fromLabel, name.LabelCount - apexLabelsMax); apexLabel <= name.LabelCount; apexLabel++)
+        apexLabel = Math.Max(fromLabel, name.LabelCount - apexLabelsMax);
+        for (; apexLabel <= name.LabelCount; apexLabel++)
         {
             if (byKey.TryGetValue(name.Suffix(apexLabel), out ZoneTree? found))
             {

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
@@ -55,7 +54,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         for (int step = 0; step < ChainMax; step++)
         {
             ZoneMatch match = tree.Find(name, apexLabel, out ZoneNode node);
-            if (match == ZoneMatch.Delegation && !(node.Owner.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
+            if (match == ZoneMatch.Delegation
+                && !(node.Owner.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
             {
                 WriteReferral(ref writer, node, isFirst: step == 0);
                 return;
@@ -103,12 +103,13 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         // RFC 8482 §4.1: ANY gets one set, whichever.
         int index = asked.Type == RecordType.Any && !node.Sets.IsEmpty ? 0 : node.IndexOf(asked.Type);
         if (index < 0) WriteSoa(ref writer, tree, uint.MaxValue);
-        else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteAdditional(ref writer, node.Targets[index]);
+        else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
         return null;
     }
 
     private DnsName? AnswerSteered(
-        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, int step, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, int step, scoped ReadOnlySpan<byte> owner,
+            int ownerOffset)
     {
         SteeredEntry entry = table.Steering[node.Steered];
         if (!regionKnown)
@@ -139,14 +140,16 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             return asked.Type is RecordType.Cname or RecordType.Any ? null : wire.Cname;
         }
 
-        RecordType type = asked.Type != RecordType.Any ? asked.Type : wire.A.Length > 0 ? RecordType.A : RecordType.Aaaa;
+        RecordType type = asked.Type;
+        if (type == RecordType.Any) type = wire.A.Length > 0 ? RecordType.A : RecordType.Aaaa;
         byte[] records = type switch { RecordType.A => wire.A, RecordType.Aaaa => wire.Aaaa, _ => [] };
         if (records.Length == 0)
         {
-            int index = node.IndexOf(asked.Type == RecordType.Any && !node.Sets.IsEmpty ? node.Sets[0].Type : asked.Type);
+            int index =
+                node.IndexOf(asked.Type == RecordType.Any && !node.Sets.IsEmpty ? node.Sets[0].Type : asked.Type);
             // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
             if (index < 0) WriteSoa(ref writer, tree, entry.TtlSeconds);
-            else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteAdditional(ref writer, node.Targets[index]);
+            else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
             return null;
         }
 
@@ -155,7 +158,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     }
 
     private void WriteAddresses(
-        scoped ref MessageWriter writer, ReadOnlySpan<byte> records, int recordBytes, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+        scoped ref MessageWriter writer, ReadOnlySpan<byte> records, int recordBytes, scoped ReadOnlySpan<byte> owner,
+            int ownerOffset)
     {
         if (ownerOffset == QueryMessage.HeaderBytes)
         {
@@ -212,9 +216,9 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         }
     }
 
-    private static void WriteAdditional(scoped ref MessageWriter writer, ImmutableArray<ZoneNode> targets)
+    private static void WriteTargets(scoped ref MessageWriter writer, ZoneNode node, int index)
     {
-        foreach (ZoneNode target in targets) WriteTarget(ref writer, target);
+        foreach (ZoneNode target in node.Targets[index]) WriteTarget(ref writer, target);
     }
 
     private static bool WriteTarget(scoped ref MessageWriter writer, ZoneNode target)

@@ -3,7 +3,9 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Server;
 
-/// <summary>The way from a packet to the Answerer: it counts, and no packet can end the thread that carries it.</summary>
+/// <summary>
+/// The way from a packet to the Answerer: it counts, and no packet can end the thread that carries it.
+/// </summary>
 internal sealed class AnswerGuard(DnsCounters all, ThreadCounters counters)
 {
     public delegate int AnswerCall(
@@ -31,7 +33,8 @@ internal sealed class AnswerGuard(DnsCounters all, ThreadCounters counters)
         }
 
         if (length == 0)
-            counters.Add(query.Length < QueryMessage.HeaderBytes ? DnsCounter.DroppedShort : DnsCounter.DroppedResponse);
+            counters.Add(
+                query.Length < QueryMessage.HeaderBytes ? DnsCounter.DroppedShort : DnsCounter.DroppedResponse);
         else
             Count(query, response[..length]);
         return length;

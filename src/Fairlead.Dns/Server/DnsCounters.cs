@@ -3,7 +3,9 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Server;
 
-/// <summary>The counters of one thread: only it writes, anyone may read. Aligned words are never read half-written.</summary>
+/// <summary>
+/// The counters of one thread: only it writes, anyone may read. Aligned words are never read half-written.
+/// </summary>
 internal sealed class ThreadCounters
 {
     private readonly long[] values = new long[Enum.GetValues<DnsCounter>().Length];
@@ -70,7 +72,9 @@ public sealed class DnsCounters
         }
     }
 
-    /// <summary>The first 512 bytes of the last query whose answering failed by a fault of ours; empty when none did.</summary>
+    /// <summary>
+    /// The first 512 bytes of the last query whose answering failed by a fault of ours; empty when none did.
+    /// </summary>
     public ReadOnlyMemory<byte> LastOffender => Volatile.Read(ref lastOffender);
 
     /// <summary>The fault itself, for the log; null when there was none.</summary>

@@ -107,7 +107,8 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
 
     private AnswerGuard NewGuard() => new(Counters, Counters.AddThread());
 
-    private void AddThread(string name, Action run) => threads.Add(new Thread(() => RunToEnd(run)) { Name = name, IsBackground = true });
+    private void AddThread(string name, Action run) =>
+        threads.Add(new Thread(() => RunToEnd(run)) { Name = name, IsBackground = true });
 
     private void RunToEnd(Action run)
     {

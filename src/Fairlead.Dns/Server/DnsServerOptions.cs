@@ -20,7 +20,9 @@ public sealed record DnsServerOptions
     /// <summary>Connections of one address (IPv4) or one /64 (IPv6).</summary>
     public int TcpConnectionsPerClientMax { get; init; } = 64;
 
-    /// <summary>A connection that completes no query in this time, or takes no answer, is closed (RFC 7766 §6.2.3).</summary>
+    /// <summary>
+    /// A connection that completes no query in this time, or takes no answer, is closed (RFC 7766 §6.2.3).
+    /// </summary>
     public TimeSpan TcpIdle { get; init; } = TimeSpan.FromSeconds(10);
 
     public IEnumerable<string> Problems()

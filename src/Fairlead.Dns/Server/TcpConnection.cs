@@ -26,7 +26,9 @@ internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : I
     /// <summary>The timestamp of the last whole query, or of the beginning.</summary>
     public long LastQueryAt { get; set; } = now;
 
-    /// <summary>Whole queries may be waiting though the socket is silent: the last turn ended before they did.</summary>
+    /// <summary>
+    /// Whole queries may be waiting though the socket is silent: the last turn ended before they did.
+    /// </summary>
     public bool HasMore { get; set; }
 
     public bool HasUnsent => unsentCount > 0;
@@ -65,7 +67,9 @@ internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : I
         return true;
     }
 
-    /// <summary>Sends bytes (length and message); what the kernel does not take is kept. False: the connection is broken.</summary>
+    /// <summary>
+    /// Sends bytes (length and message); what the kernel does not take is kept. False: the connection is broken.
+    /// </summary>
     public bool TrySend(ReadOnlySpan<byte> bytes)
     {
         int sent = socket.Send(bytes, SocketFlags.None, out SocketError error);

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Fairlead.Dns.Answering;
-using Fairlead.Dns.Wire;
 using Fairlead.Net;
 using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
@@ -125,7 +124,8 @@ internal sealed class TcpWorker(
         }
         catch (SocketException fault)
         {
-            // The client was gone before we came. Out of descriptors: a quiet client gives way, the next poll tries again.
+            // The client was gone before we came. Out of descriptors: a quiet client gives way, the next poll tries
+            // again.
             guard.Counters.Add(DnsCounter.TcpRefusedTotal);
             if (fault.SocketErrorCode == SocketError.TooManyOpenSockets && connections.Count > 0) EvictIdlest(now);
             return;

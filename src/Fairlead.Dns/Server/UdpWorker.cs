@@ -28,7 +28,8 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
             DnsTable current = table.Current;
             for (int i = 0; i < count; i++)
             {
-                int length = guard.Answer(current, batch.Datagram(i), batch.Source(i), isStream: false, batch.ReplyBuffer(i));
+                int length =
+                    guard.Answer(current, batch.Datagram(i), batch.Source(i), isStream: false, batch.ReplyBuffer(i));
                 if (length > 0) batch.Reply(i, length);
             }
 

@@ -10,7 +10,9 @@ namespace Fairlead.Dns.Steering;
 /// </summary>
 public static class CidrMap
 {
-    /// <summary>Reads all of it, and every fault with its line and column. `file` is only the name that they carry.</summary>
+    /// <summary>
+    /// Reads all of it, and every fault with its line and column. `file` is only the name that they carry.
+    /// </summary>
     public static (IReadOnlyList<(Prefix Prefix, Place Place)> Places, IReadOnlyList<ZoneProblem> Problems) Read(
         string file, string text)
     {
@@ -76,11 +78,13 @@ public static class CidrMap
         return null;
     }
 
-    private static double? Degrees((string Text, int Column) field, double limit, string what, Action<int, string> report)
+    private static double? Degrees(
+        (string Text, int Column) field, double limit, string what, Action<int, string> report)
     {
         if (string.IsNullOrEmpty(field.Text)) return null;
         bool read = double.TryParse(
-            field.Text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value);
+            field.Text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+                out double value);
         if (read && Math.Abs(value) <= limit) return value;
         report(field.Column, $"{what} goes from -{limit} to {limit}");
         return null;

@@ -51,12 +51,14 @@ public static class CountryCentroids
     /// <summary>All codes of the table.</summary>
     public static IReadOnlyList<string> Countries => Table.Keys;
 
-    public static bool TryFind(string country, out CountryCentroid centroid) => Table.TryGetValue(country, out centroid);
+    public static bool TryFind(string country, out CountryCentroid centroid) =>
+        Table.TryGetValue(country, out centroid);
 
     private static FrozenDictionary<string, CountryCentroid> Parse(string table)
     {
         var entries = new Dictionary<string, CountryCentroid>();
-        foreach (string entry in table.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        foreach (string entry in table.Split(
+            [',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             string[] words = entry.Split(' ');
             double Number(int word) => double.Parse(words[word], CultureInfo.InvariantCulture);

@@ -52,8 +52,8 @@ public sealed class MmdbDatabase
     }
 
     /// <summary>
-    /// All prefixes with a place, in the order of the tree. The aliases of the IPv4 tree (6to4, Teredo, mapped) are left
-    /// out: their owners are not where the embedded address is.
+    /// All prefixes with a place, in the order of the tree. The aliases of the IPv4 tree (6to4, Teredo, mapped) are
+    /// left out: their owners are not where the embedded address is.
     /// </summary>
     public IEnumerable<(Prefix Prefix, Place Place)> Places()
     {
@@ -117,7 +117,8 @@ public sealed class MmdbDatabase
 
         (nodeCount, recordBits) = ((uint)fields.NodeCount, (int)fields.RecordSize);
         (addressBits, treeBytes, dataEnd) = (fields.IpVersion == 4 ? 32 : 128, (int)bytes, marker);
-        if (file.Span.Slice(treeBytes, SeparatorBytes).ContainsAnyExcept((byte)0)) return "no separator follows the tree";
+        ReadOnlySpan<byte> separator = file.Span.Slice(treeBytes, SeparatorBytes);
+        if (separator.ContainsAnyExcept((byte)0)) return "no separator follows the tree";
         BuiltAt = DateTimeOffset.FromUnixTimeSeconds((long)Math.Min(fields.BuildEpoch, 253402300799UL));
         DatabaseType = fields.DatabaseType ?? "";
         return null;
@@ -168,7 +169,8 @@ public sealed class MmdbDatabase
         // The separator is counted in the pointers, but the data section begins behind it.
         var reader = new MmdbReader(file.Span[(treeBytes + SeparatorBytes)..dataEnd]);
         MmdbFields fields = default;
-        if (!reader.TryReadFields(offset - SeparatorBytes, ref fields)) return $"the data record at {offset - SeparatorBytes} is damaged";
+        offset -= SeparatorBytes;
+        if (!reader.TryReadFields(offset, ref fields)) return $"the data record at {offset} is damaged";
         places[value] = fields.ToPlace();
         return null;
     }

@@ -40,7 +40,9 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
 {
     private const int DepthMax = 16;
 
-    /// <summary>Records hold some hundred values. Pointers could make a small file spell out more than any machine holds.</summary>
+    /// <summary>
+    /// Records hold some hundred values. Pointers could make a small file spell out more than any machine holds.
+    /// </summary>
     private const int ValuesMax = 4096;
 
     private readonly ReadOnlySpan<byte> data = data;
@@ -152,7 +154,7 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         {
             if (at >= data.Length) return false;
             kind = (Kind)(data[at++] + 7);
-            if (kind is not (Kind.I32 or Kind.U64 or Kind.U128 or Kind.Array or Kind.Boolean or Kind.Float)) return false;
+            if (kind is not ((>= Kind.I32 and <= Kind.Array) or Kind.Boolean or Kind.Float)) return false;
         }
 
         if (size < 29) return true;
@@ -233,7 +235,8 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
     // Two letters, else the record does not say: "ZZ" and "" stand for nowhere in some databases.
     private static string? Code(ReadOnlySpan<byte> value)
     {
-        if (value.Length != 2 || !char.IsAsciiLetter((char)value[0]) || !char.IsAsciiLetter((char)value[1])) return null;
+        bool letters = value.Length == 2 && char.IsAsciiLetter((char)value[0]) && char.IsAsciiLetter((char)value[1]);
+        if (!letters) return null;
         string code = Encoding.ASCII.GetString(value).ToUpperInvariant();
         return code == "ZZ" ? null : code;
     }

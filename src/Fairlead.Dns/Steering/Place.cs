@@ -1,4 +1,6 @@
 namespace Fairlead.Dns.Steering;
 
-/// <summary>Where an address is: codes as ISO 3166-1 alpha-2 and the two letters of a continent; degrees, WGS 84.</summary>
+/// <summary>
+/// Where an address is: codes as ISO 3166-1 alpha-2 and the two letters of a continent; degrees, WGS 84.
+/// </summary>
 public sealed record Place(string? Continent, string? Country, double? Latitude, double? Longitude);

@@ -47,7 +47,9 @@ public sealed class RegionMap
     /// <summary>How many runs the map has, both families together: what an operator sees as its size.</summary>
     public int RunCount => starts4.Length + starts6.Length;
 
-    /// <summary>A more specific prefix wins over a wider one, a later entry over an equal one. Region 0 is the default.</summary>
+    /// <summary>
+    /// A more specific prefix wins over a wider one, a later entry over an equal one. Region 0 is the default.
+    /// </summary>
     public static RegionMap Compile(IEnumerable<(Prefix Prefix, int Region)> entries)
     {
         var all = new List<Entry>();
@@ -141,7 +143,8 @@ public sealed class RegionMap
         return runs;
     }
 
-    private static void Close(Stack<(UInt128 Last, int Region)> open, List<(UInt128 Start, int Region)> runs, UInt128 last)
+    private static void Close(
+        Stack<(UInt128 Last, int Region)> open, List<(UInt128 Start, int Region)> runs, UInt128 last)
     {
         UInt128 end = open.Pop().Last;
         if (end < last) Begin(runs, end + 1, open.Count > 0 ? open.Peek().Region : 0);
@@ -154,7 +157,8 @@ public sealed class RegionMap
         if (runs.Count == 0 || runs[^1].Region != region) runs.Add((start, region));
     }
 
-    private readonly record struct Entry(bool IsV4, UInt128 Start, int HostBits, int Order, int Region) : IComparable<Entry>
+    private readonly record struct Entry(bool IsV4, UInt128 Start, int HostBits, int Order, int Region)
+        : IComparable<Entry>
     {
         public int CompareTo(Entry other)
         {

@@ -4,7 +4,9 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Steering;
 
-/// <summary>What a region is answered: addresses, or one CNAME and no addresses. All empty: the name has no data there.</summary>
+/// <summary>
+/// What a region is answered: addresses, or one CNAME and no addresses. All empty: the name has no data there.
+/// </summary>
 public sealed record SteeredAnswer
 {
     public ImmutableArray<IPAddress> A { get; init; } = [];

@@ -6,7 +6,9 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Steering;
 
-/// <summary>All steered names with their answers ready in wire form. Immutable; made anew when any answer changes.</summary>
+/// <summary>
+/// All steered names with their answers ready in wire form. Immutable; made anew when any answer changes.
+/// </summary>
 public sealed class SteeringTable
 {
     private readonly ImmutableArray<SteeredEntry> entries;
@@ -25,7 +27,9 @@ public sealed class SteeringTable
     /// <summary>In canonical order.</summary>
     public ImmutableArray<SteeredName> Names { get; }
 
-    /// <summary>What is wrong with the names themselves; DnsTable.Problems says what is wrong with them in their zones.</summary>
+    /// <summary>
+    /// What is wrong with the names themselves; DnsTable.Problems says what is wrong with them in their zones.
+    /// </summary>
     public static IEnumerable<string> Problems(IEnumerable<SteeredName> names)
     {
         var seen = new HashSet<DnsName>();

@@ -1,6 +1,8 @@
 namespace Fairlead.Dns.Wire;
 
-/// <summary>Text with the escapes of master files (RFC 1035 §5.1): \X is X itself, \DDD the byte of that number.</summary>
+/// <summary>
+/// Text with the escapes of master files (RFC 1035 §5.1): \X is X itself, \DDD the byte of that number.
+/// </summary>
 internal static class CharacterString
 {
     /// <summary>Reads the escape whose backslash stands at i, and moves i to its last character.</summary>

@@ -22,7 +22,9 @@ public readonly record struct ClientSubnet
     /// <summary>SOURCE PREFIX-LENGTH as it was sent: 0 to 32 or 0 to 128.</summary>
     public byte SourceLength { get; private init; }
 
-    /// <summary>The address in the 128-bit space, IPv4 in mapped form; the bits beyond the source length are zero.</summary>
+    /// <summary>
+    /// The address in the 128-bit space, IPv4 in mapped form; the bits beyond the source length are zero.
+    /// </summary>
     public UInt128 BitsMapped { get; private init; }
 
     public int SourceLengthMapped => Family == 1 ? SourceLength + 96 : SourceLength;
@@ -32,7 +34,9 @@ public readonly record struct ClientSubnet
 
     private int AddressBytes => (SourceLength + 7) / 8;
 
-    /// <summary>Whether the option's data is well formed. What is not makes the query a FORMERR (RFC 7871 §7.1.2).</summary>
+    /// <summary>
+    /// Whether the option's data is well formed. What is not makes the query a FORMERR (RFC 7871 §7.1.2).
+    /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> data, out ClientSubnet subnet)
     {
         var reader = new WireReader(data);

@@ -30,7 +30,9 @@ public enum RecordClass : ushort
     Any = 255,
 }
 
-/// <summary>The types that the server treats in some way of their own; every other number is a type too (RFC 3597).</summary>
+/// <summary>
+/// The types that the server treats in some way of their own; every other number is a type too (RFC 3597).
+/// </summary>
 public enum RecordType : ushort
 {
     A = 1,

@@ -26,7 +26,9 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
 
     public static DnsName Root { get; } = new([0], 0);
 
-    /// <summary>The labels with their length bytes, ending in the root's zero; in the case they were written in.</summary>
+    /// <summary>
+    /// The labels with their length bytes, ending in the root's zero; in the case they were written in.
+    /// </summary>
     public ReadOnlySpan<byte> Wire => wire;
 
     /// <summary>The root has none.</summary>
@@ -54,7 +56,9 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
 
     internal NameKey Key => new(folded, hash);
 
-    /// <summary>Reads an absolute name; the dot at its end may be missing. Escapes: \. and \DDD (RFC 1035 §5.1).</summary>
+    /// <summary>
+    /// Reads an absolute name; the dot at its end may be missing. Escapes: \. and \DDD (RFC 1035 §5.1).
+    /// </summary>
     public static bool TryParse(string? text, out DnsName name) => TryParse(text, Root, out name);
 
     /// <summary>As in a master file: "@" is the origin, and a name without a dot at its end is put before it.</summary>

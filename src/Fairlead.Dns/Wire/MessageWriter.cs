@@ -52,7 +52,9 @@ internal ref struct MessageWriter
             Remember(QueryMessage.HeaderBytes + view.StartOf(i), view.Suffix(i).Hash);
     }
 
-    /// <summary>Owner (as a pointer when it stands at a known offset), type, class Internet, TTL, and room for RDLENGTH.</summary>
+    /// <summary>
+    /// Owner (as a pointer when it stands at a known offset), type, class Internet, TTL, and room for RDLENGTH.
+    /// </summary>
     public int BeginRecord(int ownerOffset, scoped ReadOnlySpan<byte> ownerName, RecordType type, uint ttlSeconds)
     {
         if (ownerOffset is > 0 and <= PointerMax) wire.U16((ushort)(0xc000 | ownerOffset));
@@ -76,7 +78,9 @@ internal ref struct MessageWriter
 
     public void Bytes(scoped ReadOnlySpan<byte> bytes) => wire.Bytes(bytes);
 
-    /// <summary>Writes the name, compressed where a suffix of it stands in the message; gives where it stands.</summary>
+    /// <summary>
+    /// Writes the name, compressed where a suffix of it stands in the message; gives where it stands.
+    /// </summary>
     public int Name(scoped ReadOnlySpan<byte> name)
     {
         Span<byte> starts = stackalloc byte[NameView.LabelsMax];
@@ -127,8 +131,11 @@ internal ref struct MessageWriter
         BinaryPrimitives.WriteUInt16BigEndian(message[2..], flags);
     }
 
-    /// <summary>The OPT record in the space kept back for it (RFC 6891 §6.1.2); gives the length of the message.</summary>
-    public readonly int Finish(scoped in QueryMessage query, Rcode rcode, scoped ReadOnlySpan<byte> nsid, byte scopeLength)
+    /// <summary>
+    /// The OPT record in the space kept back for it (RFC 6891 §6.1.2); gives the length of the message.
+    /// </summary>
+    public readonly int Finish(
+        scoped in QueryMessage query, Rcode rcode, scoped ReadOnlySpan<byte> nsid, byte scopeLength)
     {
         if (!query.HasEdns) return wire.Position;
         var opt = new WireWriter(message[wire.Position..]);

@@ -18,7 +18,9 @@ internal static class NameHash
         for (int i = 0; i < wire.Length; i++) folded[i] = Fold(wire[i]);
     }
 
-    /// <summary>FNV-1a over the label with its length byte. Only our own names are stored: nobody can fill a bucket.</summary>
+    /// <summary>
+    /// FNV-1a over the label with its length byte. Only our own names are stored: nobody can fill a bucket.
+    /// </summary>
     public static uint Extend(uint parent, ReadOnlySpan<byte> foldedLabel)
     {
         foreach (byte value in foldedLabel) parent = (parent ^ value) * 16777619;
@@ -60,7 +62,9 @@ internal readonly ref struct NameKey(ReadOnlySpan<byte> folded, uint hash)
     public readonly uint Hash = hash;
 }
 
-/// <summary>A name taken apart on the stack: lower case, where each label starts, and the hash of each suffix.</summary>
+/// <summary>
+/// A name taken apart on the stack: lower case, where each label starts, and the hash of each suffix.
+/// </summary>
 internal ref struct NameView(Span<byte> folded, Span<byte> starts, Span<uint> hashes)
 {
     public const int LabelsMax = 128;

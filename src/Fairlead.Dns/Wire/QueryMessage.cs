@@ -2,7 +2,9 @@ using Fairlead.Net.Wire;
 
 namespace Fairlead.Dns.Wire;
 
-/// <summary>What reading a query came to. Short and Response are dropped; the others are answered with an error.</summary>
+/// <summary>
+/// What reading a query came to. Short and Response are dropped; the others are answered with an error.
+/// </summary>
 public enum QueryFault
 {
     None,
@@ -48,7 +50,9 @@ public ref struct QueryMessage
 
     public ClientSubnet Subnet { get; private set; }
 
-    /// <summary>Reads the message up to its first fault; what was read before it can be used for the error's answer.</summary>
+    /// <summary>
+    /// Reads the message up to its first fault; what was read before it can be used for the error's answer.
+    /// </summary>
     public static QueryFault Read(ReadOnlySpan<byte> message, out QueryMessage query)
     {
         query = new QueryMessage { UdpBytesMax = 512 };

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Fairlead.Dns.Wire;
 
-/// <summary>What the server must know about record types: their names in text, and where their RDATA holds names.</summary>
+/// <summary>
+/// What the server must know about record types: their names in text, and where their RDATA holds names.
+/// </summary>
 public static class RecordTypes
 {
     private static readonly (RecordType Type, string Text)[] Mnemonics =
@@ -15,7 +17,9 @@ public static class RecordTypes
         ((RecordType)65, "HTTPS"),
     ];
 
-    /// <summary>Reads "AAAA" or "TYPE65" (RFC 3597 §5), in any case. Types that only occur in queries are refused.</summary>
+    /// <summary>
+    /// Reads "AAAA" or "TYPE65" (RFC 3597 §5), in any case. Types that only occur in queries are refused.
+    /// </summary>
     public static bool TryParse(string text, out RecordType type)
     {
         foreach ((RecordType known, string name) in Mnemonics)
@@ -27,7 +31,8 @@ public static class RecordTypes
 
         type = default;
         if (!text.StartsWith("TYPE", StringComparison.OrdinalIgnoreCase)) return false;
-        if (!ushort.TryParse(text.AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number)) return false;
+        if (!ushort.TryParse(
+            text.AsSpan(4), NumberStyles.None, CultureInfo.InvariantCulture, out ushort number)) return false;
         type = (RecordType)number;
         return number != 0 && type != RecordType.Opt && !IsQueryOnly(type);
     }

@@ -44,7 +44,10 @@ public sealed class RRset
 
     public ReadOnlySpan<byte> this[int index] => records[index];
 
-    /// <summary>The name in the RDATA (target of NS, CNAME, PTR, MX, SRV; SOA: the primary). InvalidOperationException otherwise.</summary>
+    /// <summary>
+    /// The name in the RDATA (target of NS, CNAME, PTR, MX, SRV; SOA: the primary). InvalidOperationException
+    /// otherwise.
+    /// </summary>
     public DnsName TargetOf(int index)
     {
         if (names.Names == 0) throw new InvalidOperationException($"{RecordTypes.NameOf(Type)} has no target");
@@ -54,7 +57,8 @@ public sealed class RRset
 
     /// <summary>Writes all records; false, and nothing written, when they do not fit.</summary>
     internal bool TryWrite(
-        scoped ref MessageWriter writer, Section section, int ownerOffset, scoped ReadOnlySpan<byte> ownerName, uint ttlSeconds)
+        scoped ref MessageWriter writer, Section section, int ownerOffset, scoped ReadOnlySpan<byte> ownerName,
+            uint ttlSeconds)
     {
         (int Position, int Known) mark = writer.Mark();
         foreach (byte[] record in records)

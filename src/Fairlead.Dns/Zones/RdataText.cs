@@ -9,7 +9,9 @@ namespace Fairlead.Dns.Zones;
 /// <summary>RDATA from the words of a master file, type by type; every type also in the form of RFC 3597 §5.</summary>
 internal static class RdataText
 {
-    /// <summary>Makes the RDATA. A problem names the word it is about: an index into the words, or their count.</summary>
+    /// <summary>
+    /// Makes the RDATA. A problem names the word it is about: an index into the words, or their count.
+    /// </summary>
     public static byte[]? Read(
         RecordType type, IReadOnlyList<MasterToken> words, DnsName origin, out (int Word, string Message) problem)
     {
@@ -72,7 +74,7 @@ internal static class RdataText
                 continue;
             }
 
-            ulong unit = char.ToLowerInvariant(c) switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, 'w' => 604800, _ => 0UL };
+            ulong unit = UnitSeconds(c);
             if (unit == 0 || !digits) return false;
             total += number * unit;
             (number, digits) = (0, false);
@@ -83,6 +85,16 @@ internal static class RdataText
         seconds = (uint)Math.Min(total, uint.MaxValue);
         return total <= int.MaxValue;
     }
+
+    private static ulong UnitSeconds(char unit) => char.ToLowerInvariant(unit) switch
+    {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86400,
+        'w' => 604800,
+        _ => 0,
+    };
 
     private sealed class WordReader(IReadOnlyList<MasterToken> words, DnsName origin)
     {
@@ -103,7 +115,8 @@ internal static class RdataText
         {
             if (Word("an address") is not { } text) return;
             bool v4 = family == AddressFamily.InterNetwork;
-            // IPAddress also reads "1", "010.1" and zone indexes: an address must print as it was written, or hold a colon.
+            // IPAddress also reads "1", "010.1" and zone indexes: an address must print as it was written, or hold a
+            // colon.
             bool read = IPAddress.TryParse(text, out IPAddress? address) && address.AddressFamily == family
                 && !text.Contains('%') && (!v4 || address.ToString() == text);
             if (read) rdata.AddRange(address!.GetAddressBytes());
@@ -137,7 +150,8 @@ internal static class RdataText
             Name("the mailbox");
             if (Word("the serial") is { } serial)
             {
-                if (uint.TryParse(serial, NumberStyles.None, CultureInfo.InvariantCulture, out uint value)) Number32(value);
+                if (uint.TryParse(serial, NumberStyles.None, CultureInfo.InvariantCulture, out uint value)) Number32(
+                    value);
                 else Fail($"'{serial}' is not a serial number");
             }
 
@@ -160,11 +174,13 @@ internal static class RdataText
         {
             if (Word("the flags") is { } flags)
             {
-                if (byte.TryParse(flags, NumberStyles.None, CultureInfo.InvariantCulture, out byte value)) rdata.Add(value);
+                if (byte.TryParse(flags, NumberStyles.None, CultureInfo.InvariantCulture, out byte value)) rdata.Add(
+                    value);
                 else Fail($"'{flags}' is not a number from 0 to 255");
             }
 
-            if (next < words.Count && (words[next].Text.Length == 0 || !words[next].Text.All(char.IsAsciiLetterOrDigit)))
+            if (next < words.Count
+                && (words[next].Text.Length == 0 || !words[next].Text.All(char.IsAsciiLetterOrDigit)))
             {
                 next++;
                 Fail("a CAA tag is letters and digits");

@@ -34,7 +34,7 @@ internal static class ZoneChecks
             CheckCname(owner, At);
             foreach (IGrouping<RecordType, ZoneRecord> set in owner.GroupBy(record => record.Type))
             {
-                CheckSet(set, At);
+                CheckSet([.. set], At);
                 byte[][] rdata = [.. set.Where(record => record.Rdata is not null).Select(record => record.Rdata!)];
                 if (rdata.Length > 0) sets.Add(new RRset(owner.Key, set.Key, set.First().TtlSeconds, rdata));
             }
@@ -58,9 +58,9 @@ internal static class ZoneChecks
         }
     }
 
-    private static void CheckSet(IEnumerable<ZoneRecord> set, Action<ZoneRecord, string> report)
+    private static void CheckSet(List<ZoneRecord> set, Action<ZoneRecord, string> report)
     {
-        ZoneRecord first = set.First();
+        ZoneRecord first = set[0];
         foreach (ZoneRecord record in set.Where(record => record.TtlSeconds != first.TtlSeconds))
         {
             // RFC 2181 §5.2: one set, one TTL.
@@ -74,9 +74,11 @@ internal static class ZoneChecks
 
     // RFC 1034 §4.2.1: the address of a name server inside the zone, or below one of its cuts, must stand in the zone.
     private static void CheckGlue(
-        DnsName origin, List<ZoneRecord> records, ILookup<DnsName, ZoneRecord> byOwner, Action<ZoneRecord, string> report)
+        DnsName origin, List<ZoneRecord> records, ILookup<DnsName, ZoneRecord> byOwner, Action<ZoneRecord,
+            string> report)
     {
-        HashSet<DnsName> cuts = [.. records.Where(r => r.Type == RecordType.Ns && r.Owner != origin).Select(r => r.Owner)];
+        HashSet<DnsName> cuts =
+            [.. records.Where(r => r.Type == RecordType.Ns && r.Owner != origin).Select(r => r.Owner)];
         foreach (ZoneRecord ns in records.Where(record => record is { Type: RecordType.Ns, Rdata: not null }))
         {
             if (!DnsName.TryFromWire(ns.Rdata, out DnsName target) || !target.IsWithin(origin)) continue;

@@ -28,7 +28,9 @@ internal sealed class ZoneNode(DnsName owner, int index)
 
     public ImmutableArray<RRset> Sets { get; set; } = [];
 
-    /// <summary>For each set the nodes of this zone that its records point to: their addresses are sent along.</summary>
+    /// <summary>
+    /// For each set the nodes of this zone that its records point to: their addresses are sent along.
+    /// </summary>
     public ImmutableArray<ImmutableArray<ZoneNode>> Targets { get; set; } = [];
 
     public RRset? Cname { get; set; }
@@ -72,7 +74,8 @@ internal sealed class ZoneTree
         foreach (ZoneNode node in nodes.Values)
         {
             node.Cut = CutOf(node.Owner);
-            if (node.Owner.IsWildcard && nodes.TryGetValue(node.Owner.Parent, out ZoneNode? parent)) parent.Wildcard = node;
+            if (node.Owner.IsWildcard && nodes.TryGetValue(node.Owner.Parent, out ZoneNode? parent)) parent.Wildcard =
+                node;
             node.Targets = [.. node.Sets.Select(TargetsOf)];
         }
     }
@@ -83,7 +86,9 @@ internal sealed class ZoneTree
 
     public bool TryGet(DnsName owner, out ZoneNode? node) => nodes.TryGetValue(owner, out node);
 
-    /// <summary>Looks for a name that lies in the zone; apexLabel is how many of its labels stand before the origin.</summary>
+    /// <summary>
+    /// Looks for a name that lies in the zone; apexLabel is how many of its labels stand before the origin.
+    /// </summary>
     public ZoneMatch Find(in NameView name, int apexLabel, out ZoneNode node)
     {
         Dictionary<DnsName, ZoneNode>.AlternateLookup<NameKey> byKey = nodes.GetAlternateLookup<NameKey>();

@@ -47,8 +47,8 @@ internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
             foreach (AnnouncedReport announced in view.Report.Announced)
             {
                 if (announced.Prefix != prefix) continue;
-                // The age grows after the report: a later one would say so, so we need not wait for it.
-                TimeSpan age = announced.Age + (now - view.HeardAt);
+                // It grows after the report, as far as the store has been heard since: while we are deaf it stands.
+                TimeSpan age = announced.Age + world.Store.SilenceSince(view.HeardAt);
                 if (longest is null || age > longest) longest = age;
             }
         }

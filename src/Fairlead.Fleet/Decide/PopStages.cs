@@ -77,8 +77,10 @@ internal static class PopStages
         previous is { Rescued: true }
         || evidence.Fleet.Pops.Any(other => other != pop && evidence.AllAnnouncedFor(other, pop.Regional) is not null);
 
-    private static TimeSpan LongestTtl(FleetSpec fleet) =>
-        fleet.Zones.SelectMany(zone => zone.Steer).Select(steer => steer.Ttl).DefaultIfEmpty(TimeSpan.Zero).Max();
+    /// <summary>For how long a resolver may go on handing out a pop's address. Anycast answers name no pop.</summary>
+    private static TimeSpan LongestTtl(FleetSpec fleet) => fleet.Zones.SelectMany(zone => zone.Steer)
+        .Where(steer => steer.Answer != SteerAnswer.Anycast)
+        .Select(steer => steer.Ttl).DefaultIfEmpty(TimeSpan.Zero).Max();
 
     private static void LookWhenReached(Evidence evidence, TimeSpan? age, params ReadOnlySpan<TimeSpan> marks)
     {

@@ -34,7 +34,7 @@ public static class FleetReader
         bool fits = FleetShapes.Fleet.TryRead(root, reading, out FleetSpec? fleet);
         if (fits)
         {
-            foreach ((string path, string message) in FleetRules.Broken(fleet!))
+            foreach ((string path, string message) in FleetRules.Broken(fleet!, reading.FaultySections))
                 reading.Problems.Add(reading.FaultAt(path, message));
         }
 

@@ -7,8 +7,18 @@ namespace Fairlead.Fleet.Spec;
 /// <summary>What must hold between the parts of a fleet file. Each broken rule is a path into the file and a sentence.</summary>
 internal static class FleetRules
 {
-    public static IEnumerable<(string Path, string Message)> Broken(FleetSpec fleet) =>
-        Prefixes(fleet).Concat(Pops(fleet)).Concat(Services(fleet)).Concat(Zones(fleet)).Concat(Waits(fleet));
+    // Each group with the sections that it reads: one that could not be read whole would make false faults.
+    private static readonly (string[] Reads, Func<FleetSpec, IEnumerable<(string Path, string Message)>> Broken)[] Groups =
+    [
+        (["anycast", "pops"], Prefixes),
+        (["anycast", "asn", "pops", "zones"], Pops),
+        (["anycast", "pops", "services"], Services),
+        (["anycast", "pops", "services", "zones"], Zones),
+        (["pops", "safety", "store"], Waits),
+    ];
+
+    public static IEnumerable<(string Path, string Message)> Broken(FleetSpec fleet, IReadOnlySet<string> faultySections) =>
+        Groups.Where(group => !group.Reads.Any(faultySections.Contains)).SelectMany(group => group.Broken(fleet));
 
     private static IEnumerable<(string Path, string Message)> Prefixes(FleetSpec fleet)
     {

@@ -17,7 +17,9 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "sendmmsg", SetLastError = true)]
     public static partial int SendMMsg(int fd, MMsgHdr* messages, uint count, int flags);
 
-    /// <summary>Waits until one of the descriptors is ready. First is the first of count entries that lie together.</summary>
+    /// <summary>
+    /// Waits until one of the descriptors is ready. First is the first of count entries that lie together.
+    /// </summary>
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(ref PollFd first, nuint count, int timeoutMilliseconds);
 
@@ -117,7 +119,10 @@ public sealed unsafe class UdpBatch : IDisposable
 
     private static ReadOnlySpan<byte> One => [1, 0, 0, 0];
 
-    /// <summary>Waits for one datagram, then takes what else is queued. 0: interrupted or timed out. IOException: the socket is gone.</summary>
+    /// <summary>
+    /// Waits for one datagram, then takes what else is queued. 0: interrupted or timed out. IOException: the socket
+    /// is gone.
+    /// </summary>
     public int Receive(int fd)
     {
         replyCount = 0;

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
 using Fairlead.Net.Addresses;
@@ -36,6 +38,13 @@ public sealed record LoadedFleet
         ImmutableArray<Zone> zones = [.. ReadZones(file, folder, all)];
         var orders = new RegionOrders(file.Spec);
         RegionMap regions = ReadPlaces(file, folder, orders, all);
+        // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
+        if (all.Count == 0)
+        {
+            IEnumerable<string> misfits = DnsTable.Problems(zones, Steering.Of(file.Spec, new Plan(), orders));
+            all.AddRange(misfits.Select(misfit => file.At("zones", misfit)));
+        }
+
         problems = all;
         return all.Count > 0
             ? null

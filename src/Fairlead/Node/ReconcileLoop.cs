@@ -110,7 +110,7 @@ public sealed class ReconcileLoop(
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
         dns.Publish(DnsTable.Create(
-            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node));
+            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node, dns.Current));
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
     }

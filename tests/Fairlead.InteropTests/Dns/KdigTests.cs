@@ -2,7 +2,6 @@ using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Steering;
-using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Lab;
 using Fairlead.Lab.Topologies;
@@ -29,9 +28,11 @@ public class KdigTests
             bed.AddAddress(host, "eth0", address);
         string text = DnsTestBed.ZoneText + string.Concat(Enumerable.Range(0, 100).Select(i => $"\nmany A 10.0.0.{i}"));
         Zone zone = DnsTestBed.Load("example.com", text);
-        var table = new Snapshot<DnsTable>(DnsTable.Create(1, [zone], DnsTestBed.Regions, DnsTestBed.Steering, "node-1"));
+        var table =
+            new Snapshot<DnsTable>(DnsTable.Create(1, [zone], DnsTestBed.Regions, DnsTestBed.Steering, "node-1"));
         await using var server = new DnsServer(
-            new DnsServerOptions { Listen = [new(IPAddress.Any, 53), new(IPAddress.IPv6Any, 53)], UdpThreads = 2 }, table);
+            new DnsServerOptions { Listen = [new(IPAddress.Any, 53), new(IPAddress.IPv6Any, 53)], UdpThreads = 2 },
+                table);
         NetworkNamespace.Run(bed.NamespaceOf("srv"), () =>
         {
             server.Start();
@@ -55,7 +56,8 @@ public class KdigTests
 
         Assert.Equal("\"node-1\"\n", Dig(bed, $"@{Many}", "+short", "-c", "CH", "id.server", "TXT"));
         Assert.Contains("\"node-1\"", Dig(bed, $"@{Many}", "+nsid", "www.example.com"));
-        string keptOpen = Dig(bed, $"@{Many}", "+tcp", "+keepopen", "+short", "www.example.com", "+tcp", "mail.example.com");
+        string keptOpen =
+            Dig(bed, $"@{Many}", "+tcp", "+keepopen", "+short", "www.example.com", "+tcp", "mail.example.com");
         Assert.Equal("192.0.2.80\n192.0.2.81\n192.0.2.25\n", keptOpen);
     });
 
@@ -93,17 +95,20 @@ public class KdigTests
         (string Prefix, Place Place)[] places =
         [
             ("192.0.2.0/24", new Place("EU", "DE", 52.5, 13.5)), ("10.0.0.0/8", new Place("NA", "US", 40.5, -74)),
-            ("2001:db8::/32", new Place("AS", "JP", 35.5, 139.75)), ("192.0.2.128/25", new Place("EU", "FR", 48.5, 2.5)),
+            ("2001:db8::/32", new Place("AS", "JP", 35.5, 139.75)),
+                ("192.0.2.128/25", new Place("EU", "FR", 48.5, 2.5)),
         ];
         string file = Path.GetTempFileName();
         foreach (int recordBits in (int[])[24, 28, 32])
         {
             File.WriteAllBytes(file, MmdbWriter.Write(places, recordBits, 6));
             MmdbDatabase database = MmdbDatabase.Open(File.ReadAllBytes(file), out _)!;
-            foreach (string address in (string[])["192.0.2.1", "192.0.2.200", "10.9.8.7", "2001:db8::1", "192.0.3.0", "::1"])
+            foreach (string address in (
+                string[])["192.0.2.1", "192.0.2.200", "10.9.8.7", "2001:db8::1", "192.0.3.0", "::1"])
             {
                 (int exit, string output, _) = Command.Try(
-                    "mmdblookup", TimeSpan.FromSeconds(5), null, "--file", file, "--ip", address, "country", "iso_code");
+                    "mmdblookup", TimeSpan.FromSeconds(5), null, "--file", file, "--ip", address, "country",
+                        "iso_code");
                 string? country = database.Find(IPAddress.Parse(address))?.Country;
                 Assert.Equal(country is not null, exit == 0);
                 if (country is not null) Assert.Contains($"\"{country}\"", output);

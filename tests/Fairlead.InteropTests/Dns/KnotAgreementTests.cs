@@ -4,7 +4,6 @@ using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 using Fairlead.Lab.Topologies;
 using Fairlead.Net;
 using Fairlead.Net.Linux;
@@ -31,14 +30,16 @@ public class KnotAgreementTests
         bed.AddHost("srv");
         string folder = Directory.CreateTempSubdirectory("fairlead-knot").FullName;
         StartKnot(bed, folder);
-        var table = new Snapshot<DnsTable>(DnsTable.Create(1, [DnsTestBed.Zone], RegionMap.Empty, SteeringTable.Empty, ""));
+        var table =
+            new Snapshot<DnsTable>(DnsTable.Create(1, [DnsTestBed.Zone], RegionMap.Empty, SteeringTable.Empty, ""));
         await using var server = new DnsServer(new DnsServerOptions { Listen = [Ours] }, table);
         NetworkNamespace.Run(bed.NamespaceOf("srv"), () =>
         {
             server.Start();
             return 0;
         });
-        using UdpClient client = NetworkNamespace.Run(bed.NamespaceOf("srv"), () => new UdpClient(new IPEndPoint(IPAddress.Loopback, 0)));
+        using UdpClient client = NetworkNamespace.Run(bed.NamespaceOf("srv"), () =>
+            new UdpClient(new IPEndPoint(IPAddress.Loopback, 0)));
         await UntilKnotServesAsync(client);
 
         var differences = new List<string>();
@@ -57,7 +58,8 @@ public class KnotAgreementTests
 
         Directory.Delete(folder, recursive: true);
         Assert.True(asked > 500, $"{asked} questions");
-        Assert.True(differences.Count == 0, $"{differences.Count} of {asked}:\n" + string.Join('\n', differences.Take(20)));
+        Assert.True(
+            differences.Count == 0, $"{differences.Count} of {asked}:\n" + string.Join('\n', differences.Take(20)));
     }
 
     // Every name of the zone, one below it, one beside it, and the empty ones between.
@@ -83,8 +85,10 @@ public class KnotAgreementTests
 
     private static string Text(Reply reply)
     {
-        static string Sorted(IEnumerable<string> records) => string.Join(", ", records.Select(record => record.ToLowerInvariant()).Order());
-        return $"{reply.Rcode} aa={reply.Authoritative} tc={reply.Truncated} [{Sorted(reply.Answers)}] [{Sorted(reply.Authorities)}] "
+        static string Sorted(IEnumerable<string> records) =>
+            string.Join(", ", records.Select(record => record.ToLowerInvariant()).Order());
+        return $"{reply.Rcode} aa={reply.Authoritative} tc={reply.Truncated} "
+            + $"[{Sorted(reply.Answers)}] [{Sorted(reply.Authorities)}] "
             + $"[{Sorted(reply.Additionals)}]";
     }
 
@@ -147,7 +151,8 @@ public class KnotAgreementTests
             UdpReceiveResult got = await client.ReceiveAsync(deadline.Token);
             // A late answer to an earlier question is not this one's.
             bool isOurs = got.RemoteEndPoint.Equals(server)
-                && got.Buffer.AsSpan(QueryMessage.HeaderBytes, question).SequenceEqual(query.AsSpan(QueryMessage.HeaderBytes, question));
+                && got.Buffer.AsSpan(QueryMessage.HeaderBytes, question).SequenceEqual(
+                    query.AsSpan(QueryMessage.HeaderBytes, question));
             if (isOurs) return new Reply(got.Buffer);
         }
     }

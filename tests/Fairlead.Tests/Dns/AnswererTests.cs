@@ -36,7 +36,8 @@ public class AnswererTests
         Assert.Equal(Rcode.NoError, reply.Rcode);
         Assert.True(reply.Authoritative);
         Assert.Empty(reply.Answers);
-        Assert.Equal(name.StartsWith("v4only", StringComparison.Ordinal) ? [Soa.Replace(" 300 SOA", " 20 SOA")] : [Soa], reply.Authorities);
+        Assert.Equal(name.StartsWith("v4only", StringComparison.Ordinal) ? [Soa.Replace(" 300 SOA", " 20 SOA")]
+            : [Soa], reply.Authorities);
     }
 
     [Theory]
@@ -61,7 +62,8 @@ public class AnswererTests
         // RFC 4592 §2.2.1: the name exists, so the wildcard does not stand for it.
         Assert.Empty(Ask("there.wild.example.com", RecordType.A).Answers);
         Assert.Equal(
-            ["q.wcname.example.com. 3600 CNAME www.example.com.", "www.example.com. 3600 A 192.0.2.80", "www.example.com. 3600 A 192.0.2.81"],
+            ["q.wcname.example.com. 3600 CNAME www.example.com.", "www.example.com. 3600 A 192.0.2.80",
+                "www.example.com. 3600 A 192.0.2.81"],
             Ask("q.wcname.example.com", RecordType.A).Answers);
     }
 
@@ -76,8 +78,10 @@ public class AnswererTests
         Assert.Equal(Rcode.NoError, reply.Rcode);
         Assert.False(reply.Authoritative);
         Assert.Empty(reply.Answers);
-        Assert.Equal(["sub.example.com. 3600 NS ns.sub.example.com.", "sub.example.com. 3600 NS ns.other.example.net."], reply.Authorities);
-        Assert.Equal(["ns.sub.example.com. 3600 A 192.0.2.53", "ns.sub.example.com. 3600 AAAA 2001:db8::53"], reply.Additionals);
+        Assert.Equal(["sub.example.com. 3600 NS ns.sub.example.com.",
+            "sub.example.com. 3600 NS ns.other.example.net."], reply.Authorities);
+        Assert.Equal(["ns.sub.example.com. 3600 A 192.0.2.53", "ns.sub.example.com. 3600 AAAA 2001:db8::53"],
+            reply.Additionals);
     }
 
     [Fact]
@@ -94,13 +98,15 @@ public class AnswererTests
     {
         Assert.Equal(
             [
-                "chain1.example.com. 3600 CNAME chain2.example.com.", "chain2.example.com. 3600 CNAME alias.example.com.",
+                "chain1.example.com. 3600 CNAME chain2.example.com.",
+                    "chain2.example.com. 3600 CNAME alias.example.com.",
                 "alias.example.com. 3600 CNAME www.example.com.", "www.example.com. 3600 A 192.0.2.80",
                 "www.example.com. 3600 A 192.0.2.81",
             ],
             Ask("chain1.example.com", RecordType.A).Answers);
         Assert.Equal(["away.example.com. 3600 CNAME www.example.net."], Ask("away.example.com", RecordType.A).Answers);
-        Assert.Equal(["chain1.example.com. 3600 CNAME chain2.example.com."], Ask("chain1.example.com", RecordType.Cname).Answers);
+        Assert.Equal(["chain1.example.com. 3600 CNAME chain2.example.com."],
+            Ask("chain1.example.com", RecordType.Cname).Answers);
         Assert.Equal(2, Ask("loop1.example.com", RecordType.A).Answers.Count);
         // RFC 6604 §3: the code is that of the last name.
         Reply dangling = Ask("dangling.example.com", RecordType.A);
@@ -176,7 +182,8 @@ public class AnswererTests
     public void A_steered_alias_is_answered_for_every_type_and_followed_inside()
     {
         Assert.Equal(
-            ["x.cdn.example.com. 60 CNAME www.example.com.", "www.example.com. 3600 A 192.0.2.80", "www.example.com. 3600 A 192.0.2.81"],
+            ["x.cdn.example.com. 60 CNAME www.example.com.", "www.example.com. 3600 A 192.0.2.80",
+                "www.example.com. 3600 A 192.0.2.81"],
             Ask("x.cdn.example.com", RecordType.A).Answers);
         Assert.Equal(
             ["x.cdn.example.com. 60 CNAME steered.example.com.", "steered.example.com. 30 A 192.0.2.101"],

@@ -12,7 +12,8 @@ public class DnsNameTests
     [InlineData(@"\000\255\032.c", @"\000\255\032.c.")]
     [InlineData(@"\@\$\;.c", @"\@\$\;.c.")]
     [InlineData("*.Example.COM", "*.Example.COM.")]
-    public void A_name_prints_in_one_form(string text, string printed) => Assert.Equal(printed, DnsName.Parse(text).ToString());
+    public void A_name_prints_in_one_form(string text, string printed) =>
+        Assert.Equal(printed, DnsName.Parse(text).ToString());
 
     [Theory]
     [InlineData("")]
@@ -90,7 +91,8 @@ public class DnsNameTests
         // RFC 4034 §6.1, the example there.
         string[] sorted =
         [
-            "example", "a.example", "yljkjljk.a.example", "Z.a.example", "zABC.a.EXAMPLE", "z.example", @"\001.z.example",
+            "example", "a.example", "yljkjljk.a.example", "Z.a.example", "zABC.a.EXAMPLE", "z.example",
+                @"\001.z.example",
             "*.z.example", @"\200.z.example",
         ];
         DnsName[] names = [.. sorted.Select(DnsName.Parse)];

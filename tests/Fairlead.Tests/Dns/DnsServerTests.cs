@@ -50,7 +50,8 @@ public class DnsServerTests
         long started = TimeProvider.System.GetTimestamp();
         while (!condition())
         {
-            Assert.True(TimeProvider.System.GetElapsedTime(started) < Patience, "the condition did not come true in time");
+            Assert.True(
+                TimeProvider.System.GetElapsedTime(started) < Patience, "the condition did not come true in time");
             await Task.Delay(10);
         }
     }
@@ -59,11 +60,13 @@ public class DnsServerTests
     public async Task A_wildcard_socket_answers_from_the_address_that_was_asked()
     {
         IPEndPoint four = Free(IPAddress.Any), six = new(IPAddress.IPv6Any, four.Port);
-        await using var server = new DnsServer(Options(four, six) with { UdpThreads = 2 }, new Snapshot<DnsTable>(Table));
+        await using var server =
+            new DnsServer(Options(four, six) with { UdpThreads = 2 }, new Snapshot<DnsTable>(Table));
         server.Start();
         foreach (string address in (string[])["127.0.0.1", "127.9.8.7", "::1"])
         {
-            Reply reply = new(await AskUdpAsync(new IPEndPoint(IPAddress.Parse(address), four.Port), Query("www.example.com", RecordType.A)));
+            Reply reply = new(await AskUdpAsync(
+                new IPEndPoint(IPAddress.Parse(address), four.Port), Query("www.example.com", RecordType.A)));
             Assert.Equal(2, reply.Answers.Count);
         }
 
@@ -94,12 +97,14 @@ public class DnsServerTests
         await client.ConnectAsync(local);
         client.NoDelay = true;
         NetworkStream stream = client.GetStream();
-        byte[] queries = Framed([.. Enumerable.Range(0, 100).Select(i => i % 2 == 0 ? Query("www.example.com", RecordType.A) : Query("example.com", RecordType.Mx))]);
+        byte[] queries = Framed([.. Enumerable.Range(0, 100)
+            .Select(i => i % 2 == 0 ? Query("www.example.com", RecordType.A) : Query("example.com", RecordType.Mx))]);
         for (int at = 0; at < 60; at += 7) await stream.WriteAsync(queries.AsMemory(at, 7));
         await stream.WriteAsync(queries.AsMemory(63));
         client.Client.Shutdown(SocketShutdown.Send);
 
-        for (int i = 0; i < 100; i++) Assert.Equal(i % 2 == 0 ? 2 : 1, new Reply(await ReadFramedAsync(stream)).Answers.Count);
+        for (int i = 0; i < 100; i++) Assert.Equal(
+            i % 2 == 0 ? 2 : 1, new Reply(await ReadFramedAsync(stream)).Answers.Count);
         Assert.Equal(100, server.Counters[DnsCounter.TcpQueries]);
     }
 
@@ -109,7 +114,8 @@ public class DnsServerTests
         IPEndPoint local = Free(IPAddress.Loopback);
         string many = string.Concat(Enumerable.Range(0, 3000).Select(i => $"\nmany A 10.0.{i / 256}.{i % 256}"));
         DnsTable table = DnsTable.Create(1, [Load("example.com", ZoneText + many)], Regions, Steering, "");
-        await using var server = new DnsServer(Options(local) with { TcpIdle = TimeSpan.FromMilliseconds(400) }, new Snapshot<DnsTable>(table));
+        await using var server = new DnsServer(
+            Options(local) with { TcpIdle = TimeSpan.FromMilliseconds(400) }, new Snapshot<DnsTable>(table));
         server.Start();
         using var idle = new TcpClient();
         await idle.ConnectAsync(local);
@@ -128,7 +134,8 @@ public class DnsServerTests
     public async Task Connections_have_limits()
     {
         IPEndPoint local = Free(IPAddress.Loopback);
-        await using var server = new DnsServer(Options(local) with { TcpConnectionsPerClientMax = 3 }, new Snapshot<DnsTable>(Table));
+        await using var server =
+            new DnsServer(Options(local) with { TcpConnectionsPerClientMax = 3 }, new Snapshot<DnsTable>(Table));
         server.Start();
         var clients = new List<TcpClient>();
         for (int i = 0; i < 5; i++)
@@ -200,10 +207,12 @@ public class DnsServerTests
         version[^5] = 9;
         byte[] isResponse = Query("www.example.com", RecordType.A);
         isResponse[2] |= 0x80;
-        foreach (byte[] query in (byte[][])[[1, 2], isResponse, version, Query("x.example.net", RecordType.A), Query("x.example.com", RecordType.A)])
+        foreach (byte[] query in (byte[][])[[1, 2], isResponse, version, Query("x.example.net", RecordType.A),
+            Query("x.example.com", RecordType.A)])
             guard.Answer(Table, query, 0, false, response);
         DnsCounter[] once =
-            [DnsCounter.DroppedShort, DnsCounter.DroppedResponse, DnsCounter.AnswersBadVers, DnsCounter.AnswersRefused, DnsCounter.AnswersNxDomain];
+            [DnsCounter.DroppedShort, DnsCounter.DroppedResponse, DnsCounter.AnswersBadVers, DnsCounter.AnswersRefused,
+                DnsCounter.AnswersNxDomain];
         Assert.All(once, counter => Assert.Equal(1, counters[counter]));
         Assert.Equal(0, counters[DnsCounter.AnswersNoError]);
     }

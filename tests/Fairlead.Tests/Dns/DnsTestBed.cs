@@ -50,7 +50,6 @@ public static class DnsTestBed
         ptr        PTR www
         typed      TYPE65 \# 3 000100
         steeralias CNAME steered
-        big        TXT "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
         """;
 
     public static Zone Zone { get; } = Load("example.com", ZoneText);
@@ -96,19 +95,22 @@ public static class DnsTestBed
         return result.Zone!;
     }
 
-    public static SteeredAnswer Addresses(string v4, string v6) => new() { A = [IPAddress.Parse(v4)], Aaaa = [IPAddress.Parse(v6)] };
+    public static SteeredAnswer Addresses(string v4, string v6) =>
+        new() { A = [IPAddress.Parse(v4)], Aaaa = [IPAddress.Parse(v6)] };
 
     public static SteeredAnswer Alias(string target) => new() { Cname = DnsName.Parse(target) };
 
     /// <summary>A query with RD on; edns: the size, with the options given.</summary>
-    public static byte[] Query(string name, RecordType type, int? edns = null, byte[]? options = null, ushort @class = 1)
+    public static byte[] Query(
+        string name, RecordType type, int? edns = null, byte[]? options = null, ushort @class = 1)
     {
         var query = new List<byte> { 0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, (byte)(edns is null ? 0 : 1) };
         query.AddRange(DnsName.Parse(name).Wire);
         query.AddRange([(byte)((ushort)type >> 8), (byte)type, (byte)(@class >> 8), (byte)@class]);
         if (edns is null) return [.. query];
         options ??= [];
-        query.AddRange([0, 0, 41, (byte)(edns >> 8), (byte)edns, 0, 0, 0, 0, (byte)(options.Length >> 8), (byte)options.Length]);
+        query.AddRange(
+            [0, 0, 41, (byte)(edns >> 8), (byte)edns, 0, 0, 0, 0, (byte)(options.Length >> 8), (byte)options.Length]);
         query.AddRange(options);
         return [.. query];
     }
@@ -117,7 +119,8 @@ public static class DnsTestBed
     {
         Prefix subnet = Prefix.Parse(prefix);
         byte[] address = subnet.Address.GetAddressBytes()[..((subnet.Length + 7) / 8)];
-        return [0, 8, 0, (byte)(4 + address.Length), 0, (byte)(subnet.IsIPv4 ? 1 : 2), (byte)subnet.Length, 0, .. address];
+        return [0, 8, 0, (byte)(4 + address.Length), 0, (byte)(subnet.IsIPv4 ? 1 : 2), (byte)subnet.Length, 0,
+            .. address];
     }
 
     public static byte[] Ask(byte[] query, string client = "192.0.2.200", bool stream = false, DnsTable? table = null)
@@ -134,7 +137,9 @@ public static class DnsTestBed
         new(Ask(Query(name, type, 1232, subnet is null ? null : SubnetOption(subnet)), client, false, table));
 }
 
-/// <summary>An answer taken apart by a reader of the tests' own, so that reader and writer do not share their faults.</summary>
+/// <summary>
+/// An answer taken apart by a reader of the tests' own, so that reader and writer do not share their faults.
+/// </summary>
 public sealed class Reply
 {
     public Reply(byte[] message)

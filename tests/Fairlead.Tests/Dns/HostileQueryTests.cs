@@ -6,7 +6,9 @@ using static Fairlead.Tests.Dns.DnsTestBed;
 
 namespace Fairlead.Tests.Dns;
 
-/// <summary>What strangers may send: nothing throws, and all but a response or a fragment of a header is answered.</summary>
+/// <summary>
+/// What strangers may send: nothing throws, and all but a response or a fragment of a header is answered.
+/// </summary>
 public class HostileQueryTests
 {
     private static readonly UInt128 Client = Prefix.BitsOf(IPAddress.Parse("198.51.100.9"));
@@ -29,7 +31,8 @@ public class HostileQueryTests
                 {
                     query[typeAt + 3] = @class;
                     int length = Answerer.Answer(Table, query, Client, false, response);
-                    if (length < 12 || (response[3] & 0xf) is not (0 or 3 or 5)) Assert.Fail($"type {type} class {@class}");
+                    if (length < 12 || (response[3] & 0xf) is not (0 or 3 or 5)) Assert.Fail(
+                        $"type {type} class {@class}");
                 }
             }
         }
@@ -68,7 +71,8 @@ public class HostileQueryTests
     {
         byte[][] seeds =
         [
-            Query("www.example.com", RecordType.A), Query("steered.example.com", RecordType.Aaaa, 4096, SubnetOption("203.0.113.0/24")),
+            Query("www.example.com", RecordType.A),
+                Query("steered.example.com", RecordType.Aaaa, 4096, SubnetOption("203.0.113.0/24")),
             Query("x.cdn.example.com", RecordType.A, 1232, [0, 3, 0, 0, .. SubnetOption("2001:db8:1::/48")]),
             Query("chain1.example.com", RecordType.A, 512), Query("deep.sub.example.com", RecordType.Any, 1232),
         ];
@@ -107,7 +111,8 @@ public class HostileQueryTests
     {
         byte[] label = [63, .. new byte[63]];
         byte[] Message(int last) =>
-            [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. label, .. label, .. label, (byte)last, .. new byte[last], 0, 0, 1, 0, 1];
+            [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. label, .. label, .. label, (byte)last, .. new byte[last], 0, 0, 1,
+                0, 1];
         Assert.Equal(Rcode.Refused, new Reply(Ask(Message(61))).Rcode);
         Assert.Equal(Rcode.FormErr, new Reply(Ask(Message(62))).Rcode);
     }
@@ -162,10 +167,12 @@ public class HostileQueryTests
     [Fact]
     public void What_does_not_fit_is_truncated_at_every_size()
     {
-        string text = ZoneText + string.Concat(Enumerable.Range(0, 200).Select(i => $"\nmany A 10.0.{i / 256}.{i % 256}"))
+        string text = ZoneText
+            + string.Concat(Enumerable.Range(0, 200).Select(i => $"\nmany A 10.0.{i / 256}.{i % 256}"))
             + string.Concat(Enumerable.Range(0, 30).Select(i => $"\nglued NS ns{i}.glued\nns{i}.glued A 10.1.0.{i}"));
         DnsTable table = DnsTable.Create(1, [Load("example.com", text)], Regions, Steering, "node-1");
-        foreach (string name in (string[])["many.example.com", "glued.example.com", "www.example.com", "x.cdn.example.com"])
+        foreach (string name in (
+            string[])["many.example.com", "glued.example.com", "www.example.com", "x.cdn.example.com"])
         {
             int whole = Ask(Query(name, RecordType.A, 1232), stream: true, table: table).Length;
             for (int size = 0; size < 1300; size++)
@@ -187,16 +194,21 @@ public class HostileQueryTests
     {
         byte[][] queries =
         [
-            Query("www.example.com", RecordType.A), Query("x.cdn.example.com", RecordType.A, 1232, SubnetOption("203.0.113.0/24")),
-            Query("chain1.example.com", RecordType.A, 1232), Query("nothing.example.com", RecordType.A), Query("id.server", RecordType.Txt, null, null, 3),
-            Query("deep.sub.example.com", RecordType.A, 1232, [0, 3, 0, 0]), Query("example.com", RecordType.Mx), [1, 2, 3],
-            Query("steered.example.com", RecordType.A, 1232, SubnetOption("2001:db8:1::/56")), Query("x.y.wild.example.com", RecordType.A),
+            Query("www.example.com", RecordType.A),
+                Query("x.cdn.example.com", RecordType.A, 1232, SubnetOption("203.0.113.0/24")),
+            Query("chain1.example.com", RecordType.A, 1232), Query("nothing.example.com", RecordType.A),
+                Query("id.server", RecordType.Txt, null, null, 3),
+            Query("deep.sub.example.com", RecordType.A, 1232, [0, 3, 0, 0]), Query("example.com", RecordType.Mx),
+                [1, 2, 3],
+            Query("steered.example.com", RecordType.A, 1232, SubnetOption("2001:db8:1::/56")),
+                Query("x.y.wild.example.com", RecordType.A),
         ];
         byte[] response = new byte[65535];
         long Round()
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < 10_000; i++) _ = Answerer.Answer(Table, queries[i % queries.Length], Client, i % 2 == 0, response);
+            for (int i = 0; i < 10_000; i++) _ =
+                Answerer.Answer(Table, queries[i % queries.Length], Client, i % 2 == 0, response);
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 

@@ -19,10 +19,14 @@ public class MasterFileTests
     [InlineData("www A 192.0.2.1 192.0.2.2", "x.zone:4:17: '192.0.2.2' is one word too many")]
     [InlineData("www.example.org. A 192.0.2.1", "x.zone:4:1: www.example.org. is outside the zone example.com.")]
     [InlineData("@ SOA a b 1 2 3 4 5", "x.zone:4:1: a second SOA; the first is in line 2")]
-    [InlineData("www A 192.0.2.1\nwww CNAME x.example.net.", "x.zone:4:1: www.example.com. has a CNAME in line 5: no other data may stand beside it")]
-    [InlineData("www CNAME a.example.net.\nwww CNAME b.example.net.", "x.zone:5:1: www.example.com. has a second CNAME; the first is in line 4")]
-    [InlineData("sub NS ns.sub", "x.zone:4:1: the name server ns.sub.example.com. lies in the zone but has no address in it")]
-    [InlineData("www 60 A 192.0.2.1\nwww 61 A 192.0.2.2", "x.zone:5:1: TTL 61, but www.example.com. A in line 4 has TTL 60: all records of a set have one TTL")]
+    [InlineData("www A 192.0.2.1\nwww CNAME x.example.net.",
+        "x.zone:4:1: www.example.com. has a CNAME in line 5: no other data may stand beside it")]
+    [InlineData("www CNAME a.example.net.\nwww CNAME b.example.net.",
+        "x.zone:5:1: www.example.com. has a second CNAME; the first is in line 4")]
+    [InlineData(
+        "sub NS ns.sub", "x.zone:4:1: the name server ns.sub.example.com. lies in the zone but has no address in it")]
+    [InlineData("www 60 A 192.0.2.1\nwww 61 A 192.0.2.2",
+        "x.zone:5:1: TTL 61, but www.example.com. A in line 4 has TTL 60: all records of a set have one TTL")]
     [InlineData("www XYZ 1", "x.zone:4:5: 'XYZ' is not a record type")]
     [InlineData("www TYPE255 \\# 0", "x.zone:4:5: 'TYPE255' is not a record type")]
     [InlineData("www TYPE65 \\# 3 0001", "x.zone:4:17: the data has 2 bytes, its length says 3")]
@@ -35,7 +39,8 @@ public class MasterFileTests
     [InlineData("www TXT \"open", "x.zone:4:9: this string is not closed on its line")]
     [InlineData("www TXT ( a", "x.zone:4:9: this parenthesis is never closed")]
     [InlineData("www TXT a )", "x.zone:4:11: this parenthesis was never opened")]
-    [InlineData("www DNAME x", "x.zone:4:11: write DNAME data as \\# LENGTH HEX (RFC 3597)|x.zone:4:1: DNAME is not supported")]
+    [InlineData("www DNAME x",
+        "x.zone:4:11: write DNAME data as \\# LENGTH HEX (RFC 3597)|x.zone:4:1: DNAME is not supported")]
     public void A_fault_is_reported_where_it_stands(string lines, string problem) =>
         Assert.Equal(problem.Split('|').Order(), Read(Start + lines).Problems.Select(p => p.ToString()).Order());
 
@@ -46,8 +51,10 @@ public class MasterFileTests
         Assert.Null(result.Zone);
         Assert.Equal(
             [
-                "1:1: the zone has no SOA record: example.com. must have one", "1:5: no TTL: write one here, or a $TTL line above",
-                "1:7: '1' is not an IPv4 address", "2:6: no TTL: write one here, or a $TTL line above", "2:6: the preference is missing",
+                "1:1: the zone has no SOA record: example.com. must have one",
+                    "1:5: no TTL: write one here, or a $TTL line above",
+                "1:7: '1' is not an IPv4 address", "2:6: no TTL: write one here, or a $TTL line above",
+                    "2:6: the preference is missing",
                 "3:1: the name server ns.example.com. lies in the zone but has no address in it",
                 "3:3: no TTL: write one here, or a $TTL line above", "4:12: '::zz' is not an IPv6 address",
             ],
@@ -81,8 +88,10 @@ public class MasterFileTests
         Assert.Equal(60u, Ttl("a.sub.example.com"));
         Assert.Equal(60u, Ttl("b.sub.example.com"));
         Assert.Equal(1, zone.Find(DnsName.Parse("c.example.com"), RecordType.A)!.Count);
-        Assert.Equal("\u0009a;b \"c\" A\u0005plain\0\u0001x\u0001y"u8.ToArray(), zone.Find(DnsName.Parse("t.sub.example.com"), RecordType.Txt)![0].ToArray());
-        Assert.Equal("\u0080\u0005issuea b"u8.ToArray()[2..], zone.Find(DnsName.Parse("caa.example.com"), RecordType.Caa)![0].ToArray()[1..]);
+        Assert.Equal("\u0009a;b \"c\" A\u0005plain\0\u0001x\u0001y"u8.ToArray(),
+            zone.Find(DnsName.Parse("t.sub.example.com"), RecordType.Txt)![0].ToArray());
+        Assert.Equal("\u0080\u0005issuea b"u8.ToArray()[2..],
+            zone.Find(DnsName.Parse("caa.example.com"), RecordType.Caa)![0].ToArray()[1..]);
         Assert.Equal([192, 0, 2, 4], zone.Find(DnsName.Parse(@"weird\.dot.example.com"), RecordType.A)![0].ToArray());
         Assert.Equal(5400u, zone.NegativeTtlSeconds);
         Assert.Equal(1u, zone.Serial);
@@ -107,7 +116,8 @@ public class MasterFileTests
         char[] text = DnsTestBed.ZoneText.ToCharArray();
         for (int i = random.Next(1, 6); i > 0; i--)
             text[random.Next(text.Length)] = "\n \t()\";\\@$.0aA\u00e9\ud800"[random.Next(16)];
-        MasterFileResult result = Read(new string(text, 0, random.Next(2) == 0 ? text.Length : random.Next(text.Length)));
+        MasterFileResult result =
+            Read(new string(text, 0, random.Next(2) == 0 ? text.Length : random.Next(text.Length)));
         Assert.Equal(result.Zone is null, result.Problems.Count > 0);
         Assert.All(result.Problems, problem => Assert.True(problem.Line > 0 && problem.Column > 0));
     });

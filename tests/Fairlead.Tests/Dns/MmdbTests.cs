@@ -1,6 +1,5 @@
 using System.Net;
 using Fairlead.Dns.Steering;
-using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Tests.Dns;
@@ -14,11 +13,13 @@ public class MmdbTests
     ];
 
     private static readonly (string Prefix, Place Place)[] Sample6 =
-        [.. Sample, ("2001:db8::/32", new Place("NA", "US", 40.5, -74)), ("2a00::/12", new Place("EU", "GB", 51.5, -0.25))];
+        [.. Sample, ("2001:db8::/32", new Place("NA", "US", 40.5, -74)),
+            ("2a00::/12", new Place("EU", "GB", 51.5, -0.25))];
 
     private static readonly byte[][] Whole =
     [
-        MmdbWriter.Write(Sample6, 24, 6), MmdbWriter.Write(Sample6, 28, 6, "2002::/16"), MmdbWriter.Write(Sample6, 32, 6),
+        MmdbWriter.Write(Sample6, 24, 6), MmdbWriter.Write(Sample6, 28, 6, "2002::/16"),
+            MmdbWriter.Write(Sample6, 32, 6),
     ];
 
     [Theory]
@@ -30,7 +31,8 @@ public class MmdbTests
     [InlineData(32, 6)]
     public void A_database_is_read_as_it_was_written(int recordBits, int version)
     {
-        MmdbDatabase? database = MmdbDatabase.Open(MmdbWriter.Write(version == 4 ? Sample : Sample6, recordBits, version), out string? problem);
+        MmdbDatabase? database = MmdbDatabase.Open(
+            MmdbWriter.Write(version == 4 ? Sample : Sample6, recordBits, version), out string? problem);
 
         Assert.Null(problem);
         Assert.Equal("AU", database!.Find(IPAddress.Parse("1.2.3.4"))!.Country);
@@ -51,7 +53,8 @@ public class MmdbTests
     [Fact]
     public void Aliases_of_the_ipv4_tree_are_looked_up_but_not_listed()
     {
-        MmdbDatabase? database = MmdbDatabase.Open(MmdbWriter.Write(Sample6, 28, 6, aliasAt: "::ffff:0:0/96"), out string? problem);
+        MmdbDatabase? database =
+            MmdbDatabase.Open(MmdbWriter.Write(Sample6, 28, 6, aliasAt: "::ffff:0:0/96"), out string? problem);
         Assert.Null(problem);
         Assert.Equal(6, database!.Places().Count());
     }
@@ -78,7 +81,8 @@ public class MmdbTests
     public void A_damaged_file_is_a_problem_or_still_a_database() => Property.Holds(3000, random =>
     {
         byte[] damaged = [.. Whole[random.Next(Whole.Length)]];
-        for (int changes = random.Next(1, 8); changes > 0; changes--) damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
+        for (int changes = random.Next(1, 8); changes > 0; changes--) damaged[random.Next(damaged.Length)] =
+            (byte)random.Next(256);
         MmdbDatabase? database = MmdbDatabase.Open(damaged, out string? problem);
         Assert.Equal(database is null, problem is not null);
         if (database is null) return;
@@ -106,7 +110,7 @@ public class MmdbTests
     [Fact]
     public void A_cidr_map_is_read_with_its_faults()
     {
-        (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> problems) = CidrMap.Read("nets.csv", """
+        var (places, problems) = CidrMap.Read("nets.csv", """
             prefix,continent,country,latitude,longitude
             # ours
             192.0.2.0/24,EU,de,52.5,13.4
@@ -121,10 +125,12 @@ public class MmdbTests
             """);
         Assert.Equal(
             [
-                (Prefix.Parse("192.0.2.0/24"), new Place("EU", "DE", 52.5, 13.4)), (Prefix.Parse("2001:db8::/32"), new Place("NA", "US", 39, -92)),
+                (Prefix.Parse("192.0.2.0/24"), new Place("EU", "DE", 52.5, 13.4)),
+                    (Prefix.Parse("2001:db8::/32"), new Place("NA", "US", 39, -92)),
                 (Prefix.Parse("198.51.100.0/24"), new Place(null, null, 1, 2)),
             ],
             places);
-        Assert.Equal(["6:1", "7:12", "8:17", "9:18", "10:18", "11:22"], problems.Select(problem => $"{problem.Line}:{problem.Column}"));
+        Assert.Equal(["6:1", "7:12", "8:17", "9:18", "10:18", "11:22"],
+            problems.Select(problem => $"{problem.Line}:{problem.Column}"));
     }
 }

@@ -9,7 +9,8 @@ namespace Fairlead.Tests.Dns;
 public static class MmdbWriter
 {
     public static byte[] Write(
-        IEnumerable<(string Prefix, Place Place)> places, int recordBits, int version, string? aliasAt = null, bool flat = false)
+        IEnumerable<(string Prefix, Place Place)> places, int recordBits, int version, string? aliasAt = null,
+            bool flat = false)
     {
         var data = new List<byte>();
         AddText(data, "country_shared_key");
@@ -39,7 +40,8 @@ public static class MmdbWriter
 
         byte[] tree = new byte[nodes.Count * recordBits / 4];
         for (int i = 0; i < nodes.Count; i++)
-            WriteNode(tree.AsSpan(i * recordBits / 4), recordBits, Value(nodes[i], 0, nodes.Count), Value(nodes[i], 1, nodes.Count));
+            WriteNode(tree.AsSpan(i * recordBits / 4), recordBits, Value(nodes[i], 0, nodes.Count),
+                Value(nodes[i], 1, nodes.Count));
         var file = new List<byte>();
         file.AddRange(tree);
         file.AddRange(new byte[16]);
@@ -89,7 +91,8 @@ public static class MmdbWriter
     }
 
     private static uint Value(Node node, int bit, int count) =>
-        node.Children[bit] is { } child ? (uint)child.Index : node.Data[bit] < 0 ? (uint)count : (uint)(count + 16 + node.Data[bit]);
+        node.Children[bit] is { } child ? (uint)child.Index : node.Data[bit] < 0 ? (uint)count
+            : (uint)(count + 16 + node.Data[bit]);
 
     private static void WriteNode(Span<byte> at, int recordBits, uint left, uint right)
     {
@@ -149,7 +152,8 @@ public static class MmdbWriter
     {
         AddControl(file, 7, 9);
         AddText(file, "node_count");
-        file.AddRange([0xc4, (byte)(nodeCount >> 24), (byte)(nodeCount >> 16), (byte)(nodeCount >> 8), (byte)nodeCount]);
+        file.AddRange(
+            [0xc4, (byte)(nodeCount >> 24), (byte)(nodeCount >> 16), (byte)(nodeCount >> 8), (byte)nodeCount]);
         AddText(file, "record_size");
         file.AddRange([0xa1, (byte)recordBits]);
         AddText(file, "ip_version");

@@ -6,14 +6,16 @@ namespace Fairlead.Tests.Dns;
 
 public class RegionMapTests
 {
-    private static RegionMatch Find(RegionMap map, string address) => map.Find(Prefix.BitsOf(IPAddress.Parse(address)), 128);
+    private static RegionMatch Find(RegionMap map, string address) =>
+        map.Find(Prefix.BitsOf(IPAddress.Parse(address)), 128);
 
     [Fact]
     public void The_more_specific_and_the_later_win()
     {
         RegionMap map = RegionMap.Compile(
         [
-            (Prefix.Parse("10.1.2.0/24"), 3), (Prefix.Parse("10.0.0.0/8"), 1), (Prefix.Parse("10.1.0.0/16"), 9), (Prefix.Parse("10.1.0.0/16"), 2),
+            (Prefix.Parse("10.1.2.0/24"), 3), (Prefix.Parse("10.0.0.0/8"), 1), (Prefix.Parse("10.1.0.0/16"), 9),
+                (Prefix.Parse("10.1.0.0/16"), 2),
         ]);
         Assert.Equal(new RegionMatch(1, 96 + 16), Find(map, "10.0.0.1"));
         Assert.Equal(new RegionMatch(2, 96 + 23), Find(map, "10.1.0.1"));
@@ -38,7 +40,8 @@ public class RegionMapTests
     public void The_scope_is_the_widest_prefix_of_one_answer() => Property.Holds(400, random =>
     {
         bool v4 = random.Next(2) == 0;
-        List<(Prefix Prefix, int Region)> entries = [.. Enumerable.Range(0, random.Next(1, 25)).Select(_ => (Any(random, v4), random.Next(4)))];
+        List<(Prefix Prefix, int Region)> entries =
+            [.. Enumerable.Range(0, random.Next(1, 25)).Select(_ => (Any(random, v4), random.Next(4)))];
         if (random.Next(4) == 0) entries.Add((Any(random, !v4), 2));
         RegionMap map = RegionMap.Compile(entries);
         for (int i = 0; i < 20; i++)
@@ -55,7 +58,8 @@ public class RegionMapTests
             Assert.Equal(is4, scope.IsIPv4);
             Assert.True(IsUniform(entries, scope));
             int widest = is4 ? 96 : 0;
-            if (match.ScopeLengthMapped > widest) Assert.False(IsUniform(entries, Prefix.OfMapped(bits, match.ScopeLengthMapped - 1)));
+            if (match.ScopeLengthMapped > widest) Assert.False(
+                IsUniform(entries, Prefix.OfMapped(bits, match.ScopeLengthMapped - 1)));
 
             int told = random.Next(widest, 129);
             UInt128 cut = Prefix.OfMapped(bits, told).Bits;
@@ -76,7 +80,8 @@ public class RegionMapTests
             bool v4 = i % 2 == 0;
             UInt128 bits = v4 ? ((UInt128)0xffff << 32) | (uint)random.NextInt64(1L << 32)
                 : new UInt128(0x2000_0000_0000_0000UL | (ulong)random.NextInt64(1L << 61), 0);
-            entries.Add((Prefix.OfMapped(bits, v4 ? 96 + random.Next(12, 25) : random.Next(24, 49)), random.Next(1, 9)));
+            entries.Add(
+                (Prefix.OfMapped(bits, v4 ? 96 + random.Next(12, 25) : random.Next(24, 49)), random.Next(1, 9)));
         }
 
         long started = TimeProvider.System.GetTimestamp();
@@ -84,20 +89,22 @@ public class RegionMapTests
         TimeSpan took = TimeProvider.System.GetElapsedTime(started);
 
         Assert.True(map.RunCount > 300_000);
-        // Loose: the machine may be busy. It is a few hundred milliseconds when it is not.
-        Assert.True(took < TimeSpan.FromSeconds(5), $"took {took}");
+        // Loose, since the machine may be busy and this build unoptimized: it must not be quadratic.
+        Assert.True(took < TimeSpan.FromSeconds(30), $"took {took}");
     }
 
     private static Prefix Any(Random random, bool v4) => v4
         ? Prefix.OfMapped(((UInt128)0xffff << 32) | (0x0a000000u + (uint)random.Next(1 << 12)), random.Next(96, 129))
-        : Prefix.OfMapped(new UInt128(0x20010db8_00000000UL | (uint)random.Next(8), (ulong)random.Next(8)), random.Next(129));
+        : Prefix.OfMapped(
+            new UInt128(0x20010db8_00000000UL | (uint)random.Next(8), (ulong)random.Next(8)), random.Next(129));
 
     private static int Naive(List<(Prefix Prefix, int Region)> entries, UInt128 bits)
     {
         (int length, int region) = (-1, 0);
         foreach ((Prefix prefix, int one) in entries)
         {
-            if (prefix.Contains(Prefix.OfMapped(bits, 128)) && prefix.LengthMapped >= length) (length, region) = (prefix.LengthMapped, one);
+            if (prefix.Contains(Prefix.OfMapped(bits, 128)) && prefix.LengthMapped >= length) (length, region) =
+                (prefix.LengthMapped, one);
         }
 
         return region;

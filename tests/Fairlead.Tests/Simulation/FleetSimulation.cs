@@ -9,11 +9,11 @@ namespace Fairlead.Tests.Simulation;
 
 /// <summary>
 /// A whole fleet on a fake clock: every node runs the real Decide on what has reached it, through a store that delays,
-/// stands still, and is cut off from some. Ticks are 100 ms. Chance comes from one seed, so a failure can be replayed.
+/// stands still, and is cut off from some. Ticks are 250 ms. Chance comes from one seed, so a failure can be replayed.
 /// </summary>
 internal sealed class FleetSimulation
 {
-    public static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+    public static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
 
     private readonly Random random;
     private readonly Dictionary<string, (NodeReport Report, DateTimeOffset At)> store = [];
@@ -62,7 +62,7 @@ internal sealed class FleetSimulation
 
         foreach (SimulatedNode node in Alive)
         {
-            bool hears = StoreUp && !node.CutOff && random.Next(4) > 0;
+            bool hears = StoreUp && !node.CutOff && random.Next(8) > 0;
             node.Turn(Now, hears ? store : null, hears ? [.. intents] : null);
         }
     }

@@ -14,13 +14,21 @@ internal sealed class Reading(string file)
     /// <summary>Path ("pops.nyc.regional[0]") to line and column.</summary>
     public Dictionary<string, (int Line, int Column)> Places { get; } = new(StringComparer.Ordinal);
 
-    public void Fault(YamlNode node, string message) =>
-        Problems.Add(new SpecProblem(file, (int)node.Start.Line, (int)node.Start.Column, message));
+    /// <summary>The top-level keys below which something does not fit: rules that read them would only stumble.</summary>
+    public HashSet<string> FaultySections { get; } = new(StringComparer.Ordinal);
 
-    public T? Within<T>(string step, YamlNode node, Shape<T> shape, out bool read)
+    public void Fault(YamlNode node, string message)
+    {
+        Problems.Add(new SpecProblem(file, (int)node.Start.Line, (int)node.Start.Column, message));
+        if (path.Count > 0) FaultySections.Add(path.Last());
+    }
+
+    /// <summary>Reads a part; its place is its own, or that of its name where the name is the operator's choice.</summary>
+    public T? Within<T>(string step, YamlNode node, Shape<T> shape, out bool read, YamlNode? name = null)
     {
         path.Push(path.Count == 0 ? step : step.StartsWith('[') ? path.Peek() + step : $"{path.Peek()}.{step}");
-        Places[path.Peek()] = ((int)node.Start.Line, (int)node.Start.Column);
+        YamlNode at = name ?? node;
+        Places[path.Peek()] = ((int)at.Start.Line, (int)at.Start.Column);
         read = shape.TryRead(node, this, out T? value);
         path.Pop();
         return value;
@@ -154,7 +162,7 @@ internal sealed class MapOf<T>(Shape<string> key, Shape<T> item) : Shape<Immutab
         foreach ((YamlNode keyNode, YamlNode child) in map.Children)
         {
             if (!key.TryRead(keyNode, reading, out string? name)) continue;
-            T? read = reading.Within(name!, child, item, out bool fits);
+            T? read = reading.Within(name!, child, item, out bool fits, keyNode);
             if (fits) items.Add(new KeyValuePair<string, T>(name!, read!));
         }
 
