@@ -45,7 +45,9 @@ public sealed class AdjRibOut(AnnounceContext context)
 
     public IReadOnlyDictionary<Prefix, PathAttributes> Told => told;
 
-    /// <summary>RFC 2918 §4: the peer wants a family's routes once more. False when the family was not agreed on.</summary>
+    /// <summary>
+    /// RFC 2918 §4: the peer wants a family's routes once more. False when the family was not agreed on.
+    /// </summary>
     public bool Refresh(BgpFamily family)
     {
         if (!context.Families.Contains(family)) return false;

@@ -40,7 +40,9 @@ public sealed class Guard
 
     public ImmutableArray<Prefix> Subnets { get; }
 
-    /// <summary>Whether, and why not, the route may be announced. A subnet that covers a forbidden range frees none of it.</summary>
+    /// <summary>
+    /// Whether, and why not, the route may be announced. A subnet that covers a forbidden range frees none of it.
+    /// </summary>
     public GuardReason Judge(Route route)
     {
         Prefix prefix = route.Prefix;
@@ -89,7 +91,9 @@ public sealed class Guarded
     }
 }
 
-/// <summary>A whole RouteSet after the guard: what passed, in its order, and what was refused, each prefix once.</summary>
+/// <summary>
+/// A whole RouteSet after the guard: what passed, in its order, and what was refused, each prefix once.
+/// </summary>
 public sealed record GuardedRoutes(
     long Generation, ImmutableArray<Guarded> Routes, ImmutableDictionary<Prefix, GuardReason> Refused)
 {

@@ -61,7 +61,9 @@ public sealed class BfdEngine : IDisposable
         thread.Start();
     }
 
-    /// <summary>The paths to watch from now on. Sessions of paths that stay go on; those that go end in AdminDown.</summary>
+    /// <summary>
+    /// The paths to watch from now on. Sessions of paths that stay go on; those that go end in AdminDown.
+    /// </summary>
     public void Set(ImmutableArray<BfdTarget> targets)
     {
         Volatile.Write(ref nextTargets, [targets]);
@@ -219,7 +221,8 @@ public sealed class BfdEngine : IDisposable
         List<Link> kept = [];
         foreach (BfdTarget target in targets)
         {
-            if (old.Remove((target.Peer, target.Address), out Link? same) && Equals(same.Session.Target.Local, target.Local))
+            bool known = old.Remove((target.Peer, target.Address), out Link? same);
+            if (known && Equals(same!.Session.Target.Local, target.Local))
             {
                 if (!same.Session.Target.Equals(target)) same.Session.Change(target, now);
                 kept.Add(same);

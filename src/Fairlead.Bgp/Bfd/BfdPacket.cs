@@ -107,5 +107,6 @@ public readonly record struct BfdPacket(
         writer.U32(0); // Required Min Echo RX: we take no echo packets.
     }
 
-    private static uint Microseconds(TimeSpan time) => (uint)Math.Min(uint.MaxValue, time.Ticks / TimeSpan.TicksPerMicrosecond);
+    private static uint Microseconds(TimeSpan time) =>
+        (uint)Math.Min(uint.MaxValue, time.Ticks / TimeSpan.TicksPerMicrosecond);
 }

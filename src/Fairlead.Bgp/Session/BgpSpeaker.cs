@@ -44,7 +44,9 @@ public sealed class BgpSpeaker
 
     public SpeakerCounters Counters => loop.Counters;
 
-    /// <summary>What the kernel granted the BFD thread: below RealTime, tight BFD timers can flap on a busy machine.</summary>
+    /// <summary>
+    /// What the kernel granted the BFD thread: below RealTime, tight BFD timers can flap on a busy machine.
+    /// </summary>
     public Urgency BfdUrgency => loop.BfdUrgency;
 
     /// <summary>BFD datagrams thrown away, for this reason.</summary>
@@ -53,7 +55,9 @@ public sealed class BgpSpeaker
     /// <summary>Begins to listen and to dial. Once.</summary>
     public void Start() => loop.Start();
 
-    /// <summary>What is to be announced from now on. Cheap: the set is handed over and the speaker's thread woken.</summary>
+    /// <summary>
+    /// What is to be announced from now on. Cheap: the set is handed over and the speaker's thread woken.
+    /// </summary>
     public void Apply(RouteSet routes) => loop.Post(routes);
 
     /// <summary>Other anycast subnets: what they no longer hold is withdrawn.</summary>

@@ -24,7 +24,9 @@ internal sealed class Listeners(SpeakerLoop loop)
     /// <summary>When to try the missing ones again.</summary>
     public TimeSpan RetryAt { get; private set; } = Connection.Never;
 
-    /// <summary>Opens all anew: a listener's MD5 keys and addresses are its peers'. Waiting connections are lost.</summary>
+    /// <summary>
+    /// Opens all anew: a listener's MD5 keys and addresses are its peers'. Waiting connections are lost.
+    /// </summary>
     public void Replace(ImmutableArray<PeerOptions> options)
     {
         foreach ((KernelSocket socket, _) in open) socket.Dispose();

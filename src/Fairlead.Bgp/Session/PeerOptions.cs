@@ -7,7 +7,9 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Bgp.Session;
 
-/// <summary>One BGP neighbour, as configured. Equality goes by value: an equal one keeps its session at ReplacePeers.</summary>
+/// <summary>
+/// One BGP neighbour, as configured. Equality goes by value: an equal one keeps its session at ReplacePeers.
+/// </summary>
 public sealed record PeerOptions
 {
     /// <summary>What routes and status call it; unique.</summary>
@@ -34,7 +36,9 @@ public sealed record PeerOptions
     /// <summary>TCP MD5 (RFC 2385): 1 to 80 octets of UTF-8.</summary>
     public string? Password { get; init; }
 
-    /// <summary>RFC 5082: the peer is on our link, so segments that crossed a router are dropped by the kernel.</summary>
+    /// <summary>
+    /// RFC 5082: the peer is on our link, so segments that crossed a router are dropped by the kernel.
+    /// </summary>
     public bool TtlSecurity { get; init; }
 
     /// <summary>Never dial, only listen.</summary>

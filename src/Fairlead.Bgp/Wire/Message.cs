@@ -13,7 +13,9 @@ public enum MessageType : byte
     RouteRefresh = 5,
 }
 
-/// <summary>An address family as BGP numbers it (RFC 4760 §3). We speak unicast of both and parse nothing else.</summary>
+/// <summary>
+/// An address family as BGP numbers it (RFC 4760 §3). We speak unicast of both and parse nothing else.
+/// </summary>
 public readonly record struct BgpFamily(ushort Afi, byte Safi)
 {
     public static readonly BgpFamily IPv4Unicast = new(1, 1);
@@ -78,7 +80,8 @@ public static class Message
     public static void End(ref WireWriter writer, int start) =>
         writer.PatchU16(start + MarkerSize, (ushort)(writer.Position - start));
 
-    public static void WriteKeepalive(ref WireWriter writer) => End(ref writer, Begin(ref writer, MessageType.Keepalive));
+    public static void WriteKeepalive(ref WireWriter writer) =>
+        End(ref writer, Begin(ref writer, MessageType.Keepalive));
 
     /// <summary>RFC 2918 §3: asks the peer to send a family's routes again.</summary>
     public static void WriteRouteRefresh(ref WireWriter writer, BgpFamily family)

@@ -4,7 +4,9 @@ using Fairlead.Net.Wire;
 
 namespace Fairlead.Bgp.Wire;
 
-/// <summary>Prefixes on the wire: a length in bits, then as many octets as hold them (RFC 4271 §4.3, RFC 4760 §5).</summary>
+/// <summary>
+/// Prefixes on the wire: a length in bits, then as many octets as hold them (RFC 4271 §4.3, RFC 4760 §5).
+/// </summary>
 public static class Nlri
 {
     /// <summary>The most that one prefix takes: the length and sixteen octets.</summary>

@@ -109,7 +109,9 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
         Message.End(ref writer, start);
     }
 
-    /// <summary>The peer's shutdown text (RFC 9003 §2), safe to print; empty when there is none or it is damaged.</summary>
+    /// <summary>
+    /// The peer's shutdown text (RFC 9003 §2), safe to print; empty when there is none or it is damaged.
+    /// </summary>
     public string ShutdownText()
     {
         bool carries = Code == NotificationCode.Cease

@@ -4,7 +4,9 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Bgp.Wire;
 
-/// <summary>RFC 4271 §5, RFC 1997, RFC 4456 §8, RFC 4760, RFC 4360, RFC 6793, RFC 5701, RFC 7311, RFC 8092, RFC 9234.</summary>
+/// <summary>
+/// RFC 4271 §5, RFC 1997, RFC 4456 §8, RFC 4760, RFC 4360, RFC 6793, RFC 5701, RFC 7311, RFC 8092, RFC 9234.
+/// </summary>
 public enum AttributeType : byte
 {
     Origin = 1,

@@ -23,10 +23,11 @@ public static class UpdateWriter
 
     /// <summary>
     /// One message that announces as many of the routes, from the first, as fit; the rest is for the next call. All
-    /// routes are of the family and share the attributes. Gives how many it took: 0 when the writer has no room for one.
+    /// routes are of the family and share the attributes. Gives how many it took: 0 when there is no room for one.
     /// </summary>
     public static int Announce(
-        ref WireWriter writer, BgpFamily family, bool fourOctetAs, PathAttributes attributes, ReadOnlySpan<Guarded> routes)
+        ref WireWriter writer, BgpFamily family, bool fourOctetAs, PathAttributes attributes,
+        ReadOnlySpan<Guarded> routes)
     {
         int start = Message.Begin(ref writer, MessageType.Update);
         writer.U16(0);
@@ -118,7 +119,8 @@ public static class UpdateWriter
     }
 
     private static int FinishIPv4(
-        ref WireWriter writer, scoped ReadOnlySpan<byte> common, ReadOnlySpan<Guarded> routes, int room, int attributesAt)
+        ref WireWriter writer, scoped ReadOnlySpan<byte> common, ReadOnlySpan<Guarded> routes, int room,
+        int attributesAt)
     {
         writer.Bytes(common);
         writer.PatchU16(attributesAt, (ushort)common.Length);
@@ -126,8 +128,8 @@ public static class UpdateWriter
     }
 
     private static int FinishIPv6(
-        ref WireWriter writer, scoped ReadOnlySpan<byte> common, PathAttributes attributes, ReadOnlySpan<Guarded> routes,
-        int room, int attributesAt)
+        ref WireWriter writer, scoped ReadOnlySpan<byte> common, PathAttributes attributes,
+        ReadOnlySpan<Guarded> routes, int room, int attributesAt)
     {
         // RFC 4760 §3: AFI, SAFI, next hop length, next hop(s), one reserved octet, NLRI.
         int start = writer.Position;

@@ -77,7 +77,9 @@ public sealed unsafe class KernelSocket : IDisposable
         }
     }
 
-    /// <summary>How many bytes came; 0: the peer has closed; a negative errno otherwise (-EAGAIN: nothing waits).</summary>
+    /// <summary>
+    /// How many bytes came; 0: the peer has closed; a negative errno otherwise (-EAGAIN: nothing waits).
+    /// </summary>
     public int Receive(Span<byte> into)
     {
         fixed (byte* bytes = into)

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Fairlead.Net.Linux;
 
-/// <summary>What one thread waits for: sockets, and a wake-up by which other threads reach it. Allocates only to grow.</summary>
+/// <summary>
+/// What one thread waits for: sockets, and a wake-up by which other threads reach it. Allocates only to grow.
+/// </summary>
 public sealed unsafe class Poller : IDisposable
 {
     private readonly int wakeFd;
@@ -17,7 +19,9 @@ public sealed unsafe class Poller : IDisposable
         Clear();
     }
 
-    /// <summary>Ends the wait of the thread that polls, now or at its next wait. From any thread; never blocks.</summary>
+    /// <summary>
+    /// Ends the wait of the thread that polls, now or at its next wait. From any thread; never blocks.
+    /// </summary>
     public void Wake()
     {
         ulong one = 1;

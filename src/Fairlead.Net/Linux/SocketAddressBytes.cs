@@ -30,7 +30,9 @@ public static class SocketAddressBytes
         return SizeMax;
     }
 
-    /// <summary>The address in it; an IPv4 address in mapped form comes back as IPv4. Null when it is neither.</summary>
+    /// <summary>
+    /// The address in it; an IPv4 address in mapped form comes back as IPv4. Null when it is neither.
+    /// </summary>
     public static IPAddress? Read(ReadOnlySpan<byte> from, out int port)
     {
         port = 0;

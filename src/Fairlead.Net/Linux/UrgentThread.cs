@@ -13,7 +13,7 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
     public static partial int SetPriority(int which, int who, int nice);
 
-    [LibraryImport("libc", EntryPoint = "gettid")]
+    [LibraryImport("libc", EntryPoint = "gettid", SetLastError = true)]
     public static partial int GetTid();
 }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Session;
+using Fairlead.Net.Linux;
 
 namespace Fairlead.InteropTests.Bgp;
 
@@ -35,9 +36,8 @@ public class BirdBfdTests
         }
 
         Assert.DoesNotContain(bed.Events, e => e is BgpEvent.PeerDown or BgpEvent.BfdChanged { State: BfdState.Down });
-        string sessions = bed.Bird.Ask("show bfd sessions");
-        Assert.Equal(2, sessions.Split('\n').Count(line => line.Contains(" Up ", StringComparison.Ordinal)));
-        Assert.Contains("0.050", sessions, StringComparison.Ordinal); // The poll sequence has agreed on our 50 ms.
+        Assert.Equal(["0.150", "0.150"], bed.Bird.BfdTimeouts());
+        Assert.Equal(Urgency.RealTime, bed.Speaker.BfdUrgency);
     }
 
     [InteropFact("bird", "ip", "nft", "chrt")]
@@ -54,7 +54,8 @@ public class BirdBfdTests
             () => !bed.Bird.HasRoute("198.18.1.53/32") && !bed.Bird.HasRoute("2001:db8:a001::53/128"), "both gone");
 
         Assert.InRange(clock.ElapsedMilliseconds, 0, 300);
-        BirdRouter.Eventually(() => bed.Events.OfType<BgpEvent.PeerDown>().Count() == 2, "our sessions end", seconds: 1);
+        BirdRouter.Eventually(
+            () => bed.Events.OfType<BgpEvent.PeerDown>().Count() == 2, "our sessions end", seconds: 1);
         Assert.All(bed.Events.OfType<BgpEvent.PeerDown>(),
             down => Assert.Contains("BFD down (6/10)", down.Reason, StringComparison.Ordinal));
     }
@@ -81,16 +82,14 @@ public class BirdBfdTests
         bed.AwaitUp("v4");
         bed.AwaitUp("v6");
         BirdRouter.Eventually(() => bed.Speaker.Status().All(peer => peer.Bfd == BfdState.Up), "BFD is up on both");
+        // The poll sequence has agreed on 50 ms.
         BirdRouter.Eventually(
-            () => bed.Bird.Ask("show bfd sessions").Split('\n').Count(line => line.Contains(" Up ", StringComparison.Ordinal)) == 2,
-            "BFD is up on both, says BIRD");
+            () => bed.Bird.BfdTimeouts() is ["0.150", "0.150"], "BFD is up on both and fast, says BIRD");
         return bed;
     }
 
     // Packets vanish on our side while the interfaces stay up: the failure that only BFD sees.
-    private static void CutSilently(SpeakerBed bed)
-    {
-        bed.Bed.Run("us", "nft", "add table inet cut; add chain inet cut in { type filter hook input priority 0; policy drop; };"
-            + " add chain inet cut out { type filter hook output priority 0; policy drop; }");
-    }
+    private static void CutSilently(SpeakerBed bed) => bed.Bed.Run("us", "nft", "add table inet cut; "
+        + "add chain inet cut in { type filter hook input priority 0; policy drop; }; "
+        + "add chain inet cut out { type filter hook output priority 0; policy drop; }");
 }

@@ -66,6 +66,16 @@ public sealed class BirdRouter : IDisposable
         return int.Parse(digits, System.Globalization.CultureInfo.InvariantCulture);
     }
 
+    /// <summary>The detection times, as "0.150", of the BFD sessions that are Up.</summary>
+    public IReadOnlyList<string> BfdTimeouts() =>
+    [
+        // Address, interface, state, since, interval, timeout.
+        .. Ask("show bfd sessions").Split('\n')
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(columns => columns.Length >= 6 && columns[2] == "Up")
+            .Select(columns => columns[^1].Trim()),
+    ];
+
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     /// <summary>Waits until the condition holds, ten seconds at most unless told; gives how long it took.</summary>

@@ -106,7 +106,9 @@ public class BirdSessionTests
             SpeakerBed.Protocol("v4", "ipv4", "password \"correct horse\"; ttl security on;"),
             SpeakerBed.Peer("v4", SpeakerBed.Bird4) with
             {
-                Password = "correct horse", TtlSecurity = true, Passive = true,
+                Password = "correct horse",
+                TtlSecurity = true,
+                Passive = true,
             });
 
         bed.AwaitUp("v4");

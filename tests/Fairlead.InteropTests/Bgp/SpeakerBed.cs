@@ -30,7 +30,8 @@ public sealed class SpeakerBed : IAsyncDisposable
             bed.AddAddress(host, "eth0", $"2001:db8:9::{last}/64");
         }
 
-        Bird = new BirdRouter(bed, "bird", "router id 10.9.0.2; log stderr all;\nprotocol device {}\n" + birdConfiguration);
+        Bird = new BirdRouter(
+            bed, "bird", "router id 10.9.0.2; log stderr all;\nprotocol device {}\n" + birdConfiguration);
         Speaker = new BgpSpeaker([.. peers], new Guard(Subnets), TimeProvider.System, new Random(1), Events.Enqueue);
         NetworkNamespace.Run(bed.NamespaceOf("us"), () =>
         {
@@ -75,7 +76,8 @@ public sealed class SpeakerBed : IAsyncDisposable
     public PeerStatus Status(string name) => Speaker.Status().Single(peer => peer.Name == name);
 
     public void AwaitUp(string name) => BirdRouter.Eventually(
-        () => Speaker.Status().Any(p => p.Name == name && p.State == SessionState.Established) && Bird.IsEstablished(name),
+        () => Speaker.Status().Any(p => p.Name == name && p.State == SessionState.Established)
+            && Bird.IsEstablished(name),
         $"session {name}: {string.Join("; ", Events)}");
 
     public async ValueTask DisposeAsync()

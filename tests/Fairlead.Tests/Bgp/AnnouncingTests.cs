@@ -3,7 +3,6 @@ using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
-using Fairlead.Net.Wire;
 
 namespace Fairlead.Tests.Bgp;
 
@@ -82,7 +81,8 @@ public class AnnouncingTests
         var model = new ModelPeer(context);
         for (int step = 0; step < 6; step++)
         {
-            var routes = new RouteSet(step, [.. Enumerable.Range(0, random.Next(120)).Select(_ => InsideRoute(random))]);
+            int count = random.Next(120);
+            var routes = new RouteSet(step, [.. Enumerable.Range(0, count).Select(_ => InsideRoute(random))]);
             GuardedRoutes wanted = GuardedRoutes.Sift(Guard, routes);
             if (random.Next(4) == 0) ribOut.Refresh(BgpFamily.IPv4Unicast);
             model.Drain(ribOut, wanted, random);
@@ -186,7 +186,7 @@ public class AnnouncingTests
     {
         byte[] bytes = new byte[random.Next(2) == 0 ? 4 : 16];
         random.NextBytes(bytes);
-        var near = new byte[][] { [198, 18], [198, 16], [0x20, 0x01, 0x0d, 0xb8, 0xa0], [0x20, 0x01, 0x0d, 0xb8, 0xb0] };
+        byte[][] near = [[198, 18], [198, 16], [0x20, 0x01, 0x0d, 0xb8, 0xa0], [0x20, 0x01, 0x0d, 0xb8, 0xb0]];
         byte[] start = near[random.Next(4)];
         if (random.Next(3) > 0 && start.Length <= bytes.Length) start.CopyTo(bytes, 0);
         return new Route
@@ -205,7 +205,9 @@ public class AnnouncingTests
             Prefix = v4
                 ? Prefix.Of(new IPAddress([198, 18, 0, (byte)random.Next(80)]), random.Next(24, 33))
                 : Prefix.Of(IPAddress.Parse($"2001:db8:a000::{random.Next(80):x}"), random.Next(120, 129)),
-            NextHop = v4 ? (random.Next(2) == 0 ? null : IPAddress.Parse("198.18.0.9")) : IPAddress.Parse("2001:db8:a000::9"),
+            NextHop = !v4 ? IPAddress.Parse("2001:db8:a000::9")
+                : random.Next(2) == 0 ? null
+                : IPAddress.Parse("198.18.0.9"),
             Med = random.Next(2) == 0 ? null : (uint)random.Next(3),
             Prepend = random.Next(3),
             Communities = [.. Enumerable.Range(0, random.Next(3)).Select(_ => (uint)random.Next(5))],

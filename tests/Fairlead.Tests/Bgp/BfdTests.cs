@@ -169,14 +169,17 @@ public class BfdTests
     {
         var pair = new Pair(Target, Target);
         pair.Run(TimeSpan.FromSeconds(3));
-        _ = pair.A.Take(new BfdPacket(BfdState.Up, 0, 3, pair.B.Discriminator, pair.A.Discriminator, Ms(50), Ms(0)), pair.Now);
+        var wish = new BfdPacket(BfdState.Up, 0, 3, pair.B.Discriminator, pair.A.Discriminator, Ms(50), Ms(0));
+        _ = pair.A.Take(wish, pair.Now);
         Assert.Equal(BfdSession.Never, pair.A.TransmitInterval);
         Assert.Equal(BfdSession.Never, pair.A.SendAt);
     }
 
     private static TimeSpan Ms(double milliseconds) => TimeSpan.FromMilliseconds(milliseconds);
 
-    /// <summary>Two sessions whose packets reach each other within the millisecond, on a clock of one millisecond.</summary>
+    /// <summary>
+    /// Two sessions whose packets reach each other within the millisecond, on a clock of one millisecond.
+    /// </summary>
     private sealed class Pair(BfdTarget a, BfdTarget b)
     {
         public BfdSession A { get; } = new(a, 1, new Random(1), TimeSpan.Zero);

@@ -5,7 +5,9 @@ using Fairlead.Net.Wire;
 
 namespace Fairlead.Tests.Bgp;
 
-/// <summary>A peer that keeps what it is told: reads what AdjRibOut writes and holds the table that follows from it.</summary>
+/// <summary>
+/// A peer that keeps what it is told: reads what AdjRibOut writes and holds the table that follows from it.
+/// </summary>
 internal sealed class ModelPeer(AnnounceContext context)
 {
     private readonly UpdateContent content = new();

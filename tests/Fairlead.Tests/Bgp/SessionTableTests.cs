@@ -7,7 +7,8 @@ public class SessionTableTests
 {
     // A row for each event, a column for each state from Idle to Established: the next state by its first letter
     // (I, C connect, A active, S open-sent, O open-confirm, E) and what is done: n notify, d drop, x down, D dial,
-    // r retry timer, i idle hold, o OPEN, l long hold, k KEEPALIVE, h hold, t keepalive timer, u up, p process, f refresh.
+    // r retry timer, i idle hold, o OPEN, l long hold, k KEEPALIVE, h hold, t keepalive timer, u up, p process,
+    // f refresh.
     private const string Table = """
         Start            CDr   C      A      S       O       E
         StartPassive     A     C      A      S       O       E

@@ -90,10 +90,14 @@ public class UpdateReaderTests
     public void Every_subset_of_the_mandatory_attributes_but_the_whole_one_withdraws()
     {
         byte[][] mandatory =
-            [Attribute(1, 0x40, [0]), Attribute(2, 0x40, []), Attribute(3, 0x40, [10, 9, 0, 2]), Attribute(5, 0x40, [0, 0, 0, 1])];
+        [
+            Attribute(1, 0x40, [0]), Attribute(2, 0x40, []),
+            Attribute(3, 0x40, [10, 9, 0, 2]), Attribute(5, 0x40, [0, 0, 0, 1]),
+        ];
         for (int subset = 0; subset < 16; subset++)
         {
-            byte[] list = [.. Enumerable.Range(0, 4).Where(i => (subset & (1 << i)) != 0).SelectMany(i => mandatory[i])];
+            byte[] list =
+                [.. Enumerable.Range(0, 4).Where(i => (subset & (1 << i)) != 0).SelectMany(i => mandatory[i])];
             Assert.Equal(subset == 15 ? UpdateAction.Accept : UpdateAction.TreatAsWithdraw, Read(list, Internal));
         }
     }
@@ -207,7 +211,8 @@ public class UpdateReaderTests
             byte[] buffer = new byte[64];
             var writer = new WireWriter(buffer);
             UpdateWriter.EndOfRib(ref writer, family);
-            Assert.Equal(UpdateAction.Accept, UpdateReader.Read(writer.Written[Message.HeaderSize..], External, content));
+            ReadOnlySpan<byte> body = writer.Written[Message.HeaderSize..];
+            Assert.Equal(UpdateAction.Accept, UpdateReader.Read(body, External, content));
             Assert.Equal(family, content.EndOfRib);
         }
     }
