@@ -14,6 +14,6 @@ public static class ThreeCities
     public static FleetSpec Fleet { get; } = Read(File.ReadAllText(FleetFile));
 
     public static FleetSpec Read(string text) =>
-        FleetReader.Read("three-cities.fleet.yaml", text, out IReadOnlyList<SpecProblem> problems)
+        FleetReader.Read("three-cities.fleet.yaml", text, out IReadOnlyList<SpecProblem> problems)?.Spec
         ?? throw new InvalidDataException(string.Join('\n', problems));
 }
