@@ -32,7 +32,7 @@ public static class BirdConfig
             ?? throw new ArgumentException($"pop '{popName}' has no router '{routerName}'");
         Asn fleetAsn = fleet.Asn ?? throw new ArgumentException("the fleet has no asn: it speaks no BGP");
         if (router.Password is { } password && password.AsSpan().IndexOfAny("\"\r\n") >= 0)
-            throw new ArgumentException($"router '{routerName}': BIRD cannot carry a password with a quote or line end");
+            throw new ArgumentException($"router '{routerName}': BIRD cannot carry a quote or line end in a password");
 
         var text = new StringBuilder();
         Asn asn = router.Asn ?? fleetAsn;

@@ -79,7 +79,8 @@ internal static class BirdGuard
             # A named aggregate, announced by a node of this router, while a host route stands behind it.
             function to_upstream{{f}}()
             {
-              if !(net ~ AGGREGATES{{f}}) || !(net ~ ANYCAST{{f}}) || net.len > {{family.InternetLengthMax}} then return false;
+              if !(net ~ AGGREGATES{{f}}) || !(net ~ ANYCAST{{f}}) then return false;
+              if net.len > {{family.InternetLengthMax}} then return false;
               if !(proto ~ "node_*") || dest = RTD_UNREACHABLE then return false;
               # The world sees the fleet's AS as the origin, not the node's.
               bgp_path.empty;{{Origin(fleet, asn)}}

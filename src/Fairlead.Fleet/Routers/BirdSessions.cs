@@ -5,7 +5,7 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Routers;
 
-/// <summary>The BGP sessions of one router and family: its pop's nodes, the other pops' routers, its upstreams.</summary>
+/// <summary>One router's BGP sessions of a family: its pop's nodes, the other pops' routers, its upstreams.</summary>
 internal static class BirdSessions
 {
     private const int NearestPreference = 100;
@@ -135,7 +135,7 @@ internal static class BirdSessions
     private static string Symbol(string name) =>
         string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'));
 
-    /// <summary>The great circle between two pops in kilometres; a pop without a place is farther than any other.</summary>
+    /// <summary>The great circle between two pops, in kilometres; a pop without a place is the farthest.</summary>
     private static double Distance(PopSpec one, PopSpec other)
     {
         if (one == other) return -1;

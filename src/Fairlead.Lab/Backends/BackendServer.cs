@@ -24,9 +24,9 @@ public sealed record BackendOptions
 }
 
 /// <summary>
-/// A user's application in the lab. HTTP: `GET /` gives "name client-address", `GET /health` 200 or 503. UDP: a datagram
-/// comes back as "name client-address payload" from the address that was asked. It sees real client addresses, so a
-/// scenario can tell who served whom.
+/// A user's application in the lab. HTTP: `GET /` gives "name client-address", `GET /health` 200 or 503. UDP: a
+/// datagram comes back as "name client-address payload" from the address that was asked. It sees real client
+/// addresses, so a scenario can tell who served whom.
 /// </summary>
 public static class BackendServer
 {
@@ -36,13 +36,18 @@ public static class BackendServer
     public static void Run(BackendOptions options, CancellationToken cancellation)
     {
         TakeVips(options.Vips);
-        List<Socket> sockets = [.. UdpAddresses(options).Select(address => Udp(new IPEndPoint(address, options.UdpPort)))];
+        List<Socket> sockets =
+            [.. UdpAddresses(options).Select(address => Udp(new IPEndPoint(address, options.UdpPort)))];
         foreach (Socket udp in sockets) Start($"udp {udp.LocalEndPoint}", () => EchoUdp(options, udp));
-        var listener = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { DualMode = true };
+        var listener = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp)
+        {
+            DualMode = true,
+        };
         sockets.Add(listener);
         listener.Bind(new IPEndPoint(IPAddress.IPv6Any, options.HttpPort));
         listener.Listen(512);
-        using CancellationTokenRegistration stop = cancellation.Register(() => sockets.ForEach(socket => socket.Dispose()));
+        using CancellationTokenRegistration stop =
+            cancellation.Register(() => sockets.ForEach(socket => socket.Dispose()));
         AcceptHttp(options, listener);
     }
 
@@ -80,7 +85,8 @@ public static class BackendServer
         return socket;
     }
 
-    private static void Start(string name, Action work) => new Thread(() => work()) { IsBackground = true, Name = name }.Start();
+    private static void Start(string name, Action work) =>
+        new Thread(() => work()) { IsBackground = true, Name = name }.Start();
 
     private static void EchoUdp(BackendOptions options, Socket socket)
     {
@@ -130,7 +136,8 @@ public static class BackendServer
     }
 
     private static bool IsClosed(SocketException fault) => fault.SocketErrorCode
-        is SocketError.OperationAborted or SocketError.Interrupted or SocketError.NotSocket or SocketError.InvalidArgument;
+        is SocketError.OperationAborted or SocketError.Interrupted or SocketError.NotSocket
+        or SocketError.InvalidArgument;
 
     private static void AnswerHttp(BackendOptions options, Socket client)
     {
@@ -166,7 +173,7 @@ public static class BackendServer
         }
     }
 
-    /// <summary>The path of a GET, once its whole head has come. Null: not a GET, too long, or the client left.</summary>
+    /// <summary>The path of a GET, once its whole head is there. Null: no GET, too long, or the client left.</summary>
     private static string? ReadPath(Socket client)
     {
         byte[] buffer = new byte[RequestBytesMax];

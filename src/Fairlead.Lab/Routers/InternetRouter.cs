@@ -63,7 +63,8 @@ public static class InternetRouter
         IEnumerable<Prefix> known = topology.Hosts.SelectMany(other => other.Announces).Where(p => p.Family == family);
         string named = string.Join(", ", known.Distinct().Order());
         string exceptions = named.Length == 0 ? "" : $" || net ~ [ {named} ]";
-        string own = string.Concat(host.Announces.Where(p => p.Family == family).Select(p => $"\n  route {p} unreachable;"));
+        string own = string.Concat(
+            host.Announces.Where(p => p.Family == family).Select(p => $"\n  route {p} unreachable;"));
         text.Append($$"""
 
             function is_acceptable{{f}}()
@@ -95,11 +96,12 @@ public static class InternetRouter
         IPAddress? ours = Address(link, host.Name, family), theirs = Address(link, far.Name, family);
         if (ours is null || theirs is null) return;
         bool sellsToFar = link.Relation == Relation.Customer && link.Other == host.Name;
-        int preference = sellsToFar ? 300 : link.Relation == Relation.Peer ? 200 : 100;
+        (string kind, int preference) =
+            sellsToFar ? ("customer", 300) : link.Relation == Relation.Peer ? ("peer", 200) : ("provider", 100);
         text.Append($$"""
 
             protocol bgp {{far.Name.Replace('-', '_')}}_v{{f}} {
-              description "{{(sellsToFar ? "customer" : link.Relation == Relation.Peer ? "peer" : "provider")}} {{far.Name}}";
+              description "{{kind}} {{far.Name}}";
               local {{ours}} as {{host.Asn}};
               neighbor {{theirs}} as {{farAsn}};
               direct;

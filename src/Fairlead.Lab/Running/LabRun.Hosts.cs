@@ -6,7 +6,7 @@ namespace Fairlead.Lab.Running;
 /// <summary>What one can do to a host of the lab, and ask of it.</summary>
 public sealed partial class LabRun
 {
-    /// <summary>kill -9 for every process of the host, at once. What the kernel holds (routes, addresses) stays.</summary>
+    /// <summary>kill -9 for every process of the host. What the kernel holds (routes, addresses) stays.</summary>
     public void Kill(string host) => HostProcesses.Kill([plan.NamespaceOf(Host(host).Name)], []);
 
     /// <summary>Pulls every cable of the host. Programs go on running; far ends see the link go down.</summary>
@@ -48,7 +48,8 @@ public sealed partial class LabRun
 
     /// <summary>Asks the host's BIRD. IOException when it does not answer.</summary>
     public string Birdc(string host, string command) =>
-        Command.Run("birdc", ["-s", ControlSocket(Host(host)), .. command.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+        Command.Run("birdc",
+            ["-s", ControlSocket(Host(host)), .. command.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
 
     /// <summary>Hosts, programs and BGP sessions as they are now.</summary>
     public LabStatus Status() => new(Topology.Name, [.. Topology.Hosts.Select(StatusOf)]);
@@ -77,5 +78,6 @@ public sealed partial class LabRun
     private string ControlSocket(HostSpec host) => Path.Combine(text.Home(host), "bird.ctl");
 
     private HostSpec Host(string name) => Topology.Host(name) ?? throw new LabException(
-        LabFault.Unknown, $"{Topology.Name} has no host '{name}'; it has {string.Join(", ", Topology.Hosts.Select(h => h.Name))}");
+        LabFault.Unknown,
+        $"{Topology.Name} has no host '{name}'; it has {string.Join(", ", Topology.Hosts.Select(h => h.Name))}");
 }

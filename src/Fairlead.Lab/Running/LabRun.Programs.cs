@@ -6,7 +6,7 @@ namespace Fairlead.Lab.Running;
 /// <summary>Writing programs' files, starting them, and waiting until they are ready.</summary>
 public sealed partial class LabRun
 {
-    /// <summary>Starts a program that is not of the topology inside a host; Kill, RestartHost and Down end it.</summary>
+    /// <summary>Starts a program that is not of the topology in a host; Kill, RestartHost and Down end it.</summary>
     public LabProcess StartProcess(string host, string file, params string[] arguments) =>
         Launch(Host(host).Name, Path.GetFileName(file), file, arguments);
 
@@ -53,7 +53,7 @@ public sealed partial class LabRun
             LabFault.Program, $"{host.Name}: {program.Name}: {string.Join(' ', words)}: exit {exit}: {error.Trim()}");
     }
 
-    /// <summary>One thread asks all of them in turn: waiting threads would have to be made first, and cost more.</summary>
+    /// <summary>One thread asks all of them in turn: the thread pool would first have to grow for so many.</summary>
     private void AwaitReady(List<StartedProgram> pending, CancellationToken cancellation)
     {
         long start = options.Time.GetTimestamp();
@@ -65,7 +65,11 @@ public sealed partial class LabRun
             foreach ((HostSpec host, ProgramSpec program, LabProcess process) in pending)
             {
                 if (!process.IsAlive)
-                    throw new LabException(LabFault.Program, $"{host.Name}: {program.Name} ended: {LogTail(host, program)}");
+                {
+                    throw new LabException(
+                        LabFault.Program, $"{host.Name}: {program.Name} ended: {LogTail(host, program)}");
+                }
+
                 if (waited <= program.Ready!.Within) continue;
                 throw new LabException(LabFault.Program, $"{host.Name}: {program.Name} is not ready after "
                     + $"{program.Ready.Within.TotalSeconds} s ({text.Fill(program.Ready.Target, host)}): "

@@ -179,7 +179,11 @@ public sealed partial class LabRun : IDisposable
     private void MakeNetwork(CancellationToken cancellation)
     {
         if (state.Namespaces.FirstOrDefault(HostProcesses.Exists) is { } taken)
-            throw new LabException(LabFault.Busy, $"namespace {taken} exists and is not this lab's: ip netns delete {taken}");
+        {
+            throw new LabException(
+                LabFault.Busy, $"namespace {taken} exists and is not this lab's: ip netns delete {taken}");
+        }
+
         Directory.CreateDirectory(RunFolder);
         state.Save(RunFolder);
         Batch([], plan.NamespaceLines());
@@ -214,7 +218,8 @@ public sealed partial class LabRun : IDisposable
             "ip", TimeSpan.FromSeconds(30), input + "\n", [.. where, "-batch", "-"]);
         if (exit == 0) return;
         string[] all = input.Split('\n');
-        throw new IOException($"ip {string.Join(' ', where)} -batch: {error.Trim()} (of {all.Length} lines from '{all[0]}')");
+        throw new IOException(
+            $"ip {string.Join(' ', where)} -batch: {error.Trim()} (of {all.Length} lines from '{all[0]}')");
     }
 
     private void Remember(LabProcess process)

@@ -6,7 +6,7 @@ namespace Fairlead.Lab.Running;
 /// <summary>What `fairlead lab status` shows.</summary>
 public sealed record LabStatus(string Name, ImmutableArray<HostStatus> Hosts)
 {
-    /// <summary>The BGP sessions in what `birdc show protocols` prints: name, protocol, table, state, since, info.</summary>
+    /// <summary>The sessions that `birdc show protocols` prints: name, protocol, table, state, since, info.</summary>
     internal static ImmutableArray<SessionStatus> ReadSessions(string output) =>
     [
         .. output.Split('\n')

@@ -65,7 +65,8 @@ internal static class Readiness
         {
             socket.Connect(to);
         }
-        catch (SocketException starting) when (starting.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        catch (SocketException starting)
+            when (starting.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
         {
             // A socket that does not block says so, and connects meanwhile.
         }

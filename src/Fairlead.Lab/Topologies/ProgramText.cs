@@ -20,7 +20,7 @@ public sealed class ProgramText(Topology topology, string runFolder, string fair
         .Replace("{ipv4}", host.Address(AddressFamily.InterNetwork)?.ToString() ?? "", StringComparison.Ordinal)
         .Replace("{ipv6}", host.Address(AddressFamily.InterNetworkV6)?.ToString() ?? "", StringComparison.Ordinal);
 
-    /// <summary>The words of a command line. A path with a blank in it survives: words are cut before filling.</summary>
+    /// <summary>The words of a command line. Paths with blanks survive: words are cut before filling.</summary>
     public string[] Words(string command, HostSpec host) =>
         [.. command.Split([' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries).Select(word => Fill(word, host))];
 }

@@ -68,7 +68,7 @@ public enum Relation
     Peer,
 }
 
-/// <summary>A cable. The first end has the even address of each /31 and /127. Its device is named after the far end.</summary>
+/// <summary>A cable. The first end has the even address of each prefix. Devices are named after the far end.</summary>
 public sealed record LinkSpec
 {
     public required int Number { get; init; }

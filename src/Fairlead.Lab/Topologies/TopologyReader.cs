@@ -28,7 +28,7 @@ public static class TopologyReader
             : throw new LabException(LabFault.Topology, string.Join('\n', faults));
     }
 
-    /// <summary>Null when there are faults. The path is only for messages and for the folder of relative paths.</summary>
+    /// <summary>Null when there are faults. The path is for messages; relative paths start from its folder.</summary>
     public static Topology? TryRead(string path, string text, out ImmutableArray<TopologyFault> faults)
     {
         var reading = new YamlReading(path);
@@ -239,8 +239,8 @@ internal static class TopologyScalars
         int digits = text.TakeWhile(char.IsAsciiDigit).Count();
         int? unit = text[digits..] switch { "ms" => 1, "s" => 1000, "m" => 60_000, _ => null };
         value = default;
-        if (unit is null || !int.TryParse(text[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out int count))
-            return false;
+        if (unit is null) return false;
+        if (!int.TryParse(text[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out int count)) return false;
         value = TimeSpan.FromMilliseconds((double)count * unit.Value);
         return true;
     }

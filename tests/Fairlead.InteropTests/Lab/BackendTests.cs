@@ -89,7 +89,8 @@ public class BackendTests
         NetworkNamespace.Run(inNamespace, () =>
         {
             var to = new IPEndPoint(IPAddress.Parse(address), port);
-            var socket = new Socket(to.AddressFamily, type, type == SocketType.Stream ? ProtocolType.Tcp : ProtocolType.Udp)
+            ProtocolType protocol = type == SocketType.Stream ? ProtocolType.Tcp : ProtocolType.Udp;
+            var socket = new Socket(to.AddressFamily, type, protocol)
             {
                 ReceiveTimeout = 2000,
                 SendTimeout = 2000,

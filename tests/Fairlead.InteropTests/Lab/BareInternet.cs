@@ -28,7 +28,8 @@ internal static class BareInternet
             Prefix = prefix,
             Without = all.Except(with),
             Files = ThreeCities.Fleet.Pops.SelectMany(pop => pop.Routers, (pop, router) => (pop, router))
-                .ToImmutableDictionary(p => p.router.Name, p => BirdConfig.Write(ThreeCities.Fleet, p.pop.Name, p.router.Name)),
+                .ToImmutableDictionary(
+                    p => p.router.Name, p => BirdConfig.Write(ThreeCities.Fleet, p.pop.Name, p.router.Name)),
         };
     }
 
@@ -87,7 +88,8 @@ internal static class BareInternet
         while (path.Count < 12)
         {
             path.Add(at);
-            string[] words = lab.Exec(at, "ip", "route", "get", vip).Output.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            string route = lab.Exec(at, "ip", "route", "get", vip).Output;
+            string[] words = route.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             int dev = Array.IndexOf(words, "dev");
             if (dev < 0 || lab.Topology.Host(words[dev + 1]) is null) break;
             at = words[dev + 1];

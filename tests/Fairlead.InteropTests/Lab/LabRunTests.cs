@@ -27,7 +27,7 @@ public class LabRunTests
             Eventually(TimeSpan.FromSeconds(10), () =>
             {
                 HostStatus transit = found.Status().Hosts.Single(host => host.Name == "t-world");
-                return (transit.Sessions.Length == 12 && transit.Sessions.All(session => session.IsUp), transit.ToString());
+                return (transit.Sessions.Count(session => session.IsUp) == 12, transit.ToString());
             });
             HostStatus node = found.Status().Hosts.Single(host => host.Name == "nyc1");
             Assert.Equal(new ProcessStatus("node", null, false), Assert.Single(node.Processes));
@@ -79,7 +79,11 @@ public class LabRunTests
         Assert.ThrowsAny<OperationCanceledException>(() => LabRun.Up(options, stop.Token));
         AssertNothingLeft(options, keepRoot: true);
 
-        options = options with { Progress = _ => { }, Files = options.Files.SetItem("lon-edge", "router id nonsense;\n") };
+        options = options with
+        {
+            Progress = _ => { },
+            Files = options.Files.SetItem("lon-edge", "router id nonsense;\n"),
+        };
         var fault = Assert.Throws<LabException>(() => LabRun.Up(options, default));
         Assert.Equal(LabFault.Program, fault.Kind);
         Assert.Contains("lon-edge: edge-router ended: bird: ", fault.Message);

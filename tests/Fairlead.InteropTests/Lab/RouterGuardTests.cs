@@ -85,7 +85,9 @@ public class RouterGuardTests
             Assert.Empty(Prefixes(lab, transit, "show route protocol nyc_edge_v6"));
         }
 
-        Assert.Equal(["192.0.2.11/32", "198.51.100.0/28"], Prefixes(lab, "lon-edge", "show route protocol pop_nyc_edge_v4"));
+        Assert.Equal(
+            ["192.0.2.11/32", "198.51.100.0/28"],
+            Prefixes(lab, "lon-edge", "show route protocol pop_nyc_edge_v4"));
         End(lab, options);
     }
 
@@ -105,7 +107,8 @@ public class RouterGuardTests
         string folder = Path.Combine(lab.RunFolder, "nyc2");
         Directory.CreateDirectory(folder);
         File.WriteAllText($"{folder}/bird.conf", StandInNode.Config(
-            new Asn(4200000001), "198.51.100.3", "2001:db8:1::12", "198.51.100.1", "2001:db8:1::1", "wrong", StandInNode.Honest));
+            new Asn(4200000001), "198.51.100.3", "2001:db8:1::12", "198.51.100.1", "2001:db8:1::1", "wrong",
+            StandInNode.Honest));
         lab.StartProcess("nyc2", "bird", "-f", "-c", $"{folder}/bird.conf", "-s", $"{folder}/bird.ctl");
         StandInNode.Start(lab, "lon1", "lon-edge", StandInNode.Honest);
         Has(lab, "lon-edge", "node_lon1_v4", "192.0.2.10/32", Settles);
@@ -174,7 +177,8 @@ public class RouterGuardTests
     private static void Lacks(LabRun lab, string router, string protocol, string prefix, TimeSpan within) =>
         Eventually(within, () => Look(lab, router, protocol, prefix, expected: false));
 
-    private static (bool Holds, string Seen) Look(LabRun lab, string router, string protocol, string prefix, bool expected)
+    private static (bool Holds, string Seen) Look(
+        LabRun lab, string router, string protocol, string prefix, bool expected)
     {
         string[] seen = Prefixes(lab, router, $"show route protocol {protocol}");
         return (seen.Contains(prefix) == expected, $"{router} from {protocol}: {string.Join(' ', seen)}");
@@ -185,11 +189,12 @@ public class RouterGuardTests
     {
         string seen = lab.Exec(host, "ip", "route", "show", address).Output;
         string[] words = seen.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
-        IEnumerable<string> vias = words.Zip(words.Skip(1)).Where(pair => pair.First == "via").Select(pair => pair.Second);
+        IEnumerable<string> vias =
+            words.Zip(words.Skip(1)).Where(pair => pair.First == "via").Select(pair => pair.Second);
         return (vias.Order().SequenceEqual(nextHops.Order()), $"{host}: {seen}");
     }
 
-    /// <summary>The prefixes that `show route` lists, each once: a line of a further route begins with blanks.</summary>
+    /// <summary>The prefixes that `show route` lists, each once: lines of further routes begin with blanks.</summary>
     private static string[] Prefixes(LabRun lab, string host, string command) =>
     [
         .. lab.Birdc(host, command).Split('\n')

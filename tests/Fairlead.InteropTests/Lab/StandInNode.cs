@@ -23,7 +23,8 @@ internal static class StandInNode
     ];
 
     public static string Config(
-        Asn asn, string nodeV4, string nodeV6, string routerV4, string routerV6, string password, IEnumerable<Route> routes)
+        Asn asn, string nodeV4, string nodeV6, string routerV4, string routerV6, string password,
+        IEnumerable<Route> routes)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $$"""
@@ -34,7 +35,8 @@ internal static class StandInNode
 
             """);
         Route[] all = [.. routes];
-        foreach ((char family, string ours, string theirs) in new[] { ('4', nodeV4, routerV4), ('6', nodeV6, routerV6) })
+        (char, string, string)[] families = [('4', nodeV4, routerV4), ('6', nodeV6, routerV6)];
+        foreach ((char family, string ours, string theirs) in families)
         {
             Route[] mine = [.. all.Where(route => route.Prefix.Contains(':') == (family == '6'))];
             foreach ((Route route, int index) in mine.Select((route, index) => (route, index)))
