@@ -6,9 +6,9 @@ namespace Fairlead.Balancer;
 
 /// <summary>
 /// Delivers VIPs with what every Linux has: a local VIP is an address on loopback, one with backends is a host route
-/// with a next hop each, spread by the kernel's layer-4 hash. The client's address stays; a backend holds the VIP on its
-/// loopback and answers directly. The routes carry a protocol number of their own, so that a restart finds them again
-/// and a killed process leaves a machine that goes on forwarding.
+/// with a next hop each, spread by the kernel's layer-4 hash. The client's address stays; a backend holds the VIP on
+/// its loopback and answers directly. The routes carry a protocol number of their own, so that a restart finds them
+/// again and a killed process leaves a machine that goes on forwarding.
 /// </summary>
 public sealed class KernelForwarding(Action<string> onFault)
 {
@@ -65,7 +65,8 @@ public sealed class KernelForwarding(Action<string> onFault)
         prepared = true;
         foreach (string name in new[]
         {
-            "ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/fib_multipath_hash_policy", "ipv6/fib_multipath_hash_policy",
+            "ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/fib_multipath_hash_policy",
+            "ipv6/fib_multipath_hash_policy",
         })
         {
             try

@@ -11,12 +11,17 @@ public static class FleetJson
     public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         NumberHandling = JsonNumberHandling.Strict,
-        Converters = { new PrefixConverter(), new AddressConverter(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+        Converters =
+        {
+            new PrefixConverter(), new AddressConverter(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase),
+        },
     };
 
     public static byte[] Write<T>(T value) => JsonSerializer.SerializeToUtf8Bytes(value, Options);
 
-    /// <summary>The value, or null when the bytes are none: what others wrote is never trusted to be well-formed.</summary>
+    /// <summary>
+    /// The value, or null when the bytes are none: what others wrote is never trusted to be well-formed.
+    /// </summary>
     public static T? Read<T>(ReadOnlySpan<byte> bytes)
         where T : class
     {
@@ -42,7 +47,9 @@ public static class FleetJson
     private sealed class AddressConverter : JsonConverter<IPAddress>
     {
         public override IPAddress Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
-            IPAddress.TryParse(reader.GetString(), out IPAddress? address) ? address : throw new JsonException("not an address");
+            IPAddress.TryParse(reader.GetString(), out IPAddress? address)
+                ? address
+                : throw new JsonException("not an address");
 
         public override void Write(Utf8JsonWriter writer, IPAddress value, JsonSerializerOptions options) =>
             writer.WriteStringValue(value.ToString());

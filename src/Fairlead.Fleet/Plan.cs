@@ -65,7 +65,8 @@ public sealed record PopPlan(
 /// <param name="Service">Its name.</param>
 /// <param name="UpIPv4">Pops whose pool can serve IPv4.</param>
 /// <param name="UpIPv6">Pops whose pool can serve IPv6.</param>
-/// <param name="Held">Every pool failed at once: that is a broken check, not a broken world; the last verdict is held.</param>
+/// <param name="Held">Every pool failed at once: that is a broken check, not a broken world; the last verdict is
+/// held.</param>
 /// <param name="Backends">The healthy backends of each pop.</param>
 public sealed record ServicePlan(
     string Service,

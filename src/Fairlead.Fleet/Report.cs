@@ -43,7 +43,9 @@ public sealed record NodeView(NodeReport Report, DateTimeOffset HeardAt, DateTim
 /// </summary>
 public readonly record struct StoreSight(DateTimeOffset? LiveSince, DateTimeOffset? ProvenAt)
 {
-    /// <summary>For how long the store has been silent about something last heard then, as far as can be known.</summary>
+    /// <summary>
+    /// For how long the store has been silent about something last heard then, as far as can be known.
+    /// </summary>
     public TimeSpan SilenceSince(DateTimeOffset? heardAt)
     {
         if (LiveSince is null || ProvenAt is null) return TimeSpan.Zero;

@@ -4,7 +4,8 @@ using Fairlead.Health.Probes;
 namespace Fairlead.Health;
 
 /// <summary>A check as it stands: its state, and what the last try saw.</summary>
-public sealed record CheckStatus(Check Check, CheckState State, DateTimeOffset? LastTry, string Detail, DateTimeOffset? ChangedAt);
+public sealed record CheckStatus(
+    Check Check, CheckState State, DateTimeOffset? LastTry, string Detail, DateTimeOffset? ChangedAt);
 
 /// <summary>
 /// Runs the checks of a CheckSet, each at its own pace from a seeded phase so that they never beat in step. Tells of a
@@ -45,7 +46,8 @@ public sealed class CheckEngine(TimeProvider time, int seed, Action<CheckStatus>
     private async Task RunAsync(Running check)
     {
         // String hash codes differ between processes; the phase must not.
-        var random = new Random(check.Status.Check.Id.Aggregate(seed, (hash, letter) => unchecked((hash * 31) + letter)));
+        var random = new Random(
+            check.Status.Check.Id.Aggregate(seed, (hash, letter) => unchecked((hash * 31) + letter)));
         CheckSpec spec = check.Status.Check.Spec;
         try
         {

@@ -14,6 +14,7 @@ public readonly record struct CheckState(bool Known, bool Up, int Streak)
         if (!Known) return new CheckState(true, success, 0);
         if (success == Up) return this with { Streak = 0 };
         int streak = Streak + 1;
-        return streak >= (Up ? spec.Fall : spec.Rise) ? new CheckState(true, success, 0) : this with { Streak = streak };
+        bool turns = streak >= (Up ? spec.Fall : spec.Rise);
+        return turns ? new CheckState(true, success, 0) : this with { Streak = streak };
     }
 }

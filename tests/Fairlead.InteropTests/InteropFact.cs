@@ -1,6 +1,8 @@
 namespace Fairlead.InteropTests;
 
-/// <summary>A test that needs root and these programs. Where one is missing it is skipped, but under CI it fails.</summary>
+/// <summary>
+/// A test that needs root and these programs. Where one is missing it is skipped, but under CI it fails.
+/// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class InteropFactAttribute : FactAttribute
 {

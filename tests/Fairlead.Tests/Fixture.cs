@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace Fairlead.Tests;
 
-/// <summary>Files of tests/fixtures. A .hex file is hex bytes; lines that begin with # say where they came from.</summary>
+/// <summary>
+/// Files of tests/fixtures. A .hex file is hex bytes; lines that begin with # say where they came from.
+/// </summary>
 public static class Fixture
 {
     public static string Root { get; } = Path.GetFullPath(Path.Combine(SourceFolder(), "..", "fixtures"));

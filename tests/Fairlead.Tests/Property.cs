@@ -3,7 +3,9 @@ using Xunit.Sdk;
 
 namespace Fairlead.Tests;
 
-/// <summary>Runs a property many times with seeded chance. A failure prints its seed; FAIRLEAD_SEED runs that one alone.</summary>
+/// <summary>
+/// Runs a property many times with seeded chance. A failure prints its seed; FAIRLEAD_SEED runs that one alone.
+/// </summary>
 public static class Property
 {
     public static void Holds(int rounds, Action<Random> property)

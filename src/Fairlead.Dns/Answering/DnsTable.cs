@@ -98,7 +98,10 @@ public sealed class DnsTable
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
-                    yield return $"{name.Owner} is steered, but its zone has {RecordTypes.NameOf(set.Type)} data there too";
+                {
+                    string type = RecordTypes.NameOf(set.Type);
+                    yield return $"{name.Owner} is steered, but its zone has {type} data there too";
+                }
             }
 
             for (DnsName above = name.Owner; above != zone.Origin; above = above.Parent)

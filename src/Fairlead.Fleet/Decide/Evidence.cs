@@ -3,7 +3,9 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Decide;
 
-/// <summary>The questions that the rules ask of the world. It also gathers the moments at which an answer will change.</summary>
+/// <summary>
+/// The questions that the rules ask of the world. It also gathers the moments at which an answer will change.
+/// </summary>
 internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
 {
     public FleetSpec Fleet => fleet;
@@ -71,7 +73,8 @@ internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
     }
 
     public Intent? DrainOf(PopSpec pop) =>
-        world.Intents.FirstOrDefault(intent => intent.Kind == IntentKind.Drain && intent.Pop == pop.Name && intent.HoldsAt(now));
+        world.Intents.FirstOrDefault(
+            intent => intent.Kind == IntentKind.Drain && intent.Pop == pop.Name && intent.HoldsAt(now));
 
     /// <summary>The pops that can take another one's users: alive, not being drained, announcing every cover.</summary>
     public IEnumerable<PopSpec> SurvivorsOf(PopSpec pop) => fleet.Pops.Where(other =>

@@ -19,15 +19,18 @@ public static class IntentRules
         PopSpec[] survivors = [.. evidence.SurvivorsOf(pop)];
         if (survivors.Length == 0)
         {
-            yield return $"I2: no pop would be left to take its users (of {fleet.Pops.Length - 1} others none is alive, "
-                + "undrained, and announcing the cover)";
+            yield return $"I2: no pop would be left to take its users (of {fleet.Pops.Length - 1} others none is "
+                + "alive, undrained, and announcing the cover)";
             yield break;
         }
 
         foreach (ServicePlan service in world.Previous?.Services ?? [])
         {
             if (service.IsUp(pop.Name) && !survivors.Any(other => service.IsUp(other.Name)))
-                yield return $"I2: service {service.Service} is up in {pop.Name} and in none of {string.Join(", ", survivors.Select(s => s.Name))}";
+            {
+                yield return $"I2: service {service.Service} is up in {pop.Name} and in none of "
+                    + string.Join(", ", survivors.Select(s => s.Name));
+            }
         }
     }
 

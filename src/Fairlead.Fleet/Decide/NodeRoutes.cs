@@ -14,9 +14,9 @@ public static class NodeRoutes
     public const uint GracefulShutdown = 0xffff0000;
 
     /// <summary>
-    /// The node's announcements. A host route goes out while the node's own checks say that its pool serves that family.
-    /// An aggregate goes out only behind such a host route, with it as next hop: the router resolves the one through the
-    /// other, and lets nothing upstream that has no living service behind it.
+    /// The node's announcements. A host route goes out while the node's own checks say that its pool serves that
+    /// family. An aggregate goes out only behind such a host route, with it as next hop: the router resolves the one
+    /// through the other, and lets nothing upstream that has no living service behind it.
     /// </summary>
     public static RouteSet Of(FleetSpec fleet, Plan plan, NodeReport own, long generation)
     {
@@ -35,7 +35,8 @@ public static class NodeRoutes
             routes.Add(new Route { Prefix = aggregate, NextHop = nextHop, Communities = communities });
         }
 
-        routes.AddRange(plan.Extra.Where(extra => extra.Pop == own.Pop).Select(extra => new Route { Prefix = extra.Prefix }));
+        routes.AddRange(
+            plan.Extra.Where(extra => extra.Pop == own.Pop).Select(extra => new Route { Prefix = extra.Prefix }));
         return new RouteSet(generation, routes.ToImmutable());
     }
 
@@ -56,7 +57,8 @@ public static class NodeRoutes
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == vip.Family)];
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
-                if (service.OnNodes || all.Length > 0) entries.Add(new VipEntry(vip, service.OnNodes, service.OnNodes ? [] : up.IsEmpty ? all : up));
+                if (service.OnNodes || all.Length > 0)
+                    entries.Add(new VipEntry(vip, service.OnNodes, service.OnNodes ? [] : up.IsEmpty ? all : up));
             }
         }
 
@@ -73,7 +75,8 @@ public static class NodeRoutes
             foreach (Prefix vip in fleet.AllVips(service))
             {
                 int healthy = pool is { Known: true } ? pool.HealthyIn(vip.Family) : 0;
-                if ((healthy > 0 && healthy >= service.MinHealthy) || held?.IsUp(own.Pop, vip.Family) == true) yield return vip;
+                if ((healthy > 0 && healthy >= service.MinHealthy) || held?.IsUp(own.Pop, vip.Family) == true)
+                    yield return vip;
             }
         }
     }

@@ -13,10 +13,12 @@ internal static class PopStages
     {
         bool? alive = evidence.IsAlive(pop);
         if (alive == false)
-            return new PopPlan(pop.Name, Dead, "silent while the store lives", true, AggregateStance.Announce, false, true);
+            return new PopPlan(
+                pop.Name, Dead, "silent while the store lives", true, AggregateStance.Announce, false, true);
         PopPlan? previous = evidence.World.Previous?.Pop(pop.Name);
         if (alive is null)
-            return previous ?? new PopPlan(pop.Name, Starting, "not heard of yet", true, AggregateStance.Announce, false, false);
+            return previous
+                ?? new PopPlan(pop.Name, Starting, "not heard of yet", true, AggregateStance.Announce, false, false);
         if (evidence.DrainOf(pop) is { } drain && !evidence.SurvivorsOf(pop).Any())
             return Alive(pop, evidence, previous, "drain held: no other pop could take over (I2); ");
         return evidence.DrainOf(pop) is { } intent
@@ -36,7 +38,8 @@ internal static class PopStages
         // A pop that stood and whose routes still stand keeps its place: a node's restart is no reason to move names.
         bool settled = home >= settle || (home is not null && previous is { State: Up });
         if (settled)
-            return new PopPlan(pop.Name, Up, note + "alive, its routes stand", true, AggregateStance.Announce, true, false);
+            return new PopPlan(
+                pop.Name, Up, note + "alive, its routes stand", true, AggregateStance.Announce, true, false);
 
         // Make before break, the other way round: the rescue goes on until the pop's own routes stand (I3).
         TimeSpan patience = evidence.Fleet.Safety.DeadAfter + settle;

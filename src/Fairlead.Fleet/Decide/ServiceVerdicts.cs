@@ -11,7 +11,8 @@ internal static class ServiceVerdicts
     public static ServicePlan Of(ServiceSpec service, ImmutableArray<PopPlan> pops, Evidence evidence)
     {
         ServicePlan? previous = evidence.World.Previous?.Service(service.Name);
-        var backends = ImmutableSortedDictionary.CreateBuilder<string, ImmutableArray<IPAddress>>(StringComparer.Ordinal);
+        var backends = ImmutableSortedDictionary.CreateBuilder<string, ImmutableArray<IPAddress>>(
+            StringComparer.Ordinal);
         List<string> up4 = [], up6 = [];
         foreach (PopSpec pop in evidence.Fleet.Pops)
         {
@@ -29,7 +30,8 @@ internal static class ServiceVerdicts
         }
 
         // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed.
-        if (up4.Count == 0 && up6.Count == 0 && previous is { } last && (last.UpIPv4.Length > 0 || last.UpIPv6.Length > 0))
+        if (up4.Count == 0 && up6.Count == 0 && previous is { } last
+            && (last.UpIPv4.Length > 0 || last.UpIPv6.Length > 0))
             return last with { Held = true };
         return new ServicePlan(service.Name, [.. up4], [.. up6], false, backends.ToImmutable());
     }

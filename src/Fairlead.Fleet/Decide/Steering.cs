@@ -28,7 +28,9 @@ public sealed class RegionOrders
     /// <summary>By region id: the pops' names, the best first.</summary>
     public IReadOnlyList<ImmutableArray<string>> Orders => orders;
 
-    /// <summary>The region of a place: the pops by great-circle distance; 0 when the place has no coordinates.</summary>
+    /// <summary>
+    /// The region of a place: the pops by great-circle distance; 0 when the place has no coordinates.
+    /// </summary>
     public int RegionOf(Place place)
     {
         if (places.TryGetValue(place, out int region)) return region;
@@ -37,7 +39,9 @@ public sealed class RegionOrders
             region = Intern(
             [
                 .. fleet.Pops
-                    .OrderBy(pop => pop.Place is { } at ? Distance(latitude, longitude, at.Latitude, at.Longitude) : double.MaxValue)
+                    .OrderBy(pop => pop.Place is { } at
+                        ? Distance(latitude, longitude, at.Latitude, at.Longitude)
+                        : double.MaxValue)
                     .Select(pop => pop.Name),
             ]);
         }
@@ -51,7 +55,8 @@ public sealed class RegionOrders
         (double phi, double otherPhi) = (double.DegreesToRadians(latitude), double.DegreesToRadians(otherLatitude));
         double half = Math.Sin((otherPhi - phi) / 2);
         double side = Math.Sin(double.DegreesToRadians(otherLongitude - longitude) / 2);
-        return 2 * Math.Asin(Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
+        return 2 * Math.Asin(
+            Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
     }
 
     private int Intern(ImmutableArray<string> order)
@@ -98,7 +103,8 @@ public static class Steering
         ServiceSpec service = fleet.Service(steer.Service)!;
         if (steer.Answer == SteerAnswer.Cname)
         {
-            string? pop = Choose(order.Where(steer.Cname.ContainsKey), name => plan.Service(service.Name)?.IsUp(name) == true, plan);
+            string? pop = Choose(
+                order.Where(steer.Cname.ContainsKey), name => plan.Service(service.Name)?.IsUp(name) == true, plan);
             return DnsName.TryParse(pop is null ? "" : steer.Cname[pop], out DnsName? target)
                 ? new SteeredAnswer { Cname = target }
                 : new SteeredAnswer();
@@ -112,7 +118,8 @@ public static class Steering
     }
 
     private static IEnumerable<IPAddress> Addresses(
-        FleetSpec fleet, Plan plan, SteerSpec steer, ServiceSpec service, ImmutableArray<string> order, AddressFamily family)
+        FleetSpec fleet, Plan plan, SteerSpec steer, ServiceSpec service, ImmutableArray<string> order,
+        AddressFamily family)
     {
         IEnumerable<IPAddress> anycast = Of(fleet.AnycastVips(service), family);
         if (steer.Answer == SteerAnswer.Anycast) return anycast;
@@ -123,7 +130,9 @@ public static class Steering
             if (pop is null) return [];
             ImmutableArray<IPAddress> healthy = verdict?.Backends.GetValueOrDefault(pop, []) ?? [];
             // Nothing is known to be healthy: all of the pool is better than an empty answer.
-            ImmutableArray<IPAddress> pool = healthy.Any(a => a.AddressFamily == family) ? healthy : service.Backends.GetValueOrDefault(pop, []);
+            ImmutableArray<IPAddress> pool = healthy.Any(a => a.AddressFamily == family)
+                ? healthy
+                : service.Backends.GetValueOrDefault(pop, []);
             return pool.Where(address => address.AddressFamily == family);
         }
 

@@ -4,7 +4,9 @@ using YamlDotNet.RepresentationModel;
 
 namespace Fairlead.Fleet.Spec;
 
-/// <summary>A fleet without faults, and where its parts stand in the file, for faults that only other files show.</summary>
+/// <summary>
+/// A fleet without faults, and where its parts stand in the file, for faults that only other files show.
+/// </summary>
 public sealed class FleetFile
 {
     private readonly Reading reading;

@@ -4,11 +4,14 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
 
-/// <summary>What must hold between the parts of a fleet file. Each broken rule is a path into the file and a sentence.</summary>
+/// <summary>
+/// What must hold between the parts of a fleet file. Each broken rule is a path into the file and a sentence.
+/// </summary>
 internal static class FleetRules
 {
     // Each group with the sections that it reads: one that could not be read whole would make false faults.
-    private static readonly (string[] Reads, Func<FleetSpec, IEnumerable<(string Path, string Message)>> Broken)[] Groups =
+    private static readonly (string[] Reads,
+        Func<FleetSpec, IEnumerable<(string Path, string Message)>> Broken)[] Groups =
     [
         (["anycast", "pops"], Prefixes),
         (["anycast", "asn", "pops", "zones"], Pops),
@@ -17,7 +20,8 @@ internal static class FleetRules
         (["pops", "safety", "store"], Waits),
     ];
 
-    public static IEnumerable<(string Path, string Message)> Broken(FleetSpec fleet, IReadOnlySet<string> faultySections) =>
+    public static IEnumerable<(string Path, string Message)> Broken(
+        FleetSpec fleet, IReadOnlySet<string> faultySections) =>
         Groups.Where(group => !group.Reads.Any(faultySections.Contains)).SelectMany(group => group.Broken(fleet));
 
     private static IEnumerable<(string Path, string Message)> Prefixes(FleetSpec fleet)
@@ -40,10 +44,12 @@ internal static class FleetRules
                 Prefix regional = pop.Regional[i];
                 string path = $"pops.{pop.Name}.regional[{i}]";
                 if (!fleet.Cover.Any(cover => cover.Contains(regional) && cover != regional))
-                    yield return (path, $"{regional} is not inside a cover prefix: when this pop goes, nothing would catch it");
+                    yield return (path,
+                        $"{regional} is not inside a cover prefix: when this pop goes, nothing would catch it");
                 if (regional.Length > LongestInTheInternet(regional))
                     yield return (path,
-                        $"{regional} is longer than /{LongestInTheInternet(regional)}, which the internet does not carry");
+                        $"{regional} is longer than /{LongestInTheInternet(regional)}, "
+                            + "which the internet does not carry");
                 (Prefix other, string owner) = owners.FirstOrDefault(pair => pair.Key.Overlaps(regional));
                 if (owner is not null) yield return (path, $"{regional} overlaps {other} of pop {owner}");
                 owners[regional] = pop.Name;
@@ -54,7 +60,8 @@ internal static class FleetRules
     private static IEnumerable<(string Path, string Message)> Pops(FleetSpec fleet)
     {
         if (fleet.Pops.IsEmpty) yield return ("pops", "expected at least one pop");
-        else if (fleet.Pops.All(pop => pop.Nodes.IsEmpty)) yield return ("pops", "no pop has a node: give one \"nodes\"");
+        else if (fleet.Pops.All(pop => pop.Nodes.IsEmpty))
+            yield return ("pops", "no pop has a node: give one \"nodes\"");
         var seen = new Dictionary<string, string>();
         bool steersByPlace = fleet.Zones.Any(zone => !zone.Steer.IsEmpty) && fleet.Pops.Length > 1;
         foreach (PopSpec pop in fleet.Pops)
@@ -63,14 +70,17 @@ internal static class FleetRules
             if (pop.Nodes.IsEmpty && !pop.Routers.IsEmpty)
                 yield return ($"{at}.routers", $"pop {pop.Name} has routers, but no node that could speak to them");
             if (steersByPlace && pop.Place is null)
-                yield return (at, $"pop {pop.Name} has no place, and names are steered to the nearest pop: give it one");
+                yield return (at,
+                    $"pop {pop.Name} has no place, and names are steered to the nearest pop: give it one");
             if (!pop.Routers.IsEmpty && fleet.Asn is null)
                 yield return ($"{at}.routers", "routers need the fleet's asn: give the key \"asn\"");
             foreach (NodeSpec node in pop.Nodes)
             {
-                foreach ((string Path, string Message) fault in Addresses($"{at}.nodes.{node.Name}", node.Addresses, fleet))
+                foreach ((string Path, string Message) fault
+                    in Addresses($"{at}.nodes.{node.Name}", node.Addresses, fleet))
                     yield return fault;
-                if (!seen.TryAdd(node.Name, at)) yield return ($"{at}.nodes.{node.Name}", $"{node.Name} is already in {seen[node.Name]}");
+                if (!seen.TryAdd(node.Name, at))
+                    yield return ($"{at}.nodes.{node.Name}", $"{node.Name} is already in {seen[node.Name]}");
             }
 
             foreach (RouterSpec router in pop.Routers)
@@ -87,15 +97,19 @@ internal static class FleetRules
         string at = $"pops.{pop.Name}.routers.{router.Name}";
         foreach ((string Path, string Message) fault in Addresses(at, router.Addresses, fleet)) yield return fault;
         if (router.HoldTime < TimeSpan.FromSeconds(3))
-            yield return ($"{at}.holdTime", "BGP's hold time is at least 3s (RFC 4271 §4.2); BFD is what sees faults sooner");
+            yield return ($"{at}.holdTime",
+                "BGP's hold time is at least 3s (RFC 4271 §4.2); BFD is what sees faults sooner");
         string[] others = [.. fleet.Pops.Where(p => p != pop).SelectMany(p => p.Routers).Select(r => r.Name)];
         foreach ((string name, ImmutableArray<IPAddress> _) in router.Backbone)
         {
-            RouterSpec? other = fleet.Pops.Where(p => p != pop).SelectMany(p => p.Routers).FirstOrDefault(r => r.Name == name);
+            RouterSpec? other = fleet.Pops.Where(p => p != pop).SelectMany(p => p.Routers)
+                .FirstOrDefault(r => r.Name == name);
             if (other is null)
-                yield return ($"{at}.backbone.{name}", $"no other pop has a router \"{name}\"{NearestName.Hint(name, others)}");
+                yield return ($"{at}.backbone.{name}",
+                    $"no other pop has a router \"{name}\"{NearestName.Hint(name, others)}");
             else if (!other.Backbone.ContainsKey(router.Name))
-                yield return ($"{at}.backbone.{name}", $"{name} does not name {router.Name} in its backbone: a link has two ends");
+                yield return ($"{at}.backbone.{name}",
+                    $"{name} does not name {router.Name} in its backbone: a link has two ends");
         }
     }
 
@@ -107,7 +121,8 @@ internal static class FleetRules
         foreach (IPAddress address in addresses)
         {
             if (fleet.AnycastSubnets.Any(subnet => subnet.Contains(address)))
-                yield return ($"{at}.addresses", $"{address} is inside an anycast subnet: a machine's own address must not be");
+                yield return ($"{at}.addresses",
+                    $"{address} is inside an anycast subnet: a machine's own address must not be");
         }
     }
 
@@ -133,7 +148,8 @@ internal static class FleetRules
             foreach ((string pop, ImmutableArray<IPAddress> addresses) in service.Backends)
             {
                 if (fleet.Pop(pop) is null)
-                    yield return ($"{at}.backends.{pop}", $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
+                    yield return ($"{at}.backends.{pop}",
+                        $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
                 if (addresses.Distinct().Count() != addresses.Length)
                     yield return ($"{at}.backends.{pop}", "an address stands here twice");
             }
@@ -146,14 +162,16 @@ internal static class FleetRules
         if (service.Host.Value == 0) yield break;
         foreach (Prefix aggregate in fleet.Aggregates)
         {
-            if (!service.Host.FitsInto(aggregate)) yield return (path, $"host part {service.Host} does not fit into {aggregate}");
+            if (!service.Host.FitsInto(aggregate))
+                yield return (path, $"host part {service.Host} does not fit into {aggregate}");
         }
 
         foreach (Prefix vip in fleet.AnycastVips(service))
         {
             PopSpec? taken = fleet.Pops.FirstOrDefault(pop => pop.Regional.Any(regional => regional.Contains(vip)));
             if (taken is not null)
-                yield return (path, $"the anycast VIP {vip.Address} falls into the regional prefix of pop {taken.Name}");
+                yield return (path,
+                    $"the anycast VIP {vip.Address} falls into the regional prefix of pop {taken.Name}");
         }
     }
 
@@ -166,16 +184,21 @@ internal static class FleetRules
                 string at = $"zones.{zone.Origin}.steer.{steer.Name}";
                 if (fleet.Service(steer.Service) is null)
                     yield return ($"{at}.service",
-                        $"unknown service \"{steer.Service}\"{NearestName.Hint(steer.Service, fleet.Services.Select(s => s.Name))}");
+                        $"unknown service \"{steer.Service}\""
+                            + NearestName.Hint(steer.Service, fleet.Services.Select(s => s.Name)));
                 bool answersVips = steer.Answer is SteerAnswer.Regional or SteerAnswer.Anycast;
-                if (answersVips && (fleet.Cover.IsEmpty || fleet.Service(steer.Service) is { Host.Value: var host } && host == 0))
-                    yield return (at, "its answers are VIPs: they need \"anycast.cover\" and the service's \"host\"; else \"answer: backends\"");
+                if (answersVips
+                    && (fleet.Cover.IsEmpty || fleet.Service(steer.Service) is { Host.Value: var host } && host == 0))
+                    yield return (at,
+                        "its answers are VIPs: they need \"anycast.cover\" and the service's \"host\"; "
+                            + "else \"answer: backends\"");
                 if (steer.Answer == SteerAnswer.Cname && steer.Name == "@")
                     yield return (at, "a CNAME cannot stand at the apex, beside SOA and NS (RFC 1034 §3.6.2)");
                 if (steer.Answer == SteerAnswer.Cname != !steer.Cname.IsEmpty)
                     yield return (at, "\"answer: cname\" and the key \"cname\" go together");
                 foreach (string pop in steer.Cname.Keys.Where(pop => fleet.Pop(pop) is null))
-                    yield return ($"{at}.cname.{pop}", $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
+                    yield return ($"{at}.cname.{pop}",
+                        $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
             }
         }
     }
@@ -183,7 +206,9 @@ internal static class FleetRules
     private static IEnumerable<(string Path, string Message)> Waits(FleetSpec fleet)
     {
         if (fleet.Safety.DeadAfter < 2 * fleet.Store.Heartbeat)
-            yield return ("safety.deadAfter", $"must be at least two heartbeats ({fleet.Store.Heartbeat.TotalSeconds * 2} s): one lost report is not a death");
+            yield return ("safety.deadAfter",
+                $"must be at least two heartbeats ({fleet.Store.Heartbeat.TotalSeconds * 2} s): "
+                    + "one lost report is not a death");
         if (fleet.Store.Etcd.IsEmpty && fleet.Pops.Count(pop => !pop.Nodes.IsEmpty) > 1)
             yield return ("store", "more than one pop with nodes needs a shared store: give \"store.etcd\"");
     }

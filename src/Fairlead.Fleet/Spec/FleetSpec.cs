@@ -123,7 +123,9 @@ public sealed record RouterSpec
     /// <summary>GTSM (RFC 5082) between node and router.</summary>
     public bool TtlSecurity { get; init; }
 
-    /// <summary>Links to other pops' routers: the neighbour's name, and this router's own addresses on that link.</summary>
+    /// <summary>
+    /// Links to other pops' routers: the neighbour's name, and this router's own addresses on that link.
+    /// </summary>
     public ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backbone { get; init; } =
         ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty;
 

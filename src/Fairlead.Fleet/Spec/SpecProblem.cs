@@ -6,16 +6,22 @@ public sealed record SpecProblem(string File, int Line, int Column, string Messa
     public override string ToString() => $"{File}:{Line}:{Column}: {Message}";
 }
 
-/// <summary>"did you mean": the nearest of the known names, when one is near enough to be a slip of the finger.</summary>
+/// <summary>
+/// "did you mean": the nearest of the known names, when one is near enough to be a slip of the finger.
+/// </summary>
 public static class NearestName
 {
-    /// <summary>"; did you mean "lon"? (known: nyc, lon)", or only the known names, or nothing when there are none.</summary>
+    /// <summary>
+    /// "; did you mean "lon"? (known: nyc, lon)", or only the known names, or nothing when there are none.
+    /// </summary>
     public static string Hint(string given, IEnumerable<string> known)
     {
         string[] names = [.. known];
         if (names.Length == 0) return "";
         string nearest = names.MinBy(name => Distance(given, name))!;
-        string meant = Distance(given, nearest) <= Math.Max(1, given.Length / 3) ? $"; did you mean \"{nearest}\"?" : "";
+        string meant = Distance(given, nearest) <= Math.Max(1, given.Length / 3)
+            ? $"; did you mean \"{nearest}\"?"
+            : "";
         string list = string.Join(", ", names.Take(12)) + (names.Length > 12 ? ", ..." : "");
         return $"{meant} (known: {list})";
     }

@@ -7,7 +7,9 @@ namespace Fairlead.Health.Probes;
 /// <summary>What one try saw. Detail is for people: the status, or why it failed.</summary>
 public readonly record struct ProbeResult(bool Success, string Detail);
 
-/// <summary>Asks a backend once. Every failure is a result; only cancellation of the caller's token is thrown on.</summary>
+/// <summary>
+/// Asks a backend once. Every failure is a result; only cancellation of the caller's token is thrown on.
+/// </summary>
 internal sealed class Prober : IDisposable
 {
     private static readonly HttpRequestOptionsKey<IPEndPoint> TargetKey = new("fairlead.target");
@@ -92,5 +94,8 @@ internal sealed class Prober : IDisposable
 
     // Linger zero: a closed probe leaves no TIME_WAIT behind, of which a busy checker would gather thousands.
     private static Socket NewSocket(IPEndPoint target) =>
-        new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, LingerState = new LingerOption(true, 0) };
+        new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
+        {
+            NoDelay = true, LingerState = new LingerOption(true, 0),
+        };
 }

@@ -15,7 +15,8 @@ public readonly record struct Asn(uint Value)
     {
         ReadOnlySpan<char> digits = text.AsSpan().Trim();
         if (digits.StartsWith("AS", StringComparison.OrdinalIgnoreCase)) digits = digits[2..];
-        bool read = uint.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out uint value) && value != 0;
+        bool read = uint.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out uint value)
+            && value != 0;
         asn = new Asn(read ? value : 0);
         return read;
     }

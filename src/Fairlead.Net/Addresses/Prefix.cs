@@ -113,7 +113,9 @@ public readonly record struct Prefix : IComparable<Prefix>
     public static Prefix Parse(string text) =>
         TryParse(text, out Prefix prefix) ? prefix : throw new FormatException($"'{text}' is not a prefix");
 
-    /// <summary>Whether the other prefix lies wholly inside this one (or is this one). Families never contain each other.</summary>
+    /// <summary>
+    /// Whether the other prefix lies wholly inside this one (or is this one). Families never contain each other.
+    /// </summary>
     public bool Contains(Prefix other) =>
         LengthMapped <= other.LengthMapped && IsIPv4 == other.IsIPv4 && (other.Bits & Mask(LengthMapped)) == Bits;
 

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace Fairlead.Net.Wire;
 
-/// <summary>Bounds-checked big-endian writer. The first write that does not fit sets Failed; later ones do nothing.</summary>
+/// <summary>
+/// Bounds-checked big-endian writer. The first write that does not fit sets Failed; later ones do nothing.
+/// </summary>
 public ref struct WireWriter(Span<byte> buffer)
 {
     private readonly Span<byte> buffer = buffer;
@@ -42,7 +44,9 @@ public ref struct WireWriter(Span<byte> buffer)
         if (space.Length == value.Length) value.CopyTo(space);
     }
 
-    /// <summary>Space for count bytes, to be filled later (a length, a count); empty, and Failed, when it does not fit.</summary>
+    /// <summary>
+    /// Space for count bytes, to be filled later (a length, a count); empty, and Failed, when it does not fit.
+    /// </summary>
     public Span<byte> Reserve(int count)
     {
         if (Failed || (uint)count > (uint)(buffer.Length - Position))

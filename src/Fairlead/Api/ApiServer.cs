@@ -14,7 +14,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Api;
 
-/// <summary>The HTTP API, on a Unix socket that root and the socket's group may open. It translates, and decides nothing.</summary>
+/// <summary>
+/// The HTTP API, on a Unix socket that root and the socket's group may open. It translates, and decides nothing.
+/// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsCounters? dns,
     TimeProvider time) : IAsyncDisposable
@@ -40,7 +42,8 @@ public sealed class ApiServer(
         app = builder.Build();
         app.Run(AnswerAsync);
         await app.StartAsync();
-        File.SetUnixFileMode(options.ControlSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+        File.SetUnixFileMode(options.ControlSocket,
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
     }
 
     public async ValueTask DisposeAsync()
@@ -64,13 +67,23 @@ public sealed class ApiServer(
             Store = new StoreView(sight.LiveSince is not null, (now - sight.ProvenAt)?.TotalSeconds, store.Fault),
             Plan = view.Plan,
             Intents = view.World.Intents,
-            Checks = [.. checks.Status().OrderBy(c => c.Check.Id).Select(c => new CheckView(c.Check.Id, c.State.Known, c.State.Up, c.Detail, c.LastTry))],
-            Peers = [.. (speaker?.Status() ?? []).Select(p => new PeerView(p.Name, p.Address.ToString(), p.State.ToString(), (now - p.Since).TotalSeconds, p.Bfd?.ToString(), p.Announced, p.LastError))],
+            Checks =
+            [
+                .. checks.Status().OrderBy(c => c.Check.Id)
+                    .Select(c => new CheckView(c.Check.Id, c.State.Known, c.State.Up, c.Detail, c.LastTry)),
+            ],
+            Peers =
+            [
+                .. (speaker?.Status() ?? []).Select(p => new PeerView(
+                    p.Name, p.Address.ToString(), p.State.ToString(), (now - p.Since).TotalSeconds,
+                    p.Bfd?.ToString(), p.Announced, p.LastError)),
+            ],
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Dns = dns is null ? null : new DnsView(
                 dns[DnsCounter.UdpQueries], dns[DnsCounter.TcpQueries],
-                dns[DnsCounter.DroppedShort] + dns[DnsCounter.DroppedResponse], dns[DnsCounter.AnswersTruncated], dns[DnsCounter.Faults]),
+                dns[DnsCounter.DroppedShort] + dns[DnsCounter.DroppedResponse], dns[DnsCounter.AnswersTruncated],
+                dns[DnsCounter.Faults]),
         };
     }
 
@@ -83,7 +96,8 @@ public sealed class ApiServer(
             ("GET", "/v1/status") => SendAsync(context, 200, Status()),
             ("GET", "/metrics") => SendMetricsAsync(context),
             ("POST", "/v1/intents") => AddIntentAsync(context),
-            ("DELETE", _) when path.StartsWith(Intents, StringComparison.Ordinal) => EndIntentAsync(context, Uri.UnescapeDataString(path[Intents.Length..])),
+            ("DELETE", _) when path.StartsWith(Intents, StringComparison.Ordinal) =>
+                EndIntentAsync(context, Uri.UnescapeDataString(path[Intents.Length..])),
             _ => SendAsync(context, 404, new Refusal("not-found", [$"no {context.Request.Method} {path} here"])),
         };
         await answering;
@@ -104,7 +118,8 @@ public sealed class ApiServer(
         bool endless = !(asked.ForSeconds > 0) || asked.ForSeconds > LongestIntent.TotalSeconds;
         if (endless || string.IsNullOrWhiteSpace(asked.Reason))
         {
-            await SendAsync(context, 400, new Refusal("bad-request", ["an intent needs a reason, and an end within 30 days"]));
+            await SendAsync(
+                context, 400, new Refusal("bad-request", ["an intent needs a reason, and an end within 30 days"]));
             return;
         }
 
@@ -118,7 +133,8 @@ public sealed class ApiServer(
             At = now,
             Until = now + TimeSpan.FromSeconds(asked.ForSeconds),
         };
-        ImmutableArray<string> refusals = [.. IntentRules.Refusals(loop.Fleet.Spec, view.World with { Previous = view.Plan }, intent, now)];
+        ImmutableArray<string> refusals =
+            [.. IntentRules.Refusals(loop.Fleet.Spec, view.World with { Previous = view.Plan }, intent, now)];
         if (refusals.Length > 0)
         {
             await SendAsync(context, 409, new Refusal("refused", refusals));
@@ -133,7 +149,9 @@ public sealed class ApiServer(
             ? SwapAsync(context, id, null, new { id })
             : SendAsync(context, 404, new Refusal("not-found", [$"there is no intent {id}"]));
 
-    /// <summary>Compare-and-swap at the revision that the decision was made on: of two operators, one is told.</summary>
+    /// <summary>
+    /// Compare-and-swap at the revision that the decision was made on: of two operators, one is told.
+    /// </summary>
     private async Task SwapAsync(HttpContext context, string id, byte[]? value, object answer)
     {
         string key = Observer.IntentsFolder + id;
@@ -143,7 +161,8 @@ public sealed class ApiServer(
             bool won = await store.CompareAndSwapAsync(key, revision, value, context.RequestAborted);
             await (won
                 ? SendAsync(context, 200, answer)
-                : SendAsync(context, 409, new Refusal("conflict", [$"{id} was changed by somebody else just now: look again"])));
+                : SendAsync(context, 409,
+                    new Refusal("conflict", [$"{id} was changed by somebody else just now: look again"])));
         }
         catch (IOException fault)
         {
@@ -164,6 +183,7 @@ public sealed class ApiServer(
     {
         context.Response.StatusCode = body is null ? 503 : code;
         context.Response.ContentType = "application/json";
-        if (body is not null) await context.Response.Body.WriteAsync(FleetJson.Write<object>(body), context.RequestAborted);
+        if (body is not null)
+            await context.Response.Body.WriteAsync(FleetJson.Write<object>(body), context.RequestAborted);
     }
 }

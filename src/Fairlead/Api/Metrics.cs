@@ -18,18 +18,21 @@ internal static class Metrics
         Sample(text, "fairlead_store_connected", status.Store.Connected ? 1 : 0);
         if (status.Store.SilentSeconds is { } silent)
         {
-            Family(text, "fairlead_store_last_sync_age_seconds", "gauge", "Since the last committed change came through.");
+            Family(
+                text, "fairlead_store_last_sync_age_seconds", "gauge", "Since the last committed change came through.");
             Sample(text, "fairlead_store_last_sync_age_seconds", silent);
         }
 
         Family(text, "fairlead_pop_state", "gauge", "1 for the state that each pop is in.");
         foreach (PopPlan pop in status.Plan.Pops)
             Sample(text, "fairlead_pop_state", 1, ("pop", pop.Pop), ("state", pop.State.ToString()));
-        Family(text, "fairlead_panic_active", "gauge", "1 while a service's verdict is held because every pool failed at once.");
+        Family(text, "fairlead_panic_active", "gauge",
+            "1 while a service's verdict is held because every pool failed at once.");
         foreach (ServicePlan service in status.Plan.Services)
             Sample(text, "fairlead_panic_active", service.Held ? 1 : 0, ("service", service.Service));
         Family(text, "fairlead_health_state", "gauge", "1 while the check says up.");
-        foreach (CheckView check in status.Checks) Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
+        foreach (CheckView check in status.Checks)
+            Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
         Bgp(text, status);
         if (status.Dns is { } dns)
         {
@@ -53,7 +56,8 @@ internal static class Metrics
         foreach (PeerView peer in status.Peers)
             Sample(text, "fairlead_bgp_session_up", peer.State == "Established" ? 1 : 0, ("peer", peer.Name));
         Family(text, "fairlead_bgp_prefixes_announced", "gauge", "Prefixes the peer was told.");
-        foreach (PeerView peer in status.Peers) Sample(text, "fairlead_bgp_prefixes_announced", peer.Announced, ("peer", peer.Name));
+        foreach (PeerView peer in status.Peers)
+            Sample(text, "fairlead_bgp_prefixes_announced", peer.Announced, ("peer", peer.Name));
         Family(text, "fairlead_bfd_session_up", "gauge", "1 while BFD is up.");
         foreach (PeerView peer in status.Peers.Where(peer => peer.Bfd is not null))
             Sample(text, "fairlead_bfd_session_up", peer.Bfd == "Up" ? 1 : 0, ("peer", peer.Name));
@@ -64,7 +68,8 @@ internal static class Metrics
     private static void Family(StringBuilder text, string name, string type, string help) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
-    private static void Sample(StringBuilder text, string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
+    private static void Sample(
+        StringBuilder text, string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         text.Append(name);
         for (int i = 0; i < labels.Length; i++)
@@ -74,6 +79,7 @@ internal static class Metrics
             text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(escaped).Append('"');
         }
 
-        text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+        text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture))
+            .Append('\n');
     }
 }

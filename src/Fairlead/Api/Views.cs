@@ -38,7 +38,8 @@ public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fa
 
 public sealed record CheckView(string Id, bool Known, bool Up, string Detail, DateTimeOffset? LastTry);
 
-public sealed record PeerView(string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
+public sealed record PeerView(
+    string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
 
 public sealed record DnsView(long UdpQueries, long TcpQueries, long Dropped, long Truncated, long Faults);
 

@@ -36,7 +36,8 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         Timeout = TimeSpan.FromSeconds(10),
     };
 
-    public Task<StatusView> StatusAsync(CancellationToken stop) => SendAsync<StatusView>(HttpMethod.Get, "v1/status", null, stop);
+    public Task<StatusView> StatusAsync(CancellationToken stop) =>
+        SendAsync<StatusView>(HttpMethod.Get, "v1/status", null, stop);
 
     public Task<Intent> AddAsync(IntentRequest request, CancellationToken stop) =>
         SendAsync<Intent>(HttpMethod.Post, "v1/intents", FleetJson.Write(request), stop);
@@ -69,7 +70,8 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         {
             if (fault.InnerException is SocketException { SocketErrorCode: SocketError.AccessDenied })
                 throw new UnauthorizedAccessException($"{socketPath}: not permitted");
-            throw new IOException($"{socketPath}: no node answers there ({fault.InnerException?.Message ?? fault.Message})", fault);
+            throw new IOException(
+                $"{socketPath}: no node answers there ({fault.InnerException?.Message ?? fault.Message})", fault);
         }
         catch (TaskCanceledException) when (!stop.IsCancellationRequested)
         {

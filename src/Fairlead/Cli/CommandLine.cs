@@ -9,8 +9,9 @@ internal static class CommandLine
     public static RootCommand Root()
     {
         var root = new RootCommand("Steers users to the nearest healthy point of presence, and keeps them there.");
-        foreach (Command command in NodeCommands.All().Concat(FileCommands.All()).Concat(IntentCommands.All()).Append(LabCommands.Lab()))
-            root.Subcommands.Add(command);
+        Command[] all =
+            [.. NodeCommands.All(), .. FileCommands.All(), .. IntentCommands.All(), LabCommands.Lab()];
+        foreach (Command command in all) root.Subcommands.Add(command);
         return root;
     }
 
@@ -40,7 +41,10 @@ internal static class CommandLine
         }
     }
 
-    public static Option<string> Required(string name, string help) => new(name) { Description = help, Required = true };
+    public static Option<string> Required(string name, string help) => new(name)
+    {
+        Description = help, Required = true,
+    };
 
     public static Option<string> WithDefault(string name, string value, string help) =>
         new(name) { Description = help, DefaultValueFactory = _ => value };

@@ -22,7 +22,11 @@ internal static class FileCommands
     {
         var file = new Argument<string>("file") { Description = "the fleet file" };
         Option<string> format = CommandLine.OutputFormat();
-        var command = new Command("check", "Checks a fleet file and every file it names. Exits with 0, or 65 and all faults.") { file, format };
+        var command = new Command(
+            "check", "Checks a fleet file and every file it names. Exits with 0, or 65 and all faults.")
+        {
+            file, format,
+        };
         command.SetAction(parsed =>
         {
             LoadedFleet? loaded = LoadedFleet.Read(parsed.GetValue(file)!, out IReadOnlyList<SpecProblem> problems);
@@ -30,7 +34,8 @@ internal static class FileCommands
             else foreach (SpecProblem problem in problems) Output.Say(problem.ToString());
             if (loaded is null) return ExitCode.InvalidFile;
             FleetSpec spec = loaded.Spec;
-            Output.Say($"{spec.Name}: no fault (pops: {spec.Pops.Length}, services: {spec.Services.Length}, zones: {spec.Zones.Length})");
+            Output.Say($"{spec.Name}: no fault (pops: {spec.Pops.Length}, services: {spec.Services.Length}, "
+                + $"zones: {spec.Zones.Length})");
             return ExitCode.Ok;
         });
         return command;
@@ -58,14 +63,19 @@ internal static class FileCommands
             if (Load(parsed.GetValue(fleet)!) is not { } loaded) return ExitCode.InvalidFile;
             PopSpec? found = loaded.Spec.Pop(parsed.GetValue(pop)!);
             if (found?.Router(parsed.GetValue(router)!) is null)
-                return Output.Fault(ExitCode.Usage, Unknown(loaded.Spec, found, parsed.GetValue(pop)!, parsed.GetValue(router)!));
+                return Output.Fault(
+                    ExitCode.Usage, Unknown(loaded.Spec, found, parsed.GetValue(pop)!, parsed.GetValue(router)!));
             Output.Data(BirdConfig.Write(loaded.Spec, found.Name, parsed.GetValue(router)!));
             return ExitCode.Ok;
         });
-        return new Command("router-config", "Prints the router's side of the guard: what it may accept from nodes.") { bird };
+        return new Command("router-config", "Prints the router's side of the guard: what it may accept from nodes.")
+        {
+            bird,
+        };
     }
 
     private static string Unknown(FleetSpec spec, PopSpec? pop, string popName, string routerName) => pop is null
         ? $"unknown pop \"{popName}\"{NearestName.Hint(popName, spec.Pops.Select(p => p.Name))}"
-        : $"pop {pop.Name} has no router \"{routerName}\"{NearestName.Hint(routerName, pop.Routers.Select(r => r.Name))}";
+        : $"pop {pop.Name} has no router \"{routerName}\""
+            + NearestName.Hint(routerName, pop.Routers.Select(r => r.Name));
 }

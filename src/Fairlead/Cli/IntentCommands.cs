@@ -17,18 +17,28 @@ internal static class IntentCommands
         Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
         Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
         (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
-        var command = new Command("drain", "Takes a pop out with nothing lost: exits with 0 when it is drained, 73 when refused.")
+        var command = new Command("drain",
+            "Takes a pop out with nothing lost: exits with 0 when it is drained, 73 when refused.")
         {
             pop, reason, lasting, control, within, noWait,
         };
         command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
         {
-            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds) || !Durations.TryParse(parsed.GetValue(within)!, out TimeSpan limit))
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds)
+                || !Durations.TryParse(parsed.GetValue(within)!, out TimeSpan limit))
                 return Output.Fault(ExitCode.Usage, "--for and --within expect a time such as 30m or 2h");
             string name = parsed.GetValue(pop)!;
             await client.AddAsync(
-                new IntentRequest { Kind = IntentKind.Drain, Pop = name, Reason = parsed.GetValue(reason)!, ForSeconds = holds.TotalSeconds }, stop);
-            return parsed.GetValue(noWait) ? ExitCode.Ok : await FollowAsync(client, name, PopState.Drained, limit, stop);
+                new IntentRequest
+                {
+                    Kind = IntentKind.Drain,
+                    Pop = name,
+                    Reason = parsed.GetValue(reason)!,
+                    ForSeconds = holds.TotalSeconds,
+                }, stop);
+            return parsed.GetValue(noWait)
+                ? ExitCode.Ok
+                : await FollowAsync(client, name, PopState.Drained, limit, stop);
         }));
         return command;
     }
@@ -37,7 +47,8 @@ internal static class IntentCommands
     {
         var pop = new Argument<string>("pop") { Description = "the pop to put back" };
         (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
-        var command = new Command("undrain", "Puts a drained pop back: exits with 0 when its users are sent to it again.")
+        var command = new Command("undrain",
+            "Puts a drained pop back: exits with 0 when its users are sent to it again.")
         {
             pop, control, within, noWait,
         };
@@ -59,7 +70,8 @@ internal static class IntentCommands
         Option<string> reason = CommandLine.Required("--reason", "why, for the others");
         Option<string> lasting = CommandLine.WithDefault("--for", "10m", "how long it holds; then it ends by itself");
         Option<string> control = NodeCommands.ControlSocket();
-        var command = new Command("announce", "Announces a prefix beside what the fleet file says; exits with 73 when refused.")
+        var command = new Command("announce",
+            "Announces a prefix beside what the fleet file says; exits with 73 when refused.")
         {
             prefix, pop, reason, lasting, control,
         };
@@ -90,7 +102,8 @@ internal static class IntentCommands
         var command = new Command("unannounce", "Ends an announcement made with announce.") { prefix, pop, control };
         command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
         {
-            await client.EndAsync(ApiServer.IdOf(IntentKind.Announce, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
+            await client.EndAsync(
+                ApiServer.IdOf(IntentKind.Announce, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
             return ExitCode.Ok;
         }));
         return command;
@@ -116,7 +129,8 @@ internal static class IntentCommands
     }
 
     /// <summary>Prints each stage as it comes, until the pop is in the wanted state.</summary>
-    private static async Task<int> FollowAsync(ApiClient client, string pop, PopState wanted, TimeSpan limit, CancellationToken stop)
+    private static async Task<int> FollowAsync(
+        ApiClient client, string pop, PopState wanted, TimeSpan limit, CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
         string shown = "";
@@ -130,6 +144,7 @@ internal static class IntentCommands
             await Task.Delay(TimeSpan.FromMilliseconds(100), stop);
         }
 
-        return Output.Fault(ExitCode.NotConverged, $"{pop} is not {wanted} after {limit.TotalSeconds:0} s; it goes on: see fairlead status");
+        return Output.Fault(ExitCode.NotConverged,
+            $"{pop} is not {wanted} after {limit.TotalSeconds:0} s; it goes on: see fairlead status");
     }
 }

@@ -13,19 +13,28 @@ using Command = System.CommandLine.Command;
 
 namespace Fairlead.Cli;
 
-/// <summary>The lab: a small internet in network namespaces, with real routers, to see a fleet at work and at fault.</summary>
+/// <summary>
+/// The lab: a small internet in network namespaces, with real routers, to see a fleet at work and at fault.
+/// </summary>
 internal static class LabCommands
 {
     public static Command Lab() =>
-        new("lab", "A small internet on this machine: pops, routers, users, and faults.") { Up(), Down(), Run(), Status(), Exec(), Backend() };
+        new("lab", "A small internet on this machine: pops, routers, users, and faults.")
+        {
+            Up(), Down(), Run(), Status(), Exec(), Backend(),
+        };
 
     private static Command Up()
     {
-        var name = new Argument<string>("name") { Description = "the topology, or its file", DefaultValueFactory = _ => "three-cities" };
+        var name = new Argument<string>("name")
+        {
+            Description = "the topology, or its file", DefaultValueFactory = _ => "three-cities",
+        };
         var command = new Command("up", "Brings a topology up and leaves it standing.") { name };
         command.SetAction((parsed, stop) => GuardAsync(() =>
         {
-            using LabRun lab = LabRun.Up(Options(FileOf("topologies", parsed.GetValue(name)!, "yaml"), Output.Say), stop);
+            using LabRun lab = LabRun.Up(
+                Options(FileOf("topologies", parsed.GetValue(name)!, "yaml"), Output.Say), stop);
             lab.Leave();
             Output.Say("the lab stands: fairlead lab status, fairlead lab exec HOST COMMAND, fairlead lab down");
             return ExitCode.Ok;
@@ -49,8 +58,12 @@ internal static class LabCommands
     {
         var name = new Argument<string>("name") { Description = "the scenario, or its file" };
         Option<string> format = CommandLine.OutputFormat();
-        var command = new Command("run", "Runs a scenario in a lab of its own: exits with 0 only if everything held.") { name, format };
-        command.SetAction((parsed, stop) => GuardAsync(() => RunScenario(parsed.GetValue(name)!, parsed.GetValue(format) == "json", stop)));
+        var command = new Command("run", "Runs a scenario in a lab of its own: exits with 0 only if everything held.")
+        {
+            name, format,
+        };
+        command.SetAction((parsed, stop) =>
+            GuardAsync(() => RunScenario(parsed.GetValue(name)!, parsed.GetValue(format) == "json", stop)));
         return command;
     }
 
@@ -79,7 +92,8 @@ internal static class LabCommands
         foreach (Verdict verdict in report.Verdicts)
         {
             table.AddRow(
-                Markup.Escape(verdict.Step == before ? "" : verdict.Step), Markup.Escape(verdict.Expectation), Markup.Escape(verdict.Bar),
+                Markup.Escape(verdict.Step == before ? "" : verdict.Step), Markup.Escape(verdict.Expectation),
+                Markup.Escape(verdict.Bar),
                 Markup.Escape(verdict.Measured), verdict.Holds ? "[green]holds[/]" : "[red]FAILS[/]");
             before = verdict.Step;
         }
@@ -109,8 +123,11 @@ internal static class LabCommands
             {
                 table.AddRow(
                     host.Name, string.Join('\n', host.Addresses),
-                    string.Join('\n', host.Processes.Select(p => $"{p.Program} {(p.IsAlive ? $"pid {p.Pid}" : "not running")}")),
-                    host.Sessions.IsEmpty ? "" : $"{host.Sessions.Count(session => session.IsUp)} of {host.Sessions.Length}");
+                    string.Join('\n',
+                        host.Processes.Select(p => $"{p.Program} {(p.IsAlive ? $"pid {p.Pid}" : "not running")}")),
+                    host.Sessions.IsEmpty
+                        ? ""
+                        : $"{host.Sessions.Count(session => session.IsUp)} of {host.Sessions.Length}");
             }
 
             Output.Terminal().Write(table);
@@ -122,8 +139,14 @@ internal static class LabCommands
     private static Command Exec()
     {
         var host = new Argument<string>("host") { Description = "the host" };
-        var words = new Argument<string[]>("command") { Description = "what to run there", Arity = ArgumentArity.OneOrMore };
-        var command = new Command("exec", "Runs a command on a host of the lab (write -- before its options).") { host, words };
+        var words = new Argument<string[]>("command")
+        {
+            Description = "what to run there", Arity = ArgumentArity.OneOrMore,
+        };
+        var command = new Command("exec", "Runs a command on a host of the lab (write -- before its options).")
+        {
+            host, words,
+        };
         command.SetAction((parsed, _) => GuardAsync(() =>
         {
             string[] all = parsed.GetValue(words)!;
@@ -142,7 +165,13 @@ internal static class LabCommands
         command.SetAction((parsed, stop) => GuardAsync(() =>
         {
             if (FileCommands.Load(parsed.GetValue(fleet)!) is not { } loaded) return ExitCode.InvalidFile;
-            BackendServer.Run(new BackendOptions { Name = parsed.GetValue(name)!, SickFile = parsed.GetValue(sick), Vips = [.. VipsOfThisHost(loaded.Spec)] }, stop);
+            BackendServer.Run(
+                new BackendOptions
+                {
+                    Name = parsed.GetValue(name)!,
+                    SickFile = parsed.GetValue(sick),
+                    Vips = [.. VipsOfThisHost(loaded.Spec)],
+                }, stop);
             return ExitCode.Ok;
         }));
         return command;
@@ -153,7 +182,8 @@ internal static class LabCommands
     {
         HashSet<IPAddress> own =
         [
-            .. NetworkInterface.GetAllNetworkInterfaces().SelectMany(device => device.GetIPProperties().UnicastAddresses).Select(a => a.Address),
+            .. NetworkInterface.GetAllNetworkInterfaces()
+                .SelectMany(device => device.GetIPProperties().UnicastAddresses).Select(a => a.Address),
         ];
         return fleet.Services.Where(service => service.Backends.Values.Any(pool => pool.Any(own.Contains)))
             .SelectMany(service => fleet.AllVips(service)).Select(vip => vip.Address);
@@ -162,7 +192,9 @@ internal static class LabCommands
     private static LabOptions Options(string topologyFile, Action<string> progress) =>
         new() { TopologyFile = topologyFile, Progress = progress };
 
-    /// <summary>A name stands for lab/FOLDER/NAME.EXTENSION beside the binary's checkout, or under /usr/share/fairlead.</summary>
+    /// <summary>
+    /// A name stands for lab/FOLDER/NAME.EXTENSION beside the binary's checkout, or under /usr/share/fairlead.
+    /// </summary>
     private static string FileOf(string folder, string name, string extension)
     {
         if (name.Contains('/') || name.Contains('.')) return name;
@@ -173,10 +205,14 @@ internal static class LabCommands
         }
 
         string installed = $"/usr/share/fairlead/lab/{folder}/{name}.{extension}";
-        return File.Exists(installed) ? installed : throw new LabException(LabFault.Unknown, $"there is no lab/{folder}/{name}.{extension}");
+        return File.Exists(installed)
+            ? installed
+            : throw new LabException(LabFault.Unknown, $"there is no lab/{folder}/{name}.{extension}");
     }
 
-    /// <summary>The lab blocks on processes and threads of its own, so it runs beside the command line's loop.</summary>
+    /// <summary>
+    /// The lab blocks on processes and threads of its own, so it runs beside the command line's loop.
+    /// </summary>
     private static async Task<int> GuardAsync(Func<int> work)
     {
         try

@@ -25,7 +25,10 @@ internal static class NodeCommands
         Option<string> node = CommandLine.Required("--node", "this machine's name in the fleet file");
         Option<string> state = CommandLine.WithDefault("--state", "/var/lib/fairlead", "where the last plan is kept");
         Option<string> control = ControlSocket();
-        var command = new Command("node", "Runs a node until SIGTERM; SIGHUP reads the fleet file again.") { fleet, pop, node, state, control };
+        var command = new Command("node", "Runs a node until SIGTERM; SIGHUP reads the fleet file again.")
+        {
+            fleet, pop, node, state, control,
+        };
         command.SetAction(async (parsed, _) =>
         {
             var options = new NodeOptions
@@ -38,9 +41,17 @@ internal static class NodeCommands
             };
             if (FileCommands.Load(options.FleetFile) is not { } loaded) return ExitCode.InvalidFile;
             if (loaded.Spec.Pop(options.Pop) is not { } ours)
-                return Output.Fault(ExitCode.Usage, $"unknown pop \"{options.Pop}\"{NearestName.Hint(options.Pop, loaded.Spec.Pops.Select(p => p.Name))}");
+            {
+                string hint = NearestName.Hint(options.Pop, loaded.Spec.Pops.Select(p => p.Name));
+                return Output.Fault(ExitCode.Usage, $"unknown pop \"{options.Pop}\"{hint}");
+            }
+
             if (ours.Node(options.Node) is null)
-                return Output.Fault(ExitCode.Usage, $"pop {ours.Name} has no node \"{options.Node}\"{NearestName.Hint(options.Node, ours.Nodes.Select(n => n.Name))}");
+            {
+                string hint = NearestName.Hint(options.Node, ours.Nodes.Select(n => n.Name));
+                return Output.Fault(ExitCode.Usage, $"pop {ours.Name} has no node \"{options.Node}\"{hint}");
+            }
+
             using ILoggerFactory logs = LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
             {
                 console.SingleLine = true;
@@ -73,25 +84,32 @@ internal static class NodeCommands
     private static void Print(StatusView status)
     {
         IAnsiConsole console = Output.Terminal();
-        string store = status.Store.Connected ? $"followed, {status.Store.SilentSeconds:0.0} s old" : $"out of reach: {status.Store.Fault}";
-        console.MarkupLineInterpolated($"[bold]{status.Node}[/] in {status.Pop} of {status.Fleet}, generation {status.Generation}, store {store}");
+        string store = status.Store.Connected
+            ? $"followed, {status.Store.SilentSeconds:0.0} s old"
+            : $"out of reach: {status.Store.Fault}";
+        console.MarkupLineInterpolated(
+            $"[bold]{status.Node}[/] in {status.Pop} of {status.Fleet}, generation {status.Generation}, store {store}");
         var pops = new Table().Title("pops").AddColumns("pop", "state", "routes", "in DNS", "rescued", "why");
         foreach (PopPlan pop in status.Plan.Pops)
-            pops.AddRow(pop.Pop, pop.State.ToString(), pop.Aggregates.ToString(), YesNo(pop.InDns), YesNo(pop.Rescued), Markup.Escape(pop.Why));
+            pops.AddRow(pop.Pop, pop.State.ToString(), pop.Aggregates.ToString(), YesNo(pop.InDns), YesNo(pop.Rescued),
+                Markup.Escape(pop.Why));
         console.Write(pops);
         var services = new Table().Title("services").AddColumns("service", "up, IPv4", "up, IPv6", "held");
         foreach (ServicePlan service in status.Plan.Services)
-            services.AddRow(service.Service, string.Join(' ', service.UpIPv4), string.Join(' ', service.UpIPv6), YesNo(service.Held));
+            services.AddRow(service.Service, string.Join(' ', service.UpIPv4), string.Join(' ', service.UpIPv6),
+                YesNo(service.Held));
         console.Write(services);
         var peers = new Table().Title("BGP").AddColumns("peer", "state", "since", "BFD", "announced", "last error");
         foreach (PeerView peer in status.Peers)
-            peers.AddRow(peer.Name, peer.State, $"{peer.SinceSeconds:0} s", peer.Bfd ?? "-", $"{peer.Announced}", Markup.Escape(peer.LastError));
+            peers.AddRow(peer.Name, peer.State, $"{peer.SinceSeconds:0} s", peer.Bfd ?? "-", $"{peer.Announced}",
+                Markup.Escape(peer.LastError));
         console.Write(peers);
         var checks = new Table().Title("checks").AddColumns("check", "state", "last answer");
         foreach (CheckView check in status.Checks)
             checks.AddRow(check.Id, !check.Known ? "unknown" : check.Up ? "up" : "down", Markup.Escape(check.Detail));
         console.Write(checks);
-        if (status.GuardRefusals > 0) console.MarkupLineInterpolated($"[red]guard: {status.GuardRefusals} announcements refused[/]");
+        if (status.GuardRefusals > 0)
+            console.MarkupLineInterpolated($"[red]guard: {status.GuardRefusals} announcements refused[/]");
     }
 
     private static string YesNo(bool value) => value ? "yes" : "no";

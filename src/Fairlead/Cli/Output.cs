@@ -9,7 +9,8 @@ internal static class Output
 {
     private static readonly JsonSerializerOptions Indented = new(FleetJson.Options) { WriteIndented = true };
 
-    public static void Data(string text) => Console.Out.Write(text.EndsWith('\n') || text.Length == 0 ? text : text + "\n");
+    public static void Data(string text) =>
+        Console.Out.Write(text.EndsWith('\n') || text.Length == 0 ? text : text + "\n");
 
     public static void Json<T>(T value) => Data(JsonSerializer.Serialize<object>(value!, Indented));
 

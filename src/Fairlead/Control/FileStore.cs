@@ -3,7 +3,9 @@ using Fairlead.Fleet;
 
 namespace Fairlead.Control;
 
-/// <summary>The store of a fleet with one node: one file a key in the node's state folder. It is always there.</summary>
+/// <summary>
+/// The store of a fleet with one node: one file a key in the node's state folder. It is always there.
+/// </summary>
 public sealed class FileStore(string folder, TimeProvider time) : IStore
 {
     private readonly Lock gate = new();
@@ -36,7 +38,8 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
         return Task.CompletedTask;
     }
 
-    public Task<bool> CompareAndSwapAsync(string key, long expected, ReadOnlyMemory<byte>? value, CancellationToken stop)
+    public Task<bool> CompareAndSwapAsync(
+        string key, long expected, ReadOnlyMemory<byte>? value, CancellationToken stop)
     {
         lock (gate)
         {

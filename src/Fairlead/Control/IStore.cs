@@ -3,7 +3,9 @@ using Fairlead.Fleet;
 
 namespace Fairlead.Control;
 
-/// <summary>A value as this node holds it. Revision grows with every change of the key; HeardAt is by our own clock.</summary>
+/// <summary>
+/// A value as this node holds it. Revision grows with every change of the key; HeardAt is by our own clock.
+/// </summary>
 public sealed record StoreEntry(ReadOnlyMemory<byte> Value, long Revision, DateTimeOffset HeardAt);
 
 /// <summary>

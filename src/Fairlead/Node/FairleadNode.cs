@@ -19,7 +19,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Node;
 
-/// <summary>A node: everything that runs on one machine of a pop, built with `new`, in order, and taken down in reverse.</summary>
+/// <summary>
+/// A node: everything that runs on one machine of a pop, built with `new`, in order, and taken down in reverse.
+/// </summary>
 public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILoggerFactory logs)
 {
     private readonly ILogger log = logs.CreateLogger("node");
@@ -41,7 +43,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         await using IStore store = NewStore(seed);
         await using var checks = new CheckEngine(time, seed, turned =>
         {
-            log.LogInformation("check {Id}: {State}, {Detail}", turned.Check.Id, turned.State.Up ? "up" : "down", turned.Detail);
+            log.LogInformation("check {Id}: {State}, {Detail}", turned.Check.Id, turned.State.Up ? "up" : "down",
+                turned.Detail);
             loop?.Wake();
         });
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
@@ -152,11 +155,16 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                HoldTime = router.HoldTime,
                Password = router.Password,
                TtlSecurity = router.TtlSecurity,
-               Bfd = router.Bfd is { } bfd ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier } : null,
+               Bfd = router.Bfd is { } bfd
+                   ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
+                   : null,
            },
     ];
 
-    /// <summary>The IPv4 address; a node without one takes four octets of its name's hash (RFC 6286 asks only that it be unique in the AS).</summary>
+    /// <summary>
+    /// The IPv4 address; a node without one takes four octets of its name's hash (RFC 6286 asks only that it be unique
+    /// in the AS).
+    /// </summary>
     private static uint RouterId(NodeSpec node)
     {
         Span<byte> bytes = stackalloc byte[4];

@@ -10,7 +10,9 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Node;
 
-/// <summary>A fleet file and every file that it names, read and checked as one: it counts whole or not at all.</summary>
+/// <summary>
+/// A fleet file and every file that it names, read and checked as one: it counts whole or not at all.
+/// </summary>
 public sealed record LoadedFleet
 {
     public required FleetSpec Spec { get; init; }
@@ -107,7 +109,8 @@ public sealed record LoadedFleet
             string path = Path.Combine(folder, map);
             if (TryReadText(path, out string text, out string fault))
             {
-                (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> faults) = CidrMap.Read(path, text);
+                (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> faults) = CidrMap.Read(
+                    path, text);
                 problems.AddRange(faults.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
                 entries = entries.Concat(places.Select(entry => (entry.Prefix, orders.RegionOf(entry.Place))));
             }

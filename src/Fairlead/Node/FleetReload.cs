@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Fairlead.Node;
 
 /// <summary>SIGHUP: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.</summary>
-public sealed class FleetReload(NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
+public sealed class FleetReload(
+    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
 {
     private readonly Lock gate = new();
 
@@ -44,11 +45,13 @@ public sealed class FleetReload(NodeOptions options, ReconcileLoop loop, CheckEn
         FleetSpec old = loop.Fleet.Spec;
         if (next.Spec.Pop(options.Pop)?.Node(options.Node) is null)
         {
-            yield return $"{options.FleetFile}: pop {options.Pop} has no node {options.Node} any more: stop this one instead";
+            yield return $"{options.FleetFile}: pop {options.Pop} has no node {options.Node} any more: "
+                + "stop this one instead";
             yield break;
         }
 
-        if (next.Spec.Name != old.Name) yield return $"{options.FleetFile}: the fleet's name has changed: restart the node";
+        if (next.Spec.Name != old.Name)
+            yield return $"{options.FleetFile}: the fleet's name has changed: restart the node";
         if (!next.Spec.Store.Etcd.SequenceEqual(old.Store.Etcd))
             yield return $"{options.FleetFile}: store.etcd has changed: restart the node";
         if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.Zones.IsEmpty != loop.Fleet.Zones.IsEmpty)

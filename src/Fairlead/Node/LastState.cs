@@ -4,7 +4,9 @@ using Fairlead.Fleet;
 
 namespace Fairlead.Node;
 
-/// <summary>What a node needs to go on after a restart without the store: the last plan and what it rested on.</summary>
+/// <summary>
+/// What a node needs to go on after a restart without the store: the last plan and what it rested on.
+/// </summary>
 public sealed record LastState
 {
     public long Generation { get; init; }
@@ -32,7 +34,8 @@ public sealed class LastStateFile(string folder)
     public void Write(LastState state)
     {
         byte[] body = FleetJson.Write(state);
-        byte[] head = Convert.ToHexString(SHA256.HashData(body)).Select(letter => (byte)letter).Append((byte)'\n').ToArray();
+        byte[] head = Convert.ToHexString(SHA256.HashData(body)).Select(letter => (byte)letter).Append((byte)'\n')
+            .ToArray();
         string fresh = path + ".new";
         File.WriteAllBytes(fresh, [.. head, .. body]);
         if (File.Exists(path)) File.Move(path, before, overwrite: true);
@@ -49,7 +52,9 @@ public sealed class LastStateFile(string folder)
             if (bytes.Length < HeadBytes) return null;
             ReadOnlySpan<byte> body = bytes.AsSpan(HeadBytes);
             string sum = Convert.ToHexString(SHA256.HashData(body)) + "\n";
-            return bytes.Take(HeadBytes).SequenceEqual(sum.Select(letter => (byte)letter)) ? FleetJson.Read<LastState>(body) : null;
+            return bytes.Take(HeadBytes).SequenceEqual(sum.Select(letter => (byte)letter))
+                ? FleetJson.Read<LastState>(body)
+                : null;
         }
         catch (IOException)
         {

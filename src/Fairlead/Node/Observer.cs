@@ -34,7 +34,11 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
         {
             OwnPop = ownPop,
             Store = sight,
-            Nodes = [.. others.OrderBy(view => view.Report.Node, StringComparer.Ordinal), new NodeView(own, now, own.Started)],
+            Nodes =
+            [
+                .. others.OrderBy(view => view.Report.Node, StringComparer.Ordinal),
+                new NodeView(own, now, own.Started),
+            ],
             Intents = Intents(entries, sight),
             Previous = previous,
         };

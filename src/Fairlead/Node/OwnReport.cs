@@ -26,7 +26,8 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
     ]);
 
     public NodeReport Make(
-        FleetSpec fleet, IReadOnlyList<CheckStatus> checks, RouteSet routes, ImmutableArray<PeerStatus> peers, DateTimeOffset now)
+        FleetSpec fleet, IReadOnlyList<CheckStatus> checks, RouteSet routes, ImmutableArray<PeerStatus> peers,
+        DateTimeOffset now)
     {
         Follow(fleet, routes, peers, now);
         var states = checks.ToDictionary(status => status.Check.Id, status => status.State, StringComparer.Ordinal);
@@ -40,12 +41,14 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             Announced =
             [
                 .. announced.Where(pair => pair.Value.Since is not null).OrderBy(pair => pair.Key)
-                    .Select(pair => new AnnouncedReport(pair.Key, (long)(now - pair.Value.Since!.Value).TotalMilliseconds)),
+                    .Select(pair => new AnnouncedReport(
+                        pair.Key, (long)(now - pair.Value.Since!.Value).TotalMilliseconds)),
             ],
         };
     }
 
-    private static string IdOf(ServiceSpec service, PopSpec pop, IPAddress address) => $"{service.Name}/{pop.Name}/{address}";
+    private static string IdOf(ServiceSpec service, PopSpec pop, IPAddress address) =>
+        $"{service.Name}/{pop.Name}/{address}";
 
     private IEnumerable<PoolReport> Pools(FleetSpec fleet, Dictionary<string, CheckState> states)
     {
@@ -58,7 +61,8 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
                 ImmutableArray<IPAddress> pool = service.PoolOf(seen, self);
                 CheckState StateOf(IPAddress address) => states.GetValueOrDefault(IdOf(service, seen, address));
                 yield return new PoolReport(
-                    service.Name, seen.Name, pool.All(address => StateOf(address).Known), [.. pool.Where(a => StateOf(a).Up)]);
+                    service.Name, seen.Name, pool.All(address => StateOf(address).Known),
+                    [.. pool.Where(a => StateOf(a).Up)]);
             }
         }
     }
@@ -68,7 +72,8 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
     {
         HashSet<Prefix> aggregates = [.. fleet.Aggregates];
         HashSet<Prefix> wanted = [.. routes.Routes.Select(route => route.Prefix).Where(aggregates.Contains)];
-        foreach (Prefix gone in announced.Keys.Where(prefix => !wanted.Contains(prefix)).ToList()) announced.Remove(gone);
+        foreach (Prefix gone in announced.Keys.Where(prefix => !wanted.Contains(prefix)).ToList())
+            announced.Remove(gone);
         foreach (Prefix prefix in wanted)
         {
             (long generation, DateTimeOffset? since) = announced.GetValueOrDefault(prefix, (routes.Generation, null));

@@ -24,7 +24,8 @@ public sealed class Publisher(IStore store, ReconcileLoop loop, TimeProvider tim
                 await news.WaitAsync(loop.Fleet.Spec.Store.Heartbeat, stop);
                 if (loop.View is not { } view) continue;
                 string? now = await PublishAsync(view, stop);
-                if (now is not null && fault is null) log.LogWarning("the store does not take our report, all goes on as it is: {Fault}", now);
+                if (now is not null && fault is null)
+                    log.LogWarning("the store does not take our report, all goes on as it is: {Fault}", now);
                 if (now is null && fault is not null) log.LogInformation("the store takes our report again");
                 fault = now;
             }
@@ -41,7 +42,11 @@ public sealed class Publisher(IStore store, ReconcileLoop loop, TimeProvider tim
         TimeSpan old = time.GetUtcNow() - view.World.Nodes[^1].HeardAt;
         NodeReport report = view.Report with
         {
-            Announced = [.. view.Report.Announced.Select(a => a with { AgeMilliseconds = a.AgeMilliseconds + (long)old.TotalMilliseconds })],
+            Announced =
+            [
+                .. view.Report.Announced.Select(
+                    a => a with { AgeMilliseconds = a.AgeMilliseconds + (long)old.TotalMilliseconds }),
+            ],
         };
         try
         {

@@ -66,7 +66,9 @@ public sealed class ReconcileLoop(
             {
                 DateTimeOffset now = time.GetUtcNow();
                 DateTimeOffset? lookAgain = Turn(now);
-                TimeSpan wait = lookAgain is { } when ? when - now + TimeSpan.FromMilliseconds(1) : Timeout.InfiniteTimeSpan;
+                TimeSpan wait = lookAgain is { } when
+                    ? when - now + TimeSpan.FromMilliseconds(1)
+                    : Timeout.InfiniteTimeSpan;
                 // A clock that jumps must not let the loop sleep for a day: it looks at least every second.
                 if (wait > TimeSpan.FromSeconds(1) || wait < TimeSpan.Zero) wait = TimeSpan.FromSeconds(1);
                 await news.WaitAsync(wait, stop);
@@ -88,7 +90,12 @@ public sealed class ReconcileLoop(
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
         // What is acted on is the plan and our own pools; when neither changes there is nothing to do.
-        byte[] acting = [.. FleetJson.Write(next), .. FleetJson.Write(report.Pools), .. Encoding.ASCII.GetBytes($"{current.GetHashCode()}")];
+        byte[] acting =
+        [
+            .. FleetJson.Write(next),
+            .. FleetJson.Write(report.Pools),
+            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()}"),
+        ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
         if (changed)
         {
@@ -110,7 +117,8 @@ public sealed class ReconcileLoop(
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
         dns.Publish(DnsTable.Create(
-            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node, dns.Current));
+            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node,
+            dns.Current));
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
     }
@@ -131,9 +139,12 @@ public sealed class ReconcileLoop(
         {
             ServicePlan? before = plan?.Service(service.Service);
             string up = $"IPv4 {string.Join(' ', service.UpIPv4)} | IPv6 {string.Join(' ', service.UpIPv6)}";
-            string wasUp = before is null ? "" : $"IPv4 {string.Join(' ', before.UpIPv4)} | IPv6 {string.Join(' ', before.UpIPv6)}";
+            string wasUp = before is null
+                ? ""
+                : $"IPv4 {string.Join(' ', before.UpIPv4)} | IPv6 {string.Join(' ', before.UpIPv6)}";
             if (service.Held && before is not { Held: true })
-                log.LogError("service {Service}: every pool failed at once; the last verdict is held ({Up})", service.Service, up);
+                log.LogError("service {Service}: every pool failed at once; the last verdict is held ({Up})",
+                    service.Service, up);
             else if (up != wasUp) log.LogInformation("service {Service}: up in {Up}", service.Service, up);
         }
     }

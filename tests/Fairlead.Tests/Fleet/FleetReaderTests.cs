@@ -11,17 +11,21 @@ public class FleetReaderTests
         { "asn: 64500", "asns: 64500", 2, 1, "a fleet has no key \"asns\"; did you mean \"asn\"?" },
         { "asn: 64500", "asn: sixty", 2, 6, "expected an AS number, found \"sixty\"" },
         { "latitude: 40.71", "latitude: north", 9, 39, "expected degrees from -90 to 90, found \"north\"" },
-        { "regional: [\"2001:db8:f02::/48\"]", "regional: [\"2001:db8:f01::/48\"]", 15, 16, "overlaps 2001:db8:f01::/48 of pop nyc" },
+        { "regional: [\"2001:db8:f02::/48\"]", "regional: [\"2001:db8:f01::/48\"]", 15, 16,
+            "overlaps 2001:db8:f01::/48 of pop nyc" },
         { "regional: [\"2001:db8:f02::/48\"]", "regional: [\"2001:db9::/48\"]", 15, 16, "not inside a cover prefix" },
         { "cover: [192.0.2.0/24,", "cover: [192.0.3.0/24,", 5, 11, "192.0.3.0/24 is outside every anycast subnet" },
-        { "cover: [192.0.2.0/24,", "cover: [192.0.2.0/25,", 5, 11, "longer than /24, which the internet does not carry" },
+        { "cover: [192.0.2.0/24,", "cover: [192.0.2.0/25,", 5, 11,
+            "longer than /24, which the internet does not carry" },
         { "cover: [192.0.2.0/24,", "cover: [192.0.2.1/24,", 5, 11, "expected a prefix such as 192.0.2.0/24" },
-        { "backends: {nyc: [198.51.100.5], lon: [198.51.100.21]}", "check: {kind: tcp}", 19, 3, "service web has no backends" },
+        { "backends: {nyc: [198.51.100.5], lon: [198.51.100.21]}", "check: {kind: tcp}", 19, 3,
+            "service web has no backends" },
         { "lon: [198.51.100.21]}", "lonn: [198.51.100.21]}", 22, 37, "unknown pop \"lonn\"; did you mean \"lon\"?" },
         { "{service: web}", "{service: wev}", 24, 64, "unknown service \"wev\"; did you mean \"web\"?" },
         { "ports: [tcp/80]", "ports: [tcp/80000]", 21, 13, "expected a port such as tcp/443" },
         { "addresses: [198.51.100.2]", "addresses: [192.0.2.7]", 11, 31, "192.0.2.7 is inside an anycast subnet" },
-        { "store: {etcd: [\"http://198.51.100.7:2379\"]}", "geo: {}", 1, 1, "more than one pop with nodes needs a shared store" },
+        { "store: {etcd: [\"http://198.51.100.7:2379\"]}", "geo: {}", 1, 1,
+            "more than one pop with nodes needs a shared store" },
         { "host: \"::1\"", "host: \"::1:0:0\"", 20, 11, "does not fit into 192.0.2.0/24" },
         { "fleet: small", "fleet: [small", 2, 1, "not YAML" },
         { "fleet: small", "fleet: &a small", 1, 8, "anchors and aliases are not read" },
@@ -40,7 +44,8 @@ public class FleetReaderTests
 
     [Theory]
     [MemberData(nameof(BrokenFiles))]
-    public void A_fault_is_named_with_its_line_and_column(string right, string wrong, int line, int column, string message)
+    public void A_fault_is_named_with_its_line_and_column(
+        string right, string wrong, int line, int column, string message)
     {
         Assert.Contains(right, FleetFiles.Good, StringComparison.Ordinal);
         string text = FleetFiles.Good.Replace(right, wrong, StringComparison.Ordinal);
@@ -48,7 +53,9 @@ public class FleetReaderTests
         Assert.Null(FleetReader.Read("fleet.yaml", text, out IReadOnlyList<SpecProblem> problems));
 
         string named = string.Join('\n', problems);
-        Assert.True(problems.Any(p => (p.Line, p.Column) == (line, column) && p.Message.Contains(message, StringComparison.Ordinal)), named);
+        Assert.True(
+            problems.Any(p => (p.Line, p.Column) == (line, column)
+                && p.Message.Contains(message, StringComparison.Ordinal)), named);
     }
 
     [Fact]
@@ -64,7 +71,9 @@ public class FleetReaderTests
         Assert.Equal([2, 10, 22], problems.Select(problem => problem.Line));
     }
 
-    /// <summary>YAML 1.1 reads NO as false, 1e3 as a number and 12:30 as minutes; a fleet file means what it says.</summary>
+    /// <summary>
+    /// YAML 1.1 reads NO as false, 1e3 as a number and 12:30 as minutes; a fleet file means what it says.
+    /// </summary>
     [Theory]
     [InlineData("NO")]
     [InlineData("on")]
@@ -82,7 +91,8 @@ public class FleetReaderTests
     public void No_mutation_of_a_file_ends_in_an_exception() => Property.Holds(3_000, random =>
     {
         char[] text = FleetFiles.Good.ToCharArray();
-        for (int edits = random.Next(1, 5); edits > 0; edits--) text[random.Next(text.Length)] = "[]{}:,&*!|>'\"%@`#-? \n\tx0/"[random.Next(25)];
+        for (int edits = random.Next(1, 5); edits > 0; edits--)
+            text[random.Next(text.Length)] = "[]{}:,&*!|>'\"%@`#-? \n\tx0/"[random.Next(25)];
 
         FleetFile? file = FleetReader.Read("fleet.yaml", new string(text), out IReadOnlyList<SpecProblem> problems);
 

@@ -50,7 +50,8 @@ public class PrefixTests
         }
 
         Prefix asked = Prefix.OfMapped(new UInt128(0x20010db8_00000000UL | (uint)random.Next(16), 7), 128);
-        Prefix? expected = all.Where(p => p.Contains(asked)).OrderByDescending(p => p.Length).Cast<Prefix?>().FirstOrDefault();
+        Prefix? expected = all.Where(p => p.Contains(asked)).OrderByDescending(p => p.Length).Cast<Prefix?>()
+            .FirstOrDefault();
 
         Assert.Equal(expected is not null, trie.TryLongest(asked, out Prefix match, out Prefix value));
         Assert.Equal(expected ?? default, match);

@@ -122,7 +122,8 @@ internal sealed class SimulatedNode(FleetSpec fleet, PopSpec pop, NodeSpec node)
     public void Start(DateTimeOffset now)
     {
         (Running, started, sight, NextHeartbeat) = (true, now, default, now);
-        foreach ((string key, NodeView view) in heard.ToList()) heard[key] = view with { HeardAt = now, FreshSince = now };
+        foreach ((string key, NodeView view) in heard.ToList())
+            heard[key] = view with { HeardAt = now, FreshSince = now };
     }
 
     public NodeReport Report(DateTimeOffset now) => new()
@@ -132,11 +133,13 @@ internal sealed class SimulatedNode(FleetSpec fleet, PopSpec pop, NodeSpec node)
         Started = started,
         Pools = [.. fleet.Services.Select(service => new PoolReport(
             service.Name, pop.Name, true, Healthy.Contains(service.Name) ? service.PoolOf(pop, node) : []))],
-        Announced = [.. since.Select(pair => new AnnouncedReport(pair.Key, (long)(now - pair.Value).TotalMilliseconds))],
+        Announced =
+            [.. since.Select(pair => new AnnouncedReport(pair.Key, (long)(now - pair.Value).TotalMilliseconds))],
     };
 
     public void Turn(
-        DateTimeOffset now, Dictionary<string, (NodeReport Report, DateTimeOffset At)>? news, ImmutableArray<Intent>? newIntents)
+        DateTimeOffset now, Dictionary<string, (NodeReport Report, DateTimeOffset At)>? news,
+        ImmutableArray<Intent>? newIntents)
     {
         if (news is null)
         {
@@ -172,6 +175,7 @@ internal sealed class SimulatedNode(FleetSpec fleet, PopSpec pop, NodeSpec node)
         bool gap = before is null || before.Report.Started != report.Started
             || sight.SilenceSince(before.HeardAt) >= fleet.Safety.DeadAfter;
         // News that was in the store before we came is not fresh: it is as old as it is.
-        heard[key] = new NodeView(report, before is null && now - at > fleet.Safety.DeadAfter ? at : now, gap ? now : before!.FreshSince);
+        heard[key] = new NodeView(
+            report, before is null && now - at > fleet.Safety.DeadAfter ? at : now, gap ? now : before!.FreshSince);
     }
 }

@@ -22,7 +22,8 @@ public class InvariantTests
     }
 
     [Fact]
-    public void Nothing_outside_the_anycast_subnets_is_announced_and_no_cover_is_lost_whatever_happens() => Property.Holds(60, random =>
+    public void Nothing_outside_the_anycast_subnets_is_announced_and_no_cover_is_lost_whatever_happens() =>
+        Property.Holds(60, random =>
     {
         FleetSimulation fleet = Started(random);
         for (int fault = 0; fault < 12; fault++)
@@ -38,7 +39,8 @@ public class InvariantTests
     });
 
     [Fact]
-    public void A_dead_pops_prefix_is_announced_by_the_others_and_its_address_leaves_dns() => Property.Holds(25, random =>
+    public void A_dead_pops_prefix_is_announced_by_the_others_and_its_address_leaves_dns() =>
+        Property.Holds(25, random =>
     {
         FleetSimulation fleet = Started(random);
         PopSpec victim = Cities.Pops[random.Next(Cities.Pops.Length)];
@@ -88,13 +90,15 @@ public class InvariantTests
         PopSpec pop = Cities.Pops[random.Next(Cities.Pops.Length)];
         fleet.Drain(pop.Name);
 
-        fleet.Run(Settled, () => Assert.All(pop.Regional, regional => Assert.True(fleet.IsAnnounced(regional), "nobody announces it")));
+        fleet.Run(Settled, () =>
+            Assert.All(pop.Regional, regional => Assert.True(fleet.IsAnnounced(regional), "nobody announces it")));
 
         Assert.All(fleet.Nodes, node => Assert.Equal(PopState.Drained, node.Plan!.Pop(pop.Name)!.State));
         Assert.All(fleet.Of(pop.Name), node => Assert.Empty(node.Routes));
 
         fleet.Undrain(pop.Name);
-        fleet.Run(Settled, () => Assert.All(pop.Regional, regional => Assert.True(fleet.IsAnnounced(regional), "nobody announces it")));
+        fleet.Run(Settled, () =>
+            Assert.All(pop.Regional, regional => Assert.True(fleet.IsAnnounced(regional), "nobody announces it")));
         Assert.All(fleet.Nodes, node => Assert.Equal(PopState.Up, node.Plan!.Pop(pop.Name)!.State));
     });
 
@@ -142,7 +146,8 @@ public class InvariantTests
     private static string[] Standing(FleetSimulation fleet) =>
     [
         .. fleet.Alive.Select(node => string.Join(' ', node.Routes.Select(route => route.Prefix).Order())
-            + string.Join(' ', node.Plan!.Services.Select(service => $"{service.Service}: {string.Join(',', service.UpIPv6)}"))
+            + string.Join(' ',
+                node.Plan!.Services.Select(service => $"{service.Service}: {string.Join(',', service.UpIPv6)}"))
             + string.Join(' ', node.Plan.Pops.Select(pop => $"{pop.Pop} {pop.State} {pop.InDns}"))),
     ];
 
@@ -159,7 +164,8 @@ public class InvariantTests
 
         // I2: while a node runs with a healthy service, somebody announces the cover.
         bool serves = fleet.Alive.Any(node => node.Healthy.Count > 0);
-        if (serves) Assert.All(Cities.Cover, cover => Assert.True(fleet.IsAnnounced(cover), $"I2: nobody announces {cover}"));
+        if (serves)
+            Assert.All(Cities.Cover, cover => Assert.True(fleet.IsAnnounced(cover), $"I2: nobody announces {cover}"));
     }
 
     private static void Break(FleetSimulation fleet, Random random)

@@ -6,7 +6,9 @@ using static Fairlead.Fleet.Spec.Yaml.Scalars;
 
 namespace Fairlead.Fleet.Spec.Yaml;
 
-/// <summary>The fleet file's declaration: each key once, with its shape and its sentence. The schema comes from here.</summary>
+/// <summary>
+/// The fleet file's declaration: each key once, with its shape and its sentence. The schema comes from here.
+/// </summary>
 internal static class FleetShapes
 {
     private static readonly ListOf<Prefix> Prefixes = new(Scalars.Prefix);
@@ -24,7 +26,8 @@ internal static class FleetShapes
     private static readonly ObjectOf<NodeSpec> Node = new("a node", f => new NodeSpec
     {
         Name = "",
-        Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the AS it speaks BGP as; default the fleet's (iBGP)"),
+        Asn =
+            f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the AS it speaks BGP as; default the fleet's (iBGP)"),
         Addresses = f.Required("addresses", Addresses, "its own unicast addresses, at most one a family"),
     });
 
@@ -47,7 +50,8 @@ internal static class FleetShapes
         TtlSecurity = f.Optional("ttlSecurity", Switch, false, "GTSM (RFC 5082) between nodes and this router"),
         Backbone = Dictionary(f.Optional("backbone", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
             "links to other pops' routers: neighbour's name, own addresses on the link")),
-        Upstreams = Named(f.Optional("upstreams", new MapOf<UpstreamSpec>(Name, Upstream), [], "neighbours that sell transit"),
+        Upstreams = Named(
+            f.Optional("upstreams", new MapOf<UpstreamSpec>(Name, Upstream), [], "neighbours that sell transit"),
             (name, upstream) => upstream with { Name = name }),
     });
 
@@ -56,8 +60,11 @@ internal static class FleetShapes
         Name = "",
         Place = f.Optional<PlaceSpec?>("place", Place!, null, "where it is: steering by distance needs it"),
         Regional = f.Optional("regional", Prefixes, [], "the more-specifics inside the cover that belong to this pop"),
-        Networks = f.Optional("networks", Prefixes, [], "own unicast networks, carried on the backbone, never upstream"),
-        Nodes = Named(f.Optional("nodes", new MapOf<NodeSpec>(Name, Node), [], "its machines that run Fairlead; none: others check it"),
+        Networks =
+            f.Optional("networks", Prefixes, [], "own unicast networks, carried on the backbone, never upstream"),
+        Nodes = Named(
+            f.Optional("nodes", new MapOf<NodeSpec>(Name, Node), [],
+                "its machines that run Fairlead; none: others check it"),
             (name, node) => node with { Name = name }),
         Routers = Named(f.Optional("routers", new MapOf<RouterSpec>(Name, Router), [], "what its nodes speak BGP to"),
             (name, router) => router with { Name = name }),
@@ -65,15 +72,19 @@ internal static class FleetShapes
 
     private static readonly ObjectOf<CheckSpec> CheckShape = new("a check", f => new CheckSpec
     {
-        Kind = f.Optional("kind", new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https)),
+        Kind = f.Optional("kind",
+            new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https)),
             CheckKind.Tcp, "what is asked: tcp connects, http and https send a GET"),
         Port = f.Optional<int?>("port", Nullable(Number(1, 65535)), null, "default: the service's first tcp port"),
         Path = f.Optional("path", Text, "/", "http: what is asked for"),
         Host = f.Optional<string?>("host", Text!, null, "http: Host header and TLS server name; default the address"),
-        Status = f.Optional<int?>("status", Nullable(Number(100, 599)), null, "http: the healthy status; default 200 to 399"),
-        VerifyCertificate = f.Optional("verifyCertificate", Switch, true, "https: whether the certificate must be valid"),
+        Status = f.Optional<int?>("status", Nullable(Number(100, 599)), null,
+            "http: the healthy status; default 200 to 399"),
+        VerifyCertificate =
+            f.Optional("verifyCertificate", Switch, true, "https: whether the certificate must be valid"),
         Interval = f.Optional("interval", Duration, TimeSpan.FromSeconds(1), "time between tries"),
-        Timeout = f.Optional<TimeSpan?>("timeout", Nullable(Duration), null, "time one try may take; default half the interval"),
+        Timeout = f.Optional<TimeSpan?>("timeout", Nullable(Duration), null,
+            "time one try may take; default half the interval"),
         Fall = f.Optional("fall", Number(1, 100), 3, "failures in a row that turn it down"),
         Rise = f.Optional("rise", Number(1, 100), 2, "successes in a row that turn it up"),
     });
@@ -97,9 +108,12 @@ internal static class FleetShapes
         Answer = f.Optional("answer", new OneOf<SteerAnswer>(
             ("regional", SteerAnswer.Regional), ("anycast", SteerAnswer.Anycast), ("cname", SteerAnswer.Cname),
             ("backends", SteerAnswer.Backends)),
-            SteerAnswer.Regional, "the regional VIP, the anycast VIP, a CNAME a pop, or the healthy backends' own addresses"),
+            SteerAnswer.Regional,
+            "the regional VIP, the anycast VIP, a CNAME a pop, or the healthy backends' own addresses"),
         Cname = f.Optional("cname", new MapOf<string>(Name, Text), [], "answer cname: each pop's target name")
-            is { IsDefaultOrEmpty: false } targets ? targets.ToImmutableSortedDictionary() : ImmutableSortedDictionary<string, string>.Empty,
+            is { IsDefaultOrEmpty: false } targets
+                ? targets.ToImmutableSortedDictionary()
+                : ImmutableSortedDictionary<string, string>.Empty,
         Ttl = f.Optional("ttl", Duration, TimeSpan.FromSeconds(30), "how long resolvers may keep the answer"),
     });
 
@@ -124,20 +138,26 @@ internal static class FleetShapes
 
     private static readonly ObjectOf<GeoSpec> Geo = new("geo", f => new GeoSpec
     {
-        Database = f.Optional<string?>("database", Text!, null, "an MMDB file (Country or City), relative to this file"),
-        Map = f.Optional<string?>("map", Text!, null, "a CSV file of prefixes and places, which wins over the database"),
+        Database =
+            f.Optional<string?>("database", Text!, null, "an MMDB file (Country or City), relative to this file"),
+        Map =
+            f.Optional<string?>("map", Text!, null, "a CSV file of prefixes and places, which wins over the database"),
     });
 
     private static readonly ObjectOf<SafetySpec> Safety = new("safety", f => new SafetySpec
     {
-        DeadAfter = f.Optional("deadAfter", Duration, TimeSpan.FromSeconds(3), "silence after which a pop counts as dead"),
-        Settle = f.Optional("settle", Duration, TimeSpan.FromSeconds(3), "time a route must stand before others lean on it"),
+        DeadAfter =
+            f.Optional("deadAfter", Duration, TimeSpan.FromSeconds(3), "silence after which a pop counts as dead"),
+        Settle =
+            f.Optional("settle", Duration, TimeSpan.FromSeconds(3), "time a route must stand before others lean on it"),
     });
 
     private static readonly ObjectOf<DnsSpec> Dns = new("dns", f => new DnsSpec
     {
-        Listen = f.Optional("listen", new ListOf<IPEndPoint>(Scalars.EndPoint), new DnsSpec().Listen, "default 0.0.0.0:53 and [::]:53"),
-        UdpThreads = f.Optional("udpThreads", Number(1, 64), 1, "threads that answer UDP, each with a socket of its own"),
+        Listen = f.Optional("listen", new ListOf<IPEndPoint>(Scalars.EndPoint), new DnsSpec().Listen,
+            "default 0.0.0.0:53 and [::]:53"),
+        UdpThreads =
+            f.Optional("udpThreads", Number(1, 64), 1, "threads that answer UDP, each with a socket of its own"),
     });
 
     public static readonly ObjectOf<FleetSpec> Fleet = new("a fleet", f =>
@@ -156,7 +176,8 @@ internal static class FleetShapes
             Geo = f.Optional("geo", Geo, new GeoSpec(), "where clients are"),
             Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),
             Dns = f.Optional("dns", Dns, new DnsSpec(), "the DNS server"),
-            Pops = Named(f.Required("pops", new MapOf<PopSpec>(Name, Pop), "the sites"), (n, pop) => pop with { Name = n }),
+            Pops = Named(
+                f.Required("pops", new MapOf<PopSpec>(Name, Pop), "the sites"), (n, pop) => pop with { Name = n }),
             Services = Named(f.Optional("services", new MapOf<ServiceSpec>(Name, Service), [], "what users come for"),
                 (n, service) => service with { Name = n }),
             Zones = Named(f.Optional("zones", new MapOf<ZoneSpec>(Text, Zone), [], "the DNS zones it answers"),

@@ -12,7 +12,8 @@ internal static class Scalars
         (string text, out string value) => IsName(value = text),
         "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$");
 
-    public static readonly Scalar<string> Text = new("text", (string text, out string value) => (value = text) is not null);
+    public static readonly Scalar<string> Text =
+        new("text", (string text, out string value) => (value = text) is not null);
 
     public static readonly Scalar<bool> Switch = new(
         "true or false", (string text, out bool value) => bool.TryParse(text, out value), type: "boolean");
@@ -63,7 +64,8 @@ internal static class Scalars
     public static readonly Scalar<IPEndPoint> EndPoint = new(
         "an address and port such as 127.0.0.1:53 or [::1]:53",
         (string text, out IPEndPoint value) =>
-            IPEndPoint.TryParse(text, out value!) && value.Port != 0 && text.EndsWith($":{value.Port}", StringComparison.Ordinal));
+            IPEndPoint.TryParse(text, out value!) && value.Port != 0
+                && text.EndsWith($":{value.Port}", StringComparison.Ordinal));
 
     public static readonly Scalar<Uri> HttpUri = new(
         "an http:// or https:// address",
@@ -78,7 +80,8 @@ internal static class Scalars
     public static Scalar<double> Degrees(int max) => new(
         $"degrees from -{max} to {max}",
         (string text, out double value) =>
-            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && Math.Abs(value) <= max,
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value)
+                && Math.Abs(value) <= max,
         type: "number");
 
     private static bool IsName(string text) =>

@@ -14,7 +14,9 @@ internal sealed class Reading(string file)
     /// <summary>Path ("pops.nyc.regional[0]") to line and column.</summary>
     public Dictionary<string, (int Line, int Column)> Places { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>The top-level keys below which something does not fit: rules that read them would only stumble.</summary>
+    /// <summary>
+    /// The top-level keys below which something does not fit: rules that read them would only stumble.
+    /// </summary>
     public HashSet<string> FaultySections { get; } = new(StringComparer.Ordinal);
 
     public void Fault(YamlNode node, string message)
@@ -23,7 +25,9 @@ internal sealed class Reading(string file)
         if (path.Count > 0) FaultySections.Add(path.Last());
     }
 
-    /// <summary>Reads a part; its place is its own, or that of its name where the name is the operator's choice.</summary>
+    /// <summary>
+    /// Reads a part; its place is its own, or that of its name where the name is the operator's choice.
+    /// </summary>
     public T? Within<T>(string step, YamlNode node, Shape<T> shape, out bool read, YamlNode? name = null)
     {
         path.Push(path.Count == 0 ? step : step.StartsWith('[') ? path.Peek() + step : $"{path.Peek()}.{step}");
@@ -214,7 +218,9 @@ internal sealed class ObjectOf<T>(string what, Func<Fields, T> build) : Shape<T>
     }
 }
 
-/// <summary>The fields of one mapping. Without a node it only writes down what is asked for: that is the schema.</summary>
+/// <summary>
+/// The fields of one mapping. Without a node it only writes down what is asked for: that is the schema.
+/// </summary>
 internal sealed class Fields(YamlMappingNode? node, Reading? reading)
 {
     private readonly List<string> known = [];

@@ -35,13 +35,15 @@ internal static class YamlText
         }
         catch (YamlException fault)
         {
-            problem = new SpecProblem(file, (int)fault.Start.Line, (int)fault.Start.Column, $"not YAML: {Plain(fault)}");
+            problem = new SpecProblem(
+                file, (int)fault.Start.Line, (int)fault.Start.Column, $"not YAML: {Plain(fault)}");
         }
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException or FormatException)
         {
             // The library throws these, without a place, on some broken input (an unclosed bracket).
             Mark at = scanner.CurrentPosition;
-            problem = new SpecProblem(file, (int)at.Line, (int)at.Column, "not YAML: something before this is not closed");
+            problem = new SpecProblem(
+                file, (int)at.Line, (int)at.Column, "not YAML: something before this is not closed");
         }
 
         return null;

@@ -73,10 +73,14 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
         else change.RequestPut = new PutRequest { Key = Key(key), Value = ByteString.CopyFrom(value.Value.Span) };
         var request = new TxnRequest
         {
-            Compare = { new Compare { Target = Compare.Types.CompareTarget.Mod, Key = Key(key), ModRevision = revision } },
+            Compare =
+            {
+                new Compare { Target = Compare.Types.CompareTarget.Mod, Key = Key(key), ModRevision = revision },
+            },
             Success = { change },
         };
-        TxnResponse response = await Connected().CallAsync("/etcdserverpb.KV/Txn", request, TxnResponse.Parser, CallLimit, stop);
+        TxnResponse response = await Connected()
+            .CallAsync("/etcdserverpb.KV/Txn", request, TxnResponse.Parser, CallLimit, stop);
         return response.Succeeded;
     }
 
@@ -223,7 +227,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 {
                     string key = change.Kv.Key.ToStringUtf8()[prefix.Length..];
                     if (change.Type == Event.Types.EventType.Put) Set(next, key, change.Kv);
-                    else if (next.TryGetValue(key, out StoreEntry? held) && held.Revision < change.Kv.ModRevision) next.Remove(key);
+                    else if (next.TryGetValue(key, out StoreEntry? held) && held.Revision < change.Kv.ModRevision)
+                        next.Remove(key);
                     newestRevision = Math.Max(newestRevision, change.Kv.ModRevision);
                 }
 
