@@ -15,6 +15,9 @@ internal sealed class Prober
 {
     private const int WebPort = 80;
     private const int EchoPort = 7777;
+
+    // Poll counts in whole milliseconds, rounded down: less than one would spin.
+    private const double ShortestPoll = 0.001;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
     private static readonly byte[] Get = Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
 
@@ -148,7 +151,7 @@ internal sealed class Prober
             next += spec.Every.TotalSeconds;
             while (Now < next)
             {
-                if (!socket.Poll(TimeSpan.FromSeconds(Math.Max(0, next - Now)), SelectMode.SelectRead)) continue;
+                if (!socket.Poll(TimeSpan.FromSeconds(Math.Max(ShortestPoll, next - Now)), SelectMode.SelectRead)) continue;
                 EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
                 int length = Exchange(() => socket.ReceiveFrom(buffer, ref from));
                 if (length <= 0) continue;

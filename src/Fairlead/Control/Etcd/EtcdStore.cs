@@ -10,13 +10,14 @@ namespace Fairlead.Control.Etcd;
 /// <summary>
 /// The store on etcd's v3 API (3.4 and later; 3.5 recommended). One connection watches, another one reads and writes,
 /// since a busy watch starves the rest of its connection (etcd issue 15402). The watch is not trusted alone: everything
-/// is read again now and then, and a change counts only if its revision is newer.
+/// is read again now and then, and a change counts only if its revision is newer. The endpoints are in order of choice.
 /// </summary>
 public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, TimeProvider time, int seed) : IStore
 {
-    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
     private const int ProgressMissedMax = 3;
+    private static readonly TimeSpan FirstChoiceWait = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RelistInterval = TimeSpan.FromSeconds(30);
 
     private readonly CancellationTokenSource stopping = new();
@@ -102,7 +103,7 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             Uri endpoint = endpoints[0];
             try
             {
-                endpoint = await NearestAsync(stopping.Token);
+                endpoint = await ChooseAsync(stopping.Token);
                 await FollowAsync(endpoint, stopping.Token);
             }
             catch (IOException fault)
@@ -129,21 +130,21 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     }
 
     /// <summary>
-    /// The endpoint that answers a read first: usually the member in our own pop, whose loss we share anyway. IOException
-    /// when none answers.
+    /// The first endpoint of the list if it answers a read soon, else whichever answers first. IOException when none does.
     /// </summary>
-    private async Task<Uri> NearestAsync(CancellationToken stop)
+    private async Task<Uri> ChooseAsync(CancellationToken stop)
     {
-        if (endpoints.Length == 1) return endpoints[0];
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
         List<Task<Uri>> asked = [.. endpoints.Select(endpoint => AskAsync(endpoint, enough.Token))];
         try
         {
+            await Task.WhenAny(asked[0], Task.Delay(FirstChoiceWait, time, stop));
+            if (asked[0].IsCompletedSuccessfully) return await asked[0];
             while (true)
             {
                 Task<Uri> first = await Task.WhenAny(asked);
+                if (first.IsCompletedSuccessfully || asked.Count == 1) return await first;
                 asked.Remove(first);
-                if (first.IsCompletedSuccessfully || asked.Count == 0) return await first;
             }
         }
         finally
