@@ -69,6 +69,9 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
                 continue;
             }
 
+            // Reports overtake each other on their way; an older one of the same process says nothing new.
+            NodeReport? before = node?.View.Report;
+            if (before is not null && before.Started == report.Started && before.Sequence > report.Sequence) continue;
             bool gap = node is null || node.View.Report.Started != report.Started
                 || sight.SilenceSince(node.View.HeardAt) >= fleet.Safety.DeadAfter;
             DateTimeOffset fresh = gap ? entry.HeardAt : node!.View.FreshSince;

@@ -14,20 +14,31 @@ public sealed class Publisher(IStore store, ReconcileLoop loop, TimeProvider tim
         if (news.CurrentCount == 0) news.Release();
     }
 
+    /// <summary>
+    /// A report goes out every heartbeat, also while earlier ones still wait: one that was on its way when the store's
+    /// leader died is lost, and waiting for it would make us silent just when everybody listens.
+    /// </summary>
     public async Task RunAsync(CancellationToken stop)
     {
+        const int UnderWayMax = 4;
+        List<Task<string?>> underWay = [];
         string? fault = null;
         try
         {
             while (true)
             {
                 await news.WaitAsync(loop.Fleet.Spec.Store.Heartbeat, stop);
-                if (loop.View is not { } view) continue;
-                string? now = await PublishAsync(view, stop);
-                if (now is not null && fault is null)
-                    log.LogWarning("the store does not take our report, all goes on as it is: {Fault}", now);
-                if (now is null && fault is not null) log.LogInformation("the store takes our report again");
-                fault = now;
+                foreach (Task<string?> ended in underWay.Where(put => put.IsCompleted).ToList())
+                {
+                    underWay.Remove(ended);
+                    string? now = await ended;
+                    if (now is not null && fault is null)
+                        log.LogWarning("the store does not take our report, all goes on as it is: {Fault}", now);
+                    if (now is null && fault is not null) log.LogInformation("the store takes our report again");
+                    fault = now;
+                }
+
+                if (loop.View is { } view && underWay.Count < UnderWayMax) underWay.Add(PublishAsync(view, stop));
             }
         }
         catch (OperationCanceledException)

@@ -24,7 +24,6 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     private readonly Lock gate = new();
     private ImmutableDictionary<string, StoreEntry> entries = ImmutableDictionary<string, StoreEntry>.Empty;
     private GrpcConnection? calls;
-    private int endpointIndex;
     private long newestRevision;
     private DateTimeOffset? liveSince;
     private DateTimeOffset? provenAt;
@@ -100,9 +99,10 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     {
         while (!stopping.IsCancellationRequested)
         {
-            Uri endpoint = endpoints[endpointIndex++ % endpoints.Length];
+            Uri endpoint = endpoints[0];
             try
             {
+                endpoint = await NearestAsync(stopping.Token);
                 await FollowAsync(endpoint, stopping.Token);
             }
             catch (IOException fault)
@@ -126,6 +126,40 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 return;
             }
         }
+    }
+
+    /// <summary>
+    /// The endpoint that answers a read first: usually the member in our own pop, whose loss we share anyway. IOException
+    /// when none answers.
+    /// </summary>
+    private async Task<Uri> NearestAsync(CancellationToken stop)
+    {
+        if (endpoints.Length == 1) return endpoints[0];
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        List<Task<Uri>> asked = [.. endpoints.Select(endpoint => AskAsync(endpoint, enough.Token))];
+        try
+        {
+            while (true)
+            {
+                Task<Uri> first = await Task.WhenAny(asked);
+                asked.Remove(first);
+                if (first.IsCompletedSuccessfully || asked.Count == 0) return await first;
+            }
+        }
+        finally
+        {
+            await enough.CancelAsync();
+            // The slower ones end by the cancellation, and nobody waits for what they say.
+            _ = Task.WhenAll(asked).ContinueWith(late => late.Exception, TaskScheduler.Default);
+        }
+    }
+
+    private static async Task<Uri> AskAsync(Uri endpoint, CancellationToken stop)
+    {
+        using var connection = new GrpcConnection(endpoint);
+        var request = new RangeRequest { Key = ByteString.CopyFromUtf8("/"), Serializable = true };
+        await connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
+        return endpoint;
     }
 
     /// <summary>Reads everything and follows the changes, until something breaks.</summary>
