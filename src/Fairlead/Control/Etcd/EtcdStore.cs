@@ -129,8 +129,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     }
 
     /// <summary>
-    /// The endpoint that answers a read first: usually the member in our own pop, whose loss we share anyway. IOException
-    /// when none answers.
+    /// The endpoint that answers a read first: usually the member in our own pop, whose loss we share anyway.
+    /// IOException when none answers.
     /// </summary>
     private async Task<Uri> NearestAsync(CancellationToken stop)
     {
