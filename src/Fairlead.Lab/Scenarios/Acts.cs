@@ -107,7 +107,7 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
     private HostSpec Host(string name) =>
         lab.Topology.Host(name) ?? throw new LabException(LabFault.Unknown, $"the topology has no host \"{name}\"");
 
-    private IEnumerable<HostSpec> HostsOf(string pop)
+    private HostSpec[] HostsOf(string pop)
     {
         HostSpec[] hosts = [.. lab.Topology.Hosts.Where(host => host.Network == pop)];
         return hosts.Length > 0 ? hosts : throw new LabException(LabFault.Unknown, $"the topology has no pop \"{pop}\"");
