@@ -28,7 +28,8 @@ internal static class LabCommands
     {
         var name = new Argument<string>("name")
         {
-            Description = "the topology, or its file", DefaultValueFactory = _ => "three-cities",
+            Description = "the topology, or its file",
+            DefaultValueFactory = _ => "three-cities",
         };
         var command = new Command("up", "Brings a topology up and leaves it standing.") { name };
         command.SetAction((parsed, stop) => GuardAsync(() =>
@@ -141,7 +142,8 @@ internal static class LabCommands
         var host = new Argument<string>("host") { Description = "the host" };
         var words = new Argument<string[]>("command")
         {
-            Description = "what to run there", Arity = ArgumentArity.OneOrMore,
+            Description = "what to run there",
+            Arity = ArgumentArity.OneOrMore,
         };
         var command = new Command("exec", "Runs a command on a host of the lab (write -- before its options).")
         {
