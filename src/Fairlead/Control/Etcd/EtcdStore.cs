@@ -130,7 +130,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     }
 
     /// <summary>
-    /// The first endpoint of the list if it answers a read soon, else whichever answers first. IOException when none does.
+    /// The first endpoint of the list if it answers a read soon, else whichever answers first. IOException when none
+    /// does.
     /// </summary>
     private async Task<Uri> ChooseAsync(CancellationToken stop)
     {
