@@ -20,12 +20,17 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     private static readonly TimeSpan FirstChoiceWait = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RelistInterval = TimeSpan.FromSeconds(30);
 
+    private static readonly ImmutableDictionary<string, StoreEntry> Empty =
+        ImmutableDictionary<string, StoreEntry>.Empty;
+
     private readonly CancellationTokenSource stopping = new();
     private readonly Random random = new(seed);
     private readonly Lock gate = new();
-    private ImmutableDictionary<string, StoreEntry> entries = ImmutableDictionary<string, StoreEntry>.Empty;
+    private ImmutableDictionary<string, StoreEntry> entries = Empty;
     private GrpcConnection? calls;
+    private ulong clusterId;
     private long newestRevision;
+    private long listedRevision;
     private DateTimeOffset? liveSince;
     private DateTimeOffset? provenAt;
     private Task loop = Task.CompletedTask;
@@ -209,16 +214,24 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 requests.TryWrite(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
                 if (time.GetUtcNow() < relist) continue;
                 relist = time.GetUtcNow() + (RelistInterval * (0.75 + (random.NextDouble() * 0.5)));
-                await ListAsync(calling, stop);
+                await TryListAsync(calling, stop);
             }
         }
         catch (OperationCanceledException)
         {
             // The stream has ended, or we stop.
         }
+    }
+
+    private async Task TryListAsync(GrpcConnection calling, CancellationToken stop)
+    {
+        try
+        {
+            await ListAsync(calling, stop);
+        }
         catch (IOException)
         {
-            // The list failed: the watch's own silence decides about the connection.
+            // It is only a second look: the watch's own silence decides about the connection.
         }
     }
 
@@ -230,9 +243,12 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             await connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
         lock (gate)
         {
+            // A store that was made anew counts from the beginning again, and nothing of the old one holds.
+            if (all.Header.ClusterId != clusterId) (newestRevision, entries) = (0, Empty);
+            clusterId = all.Header.ClusterId;
             // An answer older than what the watch has brought would undo it: one that lags is left alone.
             if (all.Header.Revision < newestRevision) return newestRevision;
-            newestRevision = all.Header.Revision;
+            listedRevision = newestRevision = all.Header.Revision;
             var found = all.Kvs.ToDictionary(kv => kv.Key.ToStringUtf8()[prefix.Length..]);
             ImmutableDictionary<string, StoreEntry>.Builder next = entries.ToBuilder();
             foreach (string gone in entries.Keys.Where(key => !found.ContainsKey(key))) next.Remove(gone);
@@ -261,6 +277,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 ImmutableDictionary<string, StoreEntry>.Builder next = entries.ToBuilder();
                 foreach (Event change in answer.Events)
                 {
+                    // Older than the last list, which knew it already (and perhaps that it went again).
+                    if (change.Kv.ModRevision <= listedRevision) continue;
                     string key = change.Kv.Key.ToStringUtf8()[prefix.Length..];
                     if (change.Type == Event.Types.EventType.Put) Set(next, key, change.Kv);
                     else if (next.TryGetValue(key, out StoreEntry? held) && held.Revision < change.Kv.ModRevision)
