@@ -11,9 +11,13 @@ public static class FleetJson
     public static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
     {
         NumberHandling = JsonNumberHandling.Strict,
+        // What others wrote may lack what our records always have; such a value is none (Read gives null).
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         Converters =
         {
-            new PrefixConverter(), new AddressConverter(), new JsonStringEnumConverter(JsonNamingPolicy.CamelCase),
+            new PrefixConverter(), new AddressConverter(),
+            new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false),
         },
     };
 
@@ -46,6 +50,9 @@ public static class FleetJson
 
     private sealed class AddressConverter : JsonConverter<IPAddress>
     {
+        // Else a null in a list would come through as one.
+        public override bool HandleNull => true;
+
         public override IPAddress Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
             IPAddress.TryParse(reader.GetString(), out IPAddress? address)
                 ? address

@@ -30,4 +30,7 @@ public sealed record Intent
     public required DateTimeOffset Until { get; init; }
 
     public bool HoldsAt(DateTimeOffset now) => now < Until;
+
+    /// <summary>Whether its times can be reckoned with: one at the end of the calendar cannot be added to.</summary>
+    public bool IsWhole => At.Year < 9000 && Until.Year < 9000;
 }

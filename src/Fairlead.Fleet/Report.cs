@@ -21,6 +21,10 @@ public sealed record NodeReport
 
     /// <summary>The aggregates that at least one of its routers holds from it, and for how long.</summary>
     public ImmutableArray<AnnouncedReport> Announced { get; init; } = [];
+
+    /// <summary>Whether every part is there: a report comes out of a store that anybody may have written to.</summary>
+    public bool IsWhole => !Pools.IsDefault && Pools.All(pool => pool is { Healthy.IsDefault: false })
+        && !Announced.IsDefault && Announced.All(announced => announced is not null);
 }
 
 /// <summary>One service's pool as this node's checks see it. Not known: the first round is not through.</summary>
@@ -31,7 +35,10 @@ public sealed record PoolReport(string Service, string Pop, bool Known, Immutabl
 
 public sealed record AnnouncedReport(Prefix Prefix, long AgeMilliseconds)
 {
-    public TimeSpan Age => TimeSpan.FromMilliseconds(AgeMilliseconds);
+    private static readonly long OldestMilliseconds = (long)TimeSpan.FromDays(36_500).TotalMilliseconds;
+
+    /// <summary>Never negative, and never so long that adding to it overflows: clocks jump, and others lie.</summary>
+    public TimeSpan Age => TimeSpan.FromMilliseconds(Math.Clamp(AgeMilliseconds, 0, OldestMilliseconds));
 }
 
 /// <summary>A node's newest report as another node holds it, by the holder's own clock.</summary>

@@ -11,6 +11,9 @@ namespace Fairlead.Dns.Steering;
 /// </summary>
 public sealed class SteeringTable
 {
+    /// <summary>40 AAAA records of 28 bytes are what fits into a datagram of 1232 bytes beside question and OPT.</summary>
+    public const int AddressesMax = 32;
+
     private readonly ImmutableArray<SteeredEntry> entries;
 
     /// <summary>ArgumentException, with all faults, when Problems has any.</summary>
@@ -46,9 +49,8 @@ public sealed class SteeringTable
                     yield return $"{name.Owner}: an address among A that is not IPv4";
                 if (answer.Aaaa.Any(address => address.AddressFamily != AddressFamily.InterNetworkV6))
                     yield return $"{name.Owner}: an address among AAAA that is not IPv6";
-                // 40 AAAA records of 28 bytes are what fits into a datagram of 1232 bytes beside question and OPT.
-                if (Math.Max(answer.A.Length, answer.Aaaa.Length) > SteeredEntry.AddressesMax)
-                    yield return $"{name.Owner}: over {SteeredEntry.AddressesMax} addresses in one answer";
+                if (Math.Max(answer.A.Length, answer.Aaaa.Length) > AddressesMax)
+                    yield return $"{name.Owner}: over {AddressesMax} addresses in one answer";
             }
         }
     }
@@ -59,8 +61,6 @@ public sealed class SteeringTable
 /// <summary>A steered name ready to send.</summary>
 internal sealed class SteeredEntry
 {
-    public const int AddressesMax = 32;
-
     private readonly ImmutableArray<SteeredWire> variants;
     private readonly ImmutableArray<int> variantOfRegion;
     private readonly bool oneForA;

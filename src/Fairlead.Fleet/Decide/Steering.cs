@@ -71,7 +71,11 @@ public sealed class RegionOrders
 /// <summary>What steered names answer under a plan, a region each.</summary>
 public static class Steering
 {
-    public static SteeringTable Of(FleetSpec fleet, Plan plan, RegionOrders regions)
+    public static SteeringTable Of(FleetSpec fleet, Plan plan, RegionOrders regions) =>
+        new(Names(fleet, plan, regions));
+
+    /// <summary>The names before they are a table: SteeringTable.Problems says whether they can be one.</summary>
+    public static IReadOnlyList<SteeredName> Names(FleetSpec fleet, Plan plan, RegionOrders regions)
     {
         var names = new List<SteeredName>();
         foreach (ZoneSpec zone in fleet.Zones)
@@ -88,7 +92,7 @@ public static class Steering
             }
         }
 
-        return new SteeringTable(names);
+        return names;
     }
 
     /// <summary>The steered name's full name; false when it is no name.</summary>
@@ -133,7 +137,7 @@ public static class Steering
             ImmutableArray<IPAddress> pool = healthy.Any(a => a.AddressFamily == family)
                 ? healthy
                 : service.Backends.GetValueOrDefault(pop, []);
-            return pool.Where(address => address.AddressFamily == family);
+            return pool.Where(address => address.AddressFamily == family).Take(SteeringTable.AddressesMax);
         }
 
         // A family without regional prefixes is answered with its anycast VIP.

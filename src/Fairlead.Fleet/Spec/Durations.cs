@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Fairlead.Fleet.Spec;
 
-/// <summary>Times as people write them: a whole number and its unit, ms, s, m or h.</summary>
+/// <summary>
+/// Times as people write them: a whole number and its unit, ms, s, m or h. A year at most: what is added to a moment
+/// must not leave the calendar.
+/// </summary>
 public static class Durations
 {
     public static bool TryParse(string text, out TimeSpan value)
@@ -14,6 +17,6 @@ public static class Durations
         double? seconds = text[digits..] switch { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600, _ => null };
         if (seconds is null) return false;
         value = TimeSpan.FromMilliseconds(Math.Round(count * seconds.Value * 1000));
-        return true;
+        return value <= TimeSpan.FromDays(366);
     }
 }

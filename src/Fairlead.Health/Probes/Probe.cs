@@ -30,7 +30,8 @@ internal sealed class Prober : IDisposable
         {
             return new ProbeResult(false, $"no answer within {check.Spec.EffectiveTimeout.TotalMilliseconds:0} ms");
         }
-        catch (Exception fault) when (fault is SocketException or HttpRequestException or IOException)
+        catch (Exception fault) when (fault is SocketException or HttpRequestException or IOException
+            or UriFormatException or NotSupportedException)
         {
             return new ProbeResult(false, (fault.InnerException ?? fault).Message);
         }

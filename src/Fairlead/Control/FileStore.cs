@@ -51,8 +51,7 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
             }
             else
             {
-                File.Delete(PathOf(key));
-                Volatile.Write(ref entries, entries.Remove(key));
+                Delete(key);
             }
         }
 
@@ -79,6 +78,22 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
         }
 
         Volatile.Write(ref entries, entries.SetItem(key, new StoreEntry(value, ++newest, time.GetUtcNow())));
+    }
+
+    private void Delete(string key)
+    {
+        try
+        {
+            File.Delete(PathOf(key));
+            Fault = null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // As with Write: what was asked for holds from now on, but a restart would bring the value back.
+            Fault = $"not deleted on disk: {fault.Message}";
+        }
+
+        Volatile.Write(ref entries, entries.Remove(key));
     }
 
     private string PathOf(string key) => Path.Combine(folder, Uri.EscapeDataString(key) + ".json");

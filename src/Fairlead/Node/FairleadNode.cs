@@ -82,13 +82,11 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         Task publishing = publisher.RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 
-        if (dns is not null)
-        {
-            // A server without one of its threads would answer half of the questions: better none, and a restart.
-            Task ended = await Task.WhenAny(looping, publishing, dns.Failure);
-            if (ended == dns.Failure) throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
-        }
-
+        // A node without its loop or one of its threads looks alive and serves yesterday: better none, and a restart.
+        Task ended = await Task.WhenAny([looping, publishing, .. dns is null ? [] : new[] { dns.Failure }]);
+        if (dns is not null && ended == dns.Failure)
+            throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
+        await ended;
         await Task.WhenAll(looping, publishing);
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");

@@ -43,7 +43,9 @@ public sealed record LoadedFleet
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
         if (all.Count == 0)
         {
-            IEnumerable<string> misfits = DnsTable.Problems(zones, Steering.Of(file.Spec, new Plan(), orders));
+            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), orders);
+            List<string> misfits = [.. SteeringTable.Problems(names)];
+            if (misfits.Count == 0) misfits.AddRange(DnsTable.Problems(zones, new SteeringTable(names)));
             all.AddRange(misfits.Select(misfit => file.At("zones", misfit)));
         }
 

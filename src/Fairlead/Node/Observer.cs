@@ -63,7 +63,8 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
             held.TryGetValue(key, out Held? node);
             if (node is not null && node.Revision == entry.Revision) continue;
             NodeReport? report = FleetJson.Read<NodeReport>(entry.Value.Span);
-            if (report is null || KeyOf(report) != key || fleet.Pop(report.Pop)?.Node(report.Node) is null)
+            if (report is not { IsWhole: true } || KeyOf(report) != key
+                || fleet.Pop(report.Pop)?.Node(report.Node) is null)
             {
                 Malformed++;
                 continue;
@@ -83,13 +84,15 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
     private ImmutableArray<Intent> Intents(ImmutableDictionary<string, StoreEntry> entries, StoreSight sight)
     {
         if (sight.LiveSince is null && entries.IsEmpty) return last?.Intents ?? [];
-        return
+        Intent?[] read =
         [
             .. entries.Where(pair => pair.Key.StartsWith(IntentsFolder, StringComparison.Ordinal))
                 .OrderBy(pair => pair.Key, StringComparer.Ordinal)
                 .Select(pair => FleetJson.Read<Intent>(pair.Value.Value.Span))
-                .OfType<Intent>(),
+                .Select(intent => intent is { IsWhole: true } ? intent : null),
         ];
+        Malformed += read.Count(intent => intent is null);
+        return [.. read.OfType<Intent>()];
     }
 
     private sealed record Held(long Revision, NodeView View);

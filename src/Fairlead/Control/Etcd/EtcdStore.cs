@@ -249,7 +249,9 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             // An answer older than what the watch has brought would undo it: one that lags is left alone.
             if (all.Header.Revision < newestRevision) return newestRevision;
             listedRevision = newestRevision = all.Header.Revision;
-            var found = all.Kvs.ToDictionary(kv => kv.Key.ToStringUtf8()[prefix.Length..]);
+            // Two keys that are no UTF-8 may read the same; neither is ours, so either will do.
+            var found = all.Kvs.DistinctBy(kv => kv.Key.ToStringUtf8())
+                .ToDictionary(kv => kv.Key.ToStringUtf8()[prefix.Length..]);
             ImmutableDictionary<string, StoreEntry>.Builder next = entries.ToBuilder();
             foreach (string gone in entries.Keys.Where(key => !found.ContainsKey(key))) next.Remove(gone);
             foreach ((string key, KeyValue kv) in found) Set(next, key, kv);

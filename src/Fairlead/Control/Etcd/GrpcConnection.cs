@@ -49,6 +49,10 @@ internal sealed class GrpcConnection(Uri endpoint) : IDisposable
 
             return parser.ParseFrom(answer);
         }
+        catch (ObjectDisposedException)
+        {
+            throw new IOException($"{method}: the connection was given up for another one");
+        }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
             throw new IOException($"{method}: no answer within {within.TotalSeconds:0.#} s");
