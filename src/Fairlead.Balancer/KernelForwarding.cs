@@ -17,8 +17,12 @@ public sealed class KernelForwarding(Action<string> onFault)
 
     private readonly Dictionary<Prefix, VipEntry> applied = [];
     private bool prepared;
+    private bool searched;
 
-    /// <summary>Goes over to this table. Only what differs is touched, and new ways stand before old ones go.</summary>
+    /// <summary>
+    /// Goes over to this table; new ways stand before old ones go. Routes are said again each time, for the kernel drops
+    /// them silently with their link; a route that stands is not changed by that.
+    /// </summary>
     public void Apply(VipTable table)
     {
         var commands = new List<string>();
@@ -26,7 +30,7 @@ public sealed class KernelForwarding(Action<string> onFault)
         foreach (VipEntry entry in table.Entries)
         {
             wanted.Add(entry.Vip);
-            if (applied.TryGetValue(entry.Vip, out VipEntry? before) && before == entry) continue;
+            if (applied.TryGetValue(entry.Vip, out VipEntry? before) && before == entry && entry.Local) continue;
             if (before is not null && before.Local != entry.Local) commands.Add(Remove(before));
             commands.Add(Add(entry));
             applied[entry.Vip] = entry;
@@ -38,7 +42,8 @@ public sealed class KernelForwarding(Action<string> onFault)
             applied.Remove(gone.Vip);
         }
 
-        if (!prepared && table.Entries.Any(entry => !entry.Local)) commands.AddRange(Prepare(wanted));
+        if (!prepared && table.Entries.Any(entry => !entry.Local)) Prepare();
+        if (!searched) commands.AddRange(Leftovers([.. table.Entries.Where(e => !e.Local).Select(e => e.Vip)]));
         if (commands.Count > 0) Ip(string.Join('\n', commands) + "\n", "-force", "-batch", "-");
     }
 
@@ -59,8 +64,8 @@ public sealed class KernelForwarding(Action<string> onFault)
         ? $"address delete {entry.Vip} dev lo"
         : $"route delete {entry.Vip} proto {RouteProtocol}";
 
-    /// <summary>Turns forwarding on, and finds what an earlier process left of VIPs that are no more.</summary>
-    private IEnumerable<string> Prepare(HashSet<Prefix> wanted)
+    /// <summary>Turns forwarding on, spread by layer 4.</summary>
+    private void Prepare()
     {
         prepared = true;
         foreach (string name in new[]
@@ -78,11 +83,18 @@ public sealed class KernelForwarding(Action<string> onFault)
                 onFault($"/proc/sys/net/{name} cannot be set to 1: {fault.Message}");
             }
         }
+    }
 
+    /// <summary>Takes away the routes that an earlier process left of VIPs that are no more.</summary>
+    private IEnumerable<string> Leftovers(HashSet<Prefix> wanted)
+    {
+        searched = true;
         string left = Ip(null, "-4", "route", "show", "proto", $"{RouteProtocol}")
             + Ip(null, "-6", "route", "show", "proto", $"{RouteProtocol}");
         foreach (string line in left.Split('\n'))
         {
+            // A route of several ways goes on in lines of their own, which begin with a blank.
+            if (line.Length == 0 || char.IsWhiteSpace(line[0])) continue;
             string? destination = line.Split(' ').FirstOrDefault(word => word.Contains('.') || word.Contains(':'));
             if (Prefix.TryParse(destination, out Prefix vip) && !wanted.Contains(vip))
                 yield return $"route delete {vip} proto {RouteProtocol}";
