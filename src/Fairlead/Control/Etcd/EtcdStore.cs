@@ -23,11 +23,17 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     private static readonly ImmutableDictionary<string, StoreEntry> Empty =
         ImmutableDictionary<string, StoreEntry>.Empty;
 
+    private static readonly TimeSpan HedgeAfter = TimeSpan.FromMilliseconds(400);
+
+    // For calls; the watch has connections of its own.
+    private readonly ImmutableArray<GrpcConnection> members =
+        [.. endpoints.Select(endpoint => new GrpcConnection(endpoint))];
+
     private readonly CancellationTokenSource stopping = new();
     private readonly Random random = new(seed);
     private readonly Lock gate = new();
     private ImmutableDictionary<string, StoreEntry> entries = Empty;
-    private GrpcConnection? calls;
+    private GrpcConnection? followed;
     private ulong clusterId;
     private long newestRevision;
     private long listedRevision;
@@ -64,10 +70,19 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
 
     public void Start() => loop = Task.Run(RunAsync);
 
+    /// <summary>
+    /// Writes through the member we follow and, while that one does not answer, through the others as well: one whose
+    /// leader has just died may swallow a write for seconds. To write the same twice does no harm.
+    /// </summary>
     public async Task PutAsync(string key, ReadOnlyMemory<byte> value, CancellationToken stop)
     {
         var request = new PutRequest { Key = Key(key), Value = ByteString.CopyFrom(value.Span) };
-        await Connected().CallAsync("/etcdserverpb.KV/Put", request, PutResponse.Parser, CallLimit, stop);
+        GrpcConnection first = Connected();
+        await Hedge.FirstAsync(
+            members.Where(member => member != first).Prepend(first)
+                .Select(member => (Func<CancellationToken, Task<PutResponse>>)(enough =>
+                    member.CallAsync("/etcdserverpb.KV/Put", request, PutResponse.Parser, CallLimit, enough))),
+            HedgeAfter, time, stop);
     }
 
     public async Task<bool> CompareAndSwapAsync(
@@ -93,31 +108,31 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     {
         await stopping.CancelAsync();
         await loop;
-        calls?.Dispose();
+        foreach (GrpcConnection member in members) member.Dispose();
         stopping.Dispose();
     }
 
     private ByteString Key(string key) => ByteString.CopyFromUtf8(prefix + key);
 
-    private GrpcConnection Connected() => Volatile.Read(ref calls) ?? throw new IOException($"etcd: {Fault}");
+    private GrpcConnection Connected() => Volatile.Read(ref followed) ?? throw new IOException($"etcd: {Fault}");
 
     private async Task RunAsync()
     {
         while (!stopping.IsCancellationRequested)
         {
-            Uri endpoint = endpoints[0];
+            int member = 0;
             try
             {
-                endpoint = await ChooseAsync(stopping.Token);
-                await FollowAsync(endpoint, stopping.Token);
+                member = await ChooseAsync(stopping.Token);
+                await FollowAsync(member, stopping.Token);
             }
             catch (IOException fault)
             {
-                SetSight(null, $"{endpoint}: {fault.Message}");
+                SetSight(null, $"{endpoints[member]}: {fault.Message}");
             }
             catch (OperationCanceledException)
             {
-                if (!stopping.IsCancellationRequested) SetSight(null, $"{endpoint}: three progress answers missed");
+                if (!stopping.IsCancellationRequested) SetSight(null, $"{endpoints[member]}: three progress answers missed");
             }
 
             Changed?.Invoke();
@@ -134,47 +149,26 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
         }
     }
 
-    /// <summary>
-    /// The first endpoint of the list if it answers a read soon, else whichever answers first. IOException when none
-    /// does.
-    /// </summary>
-    private async Task<Uri> ChooseAsync(CancellationToken stop)
-    {
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        List<Task<Uri>> asked = [.. endpoints.Select(endpoint => AskAsync(endpoint, enough.Token))];
-        try
-        {
-            await Task.WhenAny(asked[0], Task.Delay(FirstChoiceWait, time, stop));
-            if (asked[0].IsCompletedSuccessfully) return await asked[0];
-            while (true)
-            {
-                Task<Uri> first = await Task.WhenAny(asked);
-                if (first.IsCompletedSuccessfully || asked.Count == 1) return await first;
-                asked.Remove(first);
-            }
-        }
-        finally
-        {
-            await enough.CancelAsync();
-            // The slower ones end by the cancellation, and nobody waits for what they say.
-            _ = Task.WhenAll(asked).ContinueWith(late => late.Exception, TaskScheduler.Default);
-        }
-    }
+    /// <summary>The first endpoint of the list if it answers a read soon, else whichever answers first.</summary>
+    private Task<int> ChooseAsync(CancellationToken stop) => Hedge.FirstAsync(
+        Enumerable.Range(0, members.Length)
+            .Select(member => (Func<CancellationToken, Task<int>>)(enough => AskAsync(member, enough))),
+        FirstChoiceWait, time, stop);
 
-    private static async Task<Uri> AskAsync(Uri endpoint, CancellationToken stop)
+    private async Task<int> AskAsync(int member, CancellationToken stop)
     {
-        using var connection = new GrpcConnection(endpoint);
         var request = new RangeRequest { Key = ByteString.CopyFromUtf8("/"), Serializable = true };
-        await connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
-        return endpoint;
+        await members[member].CallAsync(
+            "/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
+        return member;
     }
 
     /// <summary>Reads everything and follows the changes, until something breaks.</summary>
-    private async Task FollowAsync(Uri endpoint, CancellationToken stop)
+    private async Task FollowAsync(int member, CancellationToken stop)
     {
-        using var watching = new GrpcConnection(endpoint);
-        var calling = new GrpcConnection(endpoint);
-        Interlocked.Exchange(ref calls, calling)?.Dispose();
+        using var watching = new GrpcConnection(endpoints[member]);
+        GrpcConnection calling = members[member];
+        Volatile.Write(ref followed, calling);
         long revision = await ListAsync(calling, stop);
 
         using var alive = CancellationTokenSource.CreateLinkedTokenSource(stop);
