@@ -70,12 +70,13 @@ public static class NodeRoutes
         foreach (ServiceSpec service in fleet.Services)
         {
             PoolReport? pool = PoolOf(own, service);
-            // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
-            ServicePlan? held = plan.Service(service.Name) is { Held: true } last ? last : null;
+            ServicePlan? verdict = plan.Service(service.Name);
             foreach (Prefix vip in fleet.AllVips(service))
             {
                 int healthy = pool is { Known: true } ? pool.HealthyIn(vip.Family) : 0;
-                if ((healthy > 0 && healthy >= service.MinHealthy) || held?.IsUp(own.Pop, vip.Family) == true)
+                // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
+                bool held = verdict?.IsHeld(vip.Family) == true && verdict.IsUp(own.Pop, vip.Family);
+                if ((healthy > 0 && healthy >= service.MinHealthy) || held)
                     yield return vip;
             }
         }
