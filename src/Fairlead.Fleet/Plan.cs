@@ -65,16 +65,22 @@ public sealed record PopPlan(
 /// <param name="Service">Its name.</param>
 /// <param name="UpIPv4">Pops whose pool can serve IPv4.</param>
 /// <param name="UpIPv6">Pops whose pool can serve IPv6.</param>
-/// <param name="Held">Every pool failed at once: that is a broken check, not a broken world; the last verdict is
-/// held.</param>
+/// <param name="HeldIPv4">Every pool failed: that is a broken check, not a broken world; the last verdict is held.
+/// A family each: their checks beat apart, and the VIP of one must not go because the other still answers.</param>
+/// <param name="HeldIPv6">As HeldIPv4.</param>
 /// <param name="Backends">The healthy backends of each pop.</param>
 public sealed record ServicePlan(
     string Service,
     ImmutableArray<string> UpIPv4,
     ImmutableArray<string> UpIPv6,
-    bool Held,
+    bool HeldIPv4,
+    bool HeldIPv6,
     ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backends)
 {
+    public bool Held => HeldIPv4 || HeldIPv6;
+
+    public bool IsHeld(AddressFamily family) => family == AddressFamily.InterNetwork ? HeldIPv4 : HeldIPv6;
+
     public bool IsUp(string pop, AddressFamily family) =>
         (family == AddressFamily.InterNetwork ? UpIPv4 : UpIPv6).Contains(pop);
 

@@ -27,7 +27,7 @@ public static class NodeRoutes
         routes.AddRange(hosts.Select(host => new Route { Prefix = host }));
 
         ImmutableArray<uint> communities = stance.Aggregates == AggregateStance.Deprefer ? [GracefulShutdown] : [];
-        foreach (Prefix aggregate in Aggregates(fleet, plan, pop, stance))
+        foreach (Prefix aggregate in Aggregates(fleet, plan, pop, stance, own))
         {
             int host = hosts.FindIndex(aggregate.Contains);
             if (host < 0) continue;
@@ -70,25 +70,31 @@ public static class NodeRoutes
         foreach (ServiceSpec service in fleet.Services)
         {
             PoolReport? pool = PoolOf(own, service);
-            // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
-            ServicePlan? held = plan.Service(service.Name) is { Held: true } last ? last : null;
+            ServicePlan? verdict = plan.Service(service.Name);
             foreach (Prefix vip in fleet.AllVips(service))
             {
                 int healthy = pool is { Known: true } ? pool.HealthyIn(vip.Family) : 0;
-                if ((healthy > 0 && healthy >= service.MinHealthy) || held?.IsUp(own.Pop, vip.Family) == true)
+                // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
+                bool held = verdict?.IsHeld(vip.Family) == true && verdict.IsUp(own.Pop, vip.Family);
+                if ((healthy > 0 && healthy >= service.MinHealthy) || held)
                     yield return vip;
             }
         }
     }
 
     /// <summary>The covers, the pop's own regional prefixes, and those of the pops it rescues.</summary>
-    private static IEnumerable<Prefix> Aggregates(FleetSpec fleet, Plan plan, PopSpec pop, PopPlan stance)
+    private static IEnumerable<Prefix> Aggregates(
+        FleetSpec fleet, Plan plan, PopSpec pop, PopPlan stance, NodeReport own)
     {
         if (stance.Aggregates == AggregateStance.Withdraw) return [];
-        IEnumerable<Prefix> own = fleet.Cover.Concat(pop.Regional);
+        // A node that starts calls nobody before each of its checks has answered once: the first service to answer
+        // would bring the users of all.
+        bool starts = own.Announced.IsEmpty && own.Pools.Any(pool => pool.Pop == pop.Name && !pool.Known);
+        if (starts) return [];
+        IEnumerable<Prefix> its = fleet.Cover.Concat(pop.Regional);
         // Who is on its way out takes nobody in.
-        if (stance.State is not (PopState.Up or PopState.Returning)) return own;
-        return own.Concat(fleet.Pops.Where(other => other != pop && plan.Pop(other.Name) is { Rescued: true })
+        if (stance.State is not (PopState.Up or PopState.Returning)) return its;
+        return its.Concat(fleet.Pops.Where(other => other != pop && plan.Pop(other.Name) is { Rescued: true })
             .SelectMany(other => other.Regional));
     }
 

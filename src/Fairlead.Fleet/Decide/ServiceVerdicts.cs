@@ -30,10 +30,21 @@ internal static class ServiceVerdicts
         }
 
         // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed.
-        if (up4.Count == 0 && up6.Count == 0 && previous is { } last
-            && (last.UpIPv4.Length > 0 || last.UpIPv6.Length > 0))
-            return last with { Held = true };
-        return new ServicePlan(service.Name, [.. up4], [.. up6], false, backends.ToImmutable());
+        bool held4 = up4.Count == 0 && previous is { UpIPv4.Length: > 0 };
+        bool held6 = up6.Count == 0 && previous is { UpIPv6.Length: > 0 };
+        if (held4) Hold(AddressFamily.InterNetwork);
+        if (held6) Hold(AddressFamily.InterNetworkV6);
+        return new ServicePlan(service.Name, held4 ? previous!.UpIPv4 : [.. up4], held6 ? previous!.UpIPv6 : [.. up6],
+            held4, held6, backends.ToImmutable());
+
+        void Hold(AddressFamily family)
+        {
+            foreach ((string pop, ImmutableArray<IPAddress> last) in previous!.Backends)
+            {
+                backends[pop] =
+                    [.. backends.GetValueOrDefault(pop, []).Union(last.Where(a => a.AddressFamily == family))];
+            }
+        }
     }
 
     /// <summary>What the pop's nodes say of its pool, joined; null: no fresh report knows.</summary>

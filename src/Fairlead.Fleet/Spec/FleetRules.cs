@@ -143,6 +143,10 @@ internal static class FleetRules
                 yield return ($"{at}.check", "the check needs a tcp port: the service has none, so give \"port\"");
             if (service.Check.EffectiveTimeout > service.Check.Interval)
                 yield return ($"{at}.check.timeout", "the timeout must not be longer than the interval");
+            if (!service.Check.Path.StartsWith('/'))
+                yield return ($"{at}.check.path", $"expected a path such as /health, found \"{service.Check.Path}\"");
+            if (service.Check.Host is { } host && Uri.CheckHostName(host) == UriHostNameType.Unknown)
+                yield return ($"{at}.check.host", $"expected a host's name, found \"{host}\"");
             if (service.Check.Interval < TimeSpan.FromMilliseconds(100))
                 yield return ($"{at}.check.interval", "expected at least 100ms");
             foreach ((string pop, ImmutableArray<IPAddress> addresses) in service.Backends)

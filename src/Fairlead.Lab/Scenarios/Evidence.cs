@@ -15,7 +15,10 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
     public double? LandedAfter(ExpectLanding expected, double mark)
     {
         double latest = 0;
-        foreach (ProbeLog log in Logs(expected.Clients, expected.Probes))
+        ProbeLog[] asked = [.. Logs(expected.Clients, expected.Probes)];
+        // Where nobody asks, nobody has landed: a misspelt client must not make an expectation hold.
+        if (asked.Length == 0) return null;
+        foreach (ProbeLog log in asked)
         {
             if (log.Newest is not { } newest || !IsGood(newest)) return null;
             double after = log.Since(mark, records =>
@@ -47,13 +50,18 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
     public double LongestSilence(ExpectOutage expected, double mark, double now)
     {
         double longest = 0;
-        foreach (ProbeLog log in Logs(expected.Clients, [expected.Probe]))
+        ProbeLog[] asked = [.. Logs(expected.Clients, [expected.Probe])];
+        if (asked.Length == 0) return now - mark;
+        foreach (ProbeLog log in asked)
         {
             longest = Math.Max(longest, log.Since(mark, records =>
             {
                 (double before, double gap) = (mark, 0);
                 foreach (ProbeRecord record in records)
-                    (gap, before) = (Math.Max(gap, record.Done - before), record.Done);
+                {
+                    if (record.Answered) (gap, before) = (Math.Max(gap, record.Done - before), record.Done);
+                }
+
                 return Math.Max(gap, now - before);
             }));
         }

@@ -151,8 +151,9 @@ public sealed class ApiServer(
     /// <summary>
     /// Compare-and-swap at the revision that the decision was made on: of two operators, one is told.
     /// </summary>
-    private async Task SwapAsync(HttpContext context, string id, byte[]? value, object answer)
+    private async Task SwapAsync(HttpContext context, string id, ReadOnlyMemory<byte>? value, object answer)
     {
+        // Not byte[]?: a null one would become an empty value, and the intent would be overwritten, not deleted.
         string key = Observer.IntentsFolder + id;
         long revision = store.Entries.TryGetValue(key, out StoreEntry? entry) ? entry.Revision : 0;
         try

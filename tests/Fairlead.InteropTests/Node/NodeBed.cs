@@ -33,7 +33,7 @@ internal sealed class NodeBed : IDisposable
             host: "::1"
             ports: [tcp/80]
             check: {kind: http, path: /health, status: 200, interval: 200ms, fall: 2, rise: 2}
-            backends: {here: [10.0.0.5, "2001:db8:1::5"], there: [10.0.0.6]}
+            backends: {here: [10.0.0.5, "2001:db8:1::5"], there: [10.0.0.6, "2001:db8:1::6"]}
         zones:
           example.com: {file: example.com.zone, steer: {www: {service: web, ttl: 1s}}}
         """;

@@ -151,6 +151,22 @@ public class NodeRoutesTests
     }
 
     [Fact]
+    public void Families_are_held_apart_for_their_checks_do_not_fail_in_one_instant()
+    {
+        Situation four = new Situation().Goes();
+        foreach (string pop in (string[])["nyc", "lon", "tyo"]) four.Fails("web", pop, onlyIPv4: true);
+        ServicePlan web = four.Plan().Service("web")!;
+        Assert.True(web is { Held: true, HeldIPv4: true, HeldIPv6: false });
+        Assert.Equal(WebVips, four.Announced("lon1").Intersect(WebVips));
+
+        four.Goes();
+        foreach (string pop in (string[])["nyc", "lon", "tyo"]) four.Fails("web", pop);
+        Assert.True(four.Plan().Service("web") is { HeldIPv4: true, HeldIPv6: true });
+        Assert.Equal(WebVips, four.Announced("lon1").Intersect(WebVips));
+        Assert.Equal(4, four.Plan().Service("web")!.Backends["lon"].Length);
+    }
+
+    [Fact]
     public void Vips_lead_to_the_healthy_backends_and_to_all_of_them_when_none_is()
     {
         var some = new Situation();

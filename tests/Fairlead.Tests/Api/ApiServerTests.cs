@@ -1,0 +1,141 @@
+using System.Net.Sockets;
+using System.Text;
+using Fairlead.Api;
+using Fairlead.Balancer;
+using Fairlead.Control;
+using Fairlead.Dns.Answering;
+using Fairlead.Fleet;
+using Fairlead.Health;
+using Fairlead.Net;
+using Fairlead.Node;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Fairlead.Tests.Api;
+
+/// <summary>
+/// The API over its socket, with the loop behind it, for a fleet without VIPs: nothing of the machine is touched.
+/// </summary>
+public sealed class ApiServerTests : IAsyncLifetime
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("fairlead-api").FullName;
+    private readonly CancellationTokenSource stop = new();
+    private readonly CheckEngine checks = new(TimeProvider.System, 1, _ => { });
+    private ApiServer? server;
+    private FileStore? store;
+    private Task looping = Task.CompletedTask;
+    private HttpClient? client;
+
+    public async Task InitializeAsync()
+    {
+        string file = Path.Combine(Fixture.Repository, "examples", "geodns.yaml");
+        var options = new NodeOptions
+        {
+            FleetFile = file,
+            Pop = "here",
+            Node = "ns1",
+            StateFolder = folder,
+            ControlSocket = Path.Combine(folder, "control.sock"),
+        };
+        store = new FileStore(Path.Combine(folder, "store"), TimeProvider.System);
+        var loop = new ReconcileLoop(
+            LoadedFleet.Read(file, out _)!, options, TimeProvider.System, NullLogger.Instance, null,
+            new LastStateFile(folder), store, checks, new Snapshot<DnsTable>(DnsTable.Empty), null,
+            new KernelForwarding(_ => { }));
+        store.Changed = loop.Wake;
+        store.Start();
+        server = new ApiServer(options, loop, store, checks, null, null, TimeProvider.System);
+        File.WriteAllText(options.ControlSocket, "what a killed process left");
+        await server.StartAsync();
+        looping = loop.RunAsync(stop.Token);
+        client = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, token) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(options.ControlSocket), token);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        })
+        { BaseAddress = new Uri("http://node/") };
+    }
+
+    public async Task DisposeAsync()
+    {
+        await stop.CancelAsync();
+        await looping;
+        client?.Dispose();
+        if (server is not null) await server.DisposeAsync();
+        await checks.DisposeAsync();
+        if (store is not null) await store.DisposeAsync();
+        stop.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Theory]
+    [InlineData("", 400, "bad-request", "expected {kind, pop, reason, forSeconds}")]
+    [InlineData("{", 400, "bad-request", "expected {kind")]
+    [InlineData("""{"kind": "drain", "pop": "here"}""", 400, "bad-request", "expected {kind")]
+    [InlineData("""{"kind": "feast", "pop": "here", "reason": "x", "forSeconds": 60}""", 400, "bad-request", "")]
+    [InlineData("""{"kind": "drain", "pop": null, "reason": "x", "forSeconds": 60}""", 400, "bad-request", "")]
+    [InlineData("""{"kind": "drain", "pop": "here", "reason": " ", "forSeconds": 60}""", 400, "bad-request", "reason")]
+    [InlineData("""{"kind": "drain", "pop": "here", "reason": "x", "forSeconds": 0}""", 400, "bad-request", "30 days")]
+    [InlineData("""{"kind": "drain", "pop": "here", "reason": "x", "forSeconds": -5}""", 400, "bad-request", "30 days")]
+    [InlineData("""{"kind": "drain", "pop": "here", "reason": "x", "forSeconds": 1e9}""", 400, "bad-request", "30 days")]
+    [InlineData("""{"kind": "drain", "pop": "herr", "reason": "x", "forSeconds": 60}""", 409, "refused", "unknown pop")]
+    [InlineData("""{"kind": "drain", "pop": "here", "reason": "x", "forSeconds": 60}""", 409, "refused", "I2: ")]
+    [InlineData("""{"kind": "announce", "pop": "here", "reason": "x", "forSeconds": 60}""", 409, "refused", "a prefix")]
+    [InlineData("""
+        {"kind": "announce", "pop": "here", "prefix": "203.0.113.0/24", "reason": "x", "forSeconds": 60}
+        """, 409, "refused", "I1: 203.0.113.0/24 is outside")]
+    public async Task What_cannot_be_taken_is_refused_with_its_reason(
+        string body, int code, string refusal, string message)
+    {
+        await ReadyAsync();
+        using var content = new StringContent(body, Encoding.UTF8, "application/json");
+
+        using HttpResponseMessage answer = await client!.PostAsync(new Uri("v1/intents", UriKind.Relative), content);
+
+        Assert.Equal(code, (int)answer.StatusCode);
+        Refusal read = FleetJson.Read<Refusal>(await answer.Content.ReadAsByteArrayAsync())!;
+        Assert.Equal(refusal, read.Code);
+        Assert.Contains(message, read.Messages[0], StringComparison.Ordinal);
+        Assert.Empty(store!.Entries);
+    }
+
+    [Fact]
+    public async Task An_intent_is_ended_by_its_id_and_one_that_is_not_there_is_not_found()
+    {
+        await ReadyAsync();
+        Intent drain = Decide.Situation.Drain("here");
+        await store!.PutAsync("intents/drain-here", FleetJson.Write(drain), default);
+
+        using HttpResponseMessage ended = await client!.DeleteAsync(new Uri("v1/intents/drain-here", UriKind.Relative));
+        using HttpResponseMessage again = await client.DeleteAsync(new Uri("v1/intents/drain-here", UriKind.Relative));
+
+        Assert.Equal((200, 404), ((int)ended.StatusCode, (int)again.StatusCode));
+        Assert.Empty(store.Entries);
+    }
+
+    [Fact]
+    public async Task Status_and_metrics_are_told_and_the_socket_is_for_root_and_its_group()
+    {
+        await ReadyAsync();
+        StatusView status =
+            FleetJson.Read<StatusView>(await client!.GetByteArrayAsync(new Uri("v1/status", UriKind.Relative)))!;
+        Assert.Equal(("geodns", "here", "ns1"), (status.Fleet, status.Pop, status.Node));
+        Assert.Equal(2, status.Plan.Pops.Length);
+        Assert.Contains("fairlead_config_generation 1\n",
+            await client.GetStringAsync(new Uri("metrics", UriKind.Relative)), StringComparison.Ordinal);
+        using HttpResponseMessage nowhere = await client.GetAsync(new Uri("v1/nowhere", UriKind.Relative));
+        Assert.Equal(404, (int)nowhere.StatusCode);
+        const UnixFileMode ForGroup =
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+        Assert.Equal(ForGroup, File.GetUnixFileMode(Path.Combine(folder, "control.sock")));
+    }
+
+    private async Task ReadyAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (server!.Status() is null) await Task.Delay(5, limit.Token);
+    }
+}

@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Fairlead.Api;
+using Fairlead.Tests.Decide;
+
+namespace Fairlead.Tests.Api;
+
+public class MetricsTests
+{
+    private static readonly StatusView Status = new()
+    {
+        Fleet = "three-cities",
+        Pop = "lon",
+        Node = "lon1",
+        Version = "0.1.0",
+        Generation = 7,
+        Store = new StoreView(true, 0.25, null),
+        Plan = new Situation().Silent("nyc", 60).Plan(),
+        Intents = [],
+        Checks =
+        [
+            new CheckView("web/lon/192.0.2.5", true, true, "status 200", null),
+            new CheckView("odd \"one\"\\two\nthree", true, false, "x", null),
+        ],
+        Peers = [new PeerView("lon-edge/ipv4", "192.0.2.9", "Established", 12.5, "Up", 10, "")],
+        Announcements = ["192.0.2.0/24"],
+        GuardRefusals = 3,
+        Dns = new DnsView(1_000_000_000_000, 5, 1, 0, 0),
+    };
+
+    /// <summary>The text format: https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4.</summary>
+    [Fact]
+    public void Every_line_is_of_the_format_and_each_family_is_explained_once_before_its_samples()
+    {
+        string text = Metrics.Write(Status);
+        var name = new Regex("^[a-zA-Z_:][a-zA-Z0-9_:]*$");
+        var sample = new Regex("""^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{([a-z_]+="(\\[\\"n]|[^"\\\n])*")(,[a-z_]+="(\\[\\"n]|[^"\\\n])*")*\})? (\S+)$""");
+        var explained = new HashSet<string>();
+        var samples = new HashSet<string>();
+        string family = "";
+
+        Assert.EndsWith("\n", text, StringComparison.Ordinal);
+        string[] lines = text[..^1].Split('\n');
+        for (int i = 0; i < lines.Length; i++)
+        {
+            if (lines[i].StartsWith("# HELP ", StringComparison.Ordinal))
+            {
+                family = lines[i].Split(' ')[2];
+                Assert.Matches(name, family);
+                Assert.True(explained.Add(family), $"{family} twice");
+                Assert.Matches($"^# TYPE {family} (gauge|counter)$", lines[++i]);
+                Assert.Equal(lines[i].EndsWith("counter", StringComparison.Ordinal),
+                    family.EndsWith("_total", StringComparison.Ordinal));
+                continue;
+            }
+
+            Match match = sample.Match(lines[i]);
+            Assert.True(match.Success, lines[i]);
+            Assert.Equal(family, match.Groups[1].Value);
+            Assert.True(samples.Add(lines[i][..lines[i].LastIndexOf(' ')]), $"{lines[i]} twice");
+            Assert.True(double.TryParse(match.Groups[^1].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out _));
+        }
+
+        Assert.True(explained.Count > 10);
+    }
+
+    [Theory]
+    [InlineData("fairlead_config_generation 7\n")]
+    [InlineData("fairlead_store_connected 1\n")]
+    [InlineData("fairlead_pop_state{pop=\"nyc\",state=\"Dead\"} 1\n")]
+    [InlineData("fairlead_pop_state{pop=\"lon\",state=\"Up\"} 1\n")]
+    [InlineData("fairlead_panic_active{service=\"web\"} 0\n")]
+    [InlineData("fairlead_health_state{check=\"odd \\\"one\\\"\\\\two\\nthree\"} 0\n")]
+    [InlineData("fairlead_bgp_session_up{peer=\"lon-edge/ipv4\"} 1\n")]
+    [InlineData("fairlead_bfd_session_up{peer=\"lon-edge/ipv4\"} 1\n")]
+    [InlineData("fairlead_bgp_guard_rejections_total 3\n")]
+    [InlineData("fairlead_dns_queries_total{transport=\"tcp\"} 5\n")]
+    public void What_an_operator_alarms_on_is_there(string line) =>
+        Assert.Contains(line, Metrics.Write(Status), StringComparison.Ordinal);
+}
