@@ -5,13 +5,14 @@ namespace Fairlead.Lab;
 /// <summary>A command of the machine (ip, birdc, kdig), run to its end.</summary>
 public static class Command
 {
-    /// <summary>Runs it and gives what it printed. IOException with its error text when it does not exit with 0.</summary>
+    /// <summary>Runs it and gives what it printed. IOException with its error text when it exits with not 0.</summary>
     public static string Run(string file, params string[] arguments)
     {
         (int exit, string output, string error) = Try(file, TimeSpan.FromSeconds(30), null, arguments);
         return exit == 0
             ? output
-            : throw new IOException($"{file} {string.Join(' ', arguments)}: exit {exit}: {error.Trim()} {output.Trim()}");
+            : throw new IOException(
+                $"{file} {string.Join(' ', arguments)}: exit {exit}: {error.Trim()} {output.Trim()}");
     }
 
     /// <summary>Runs it within the time, else kills it (exit -1). Input, if any, goes to its standard input.</summary>

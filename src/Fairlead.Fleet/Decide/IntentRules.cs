@@ -1,5 +1,4 @@
 using Fairlead.Fleet.Spec;
-using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Decide;
 

@@ -47,8 +47,12 @@ internal static class PopStages
         if (since is not null) evidence.LookAgainAt(since.Value + patience);
         bool neverCame = since is not null && evidence.Now - since >= patience && home is null;
         bool rescued = hasRoutes && !pop.Regional.IsEmpty && (IsRescued(pop, evidence, previous) || neverCame);
+        // One that comes back from death or a drain stays out of DNS until then. When it is we who have just begun to
+        // look, waiting would send the whole world to whichever pop we have seen for longest.
+        bool known = previous is not null and not { State: Starting } and not { State: Returning, InDns: true };
+        bool inDns = !known && !neverCame;
         string why = home is null ? "alive, its routes do not stand" : "alive, its routes are new";
-        return new PopPlan(pop.Name, Returning, note + why, true, AggregateStance.Announce, false, rescued);
+        return new PopPlan(pop.Name, Returning, note + why, true, AggregateStance.Announce, inDns, rescued);
     }
 
     private static PopPlan Draining(PopSpec pop, Intent drain, Evidence evidence)

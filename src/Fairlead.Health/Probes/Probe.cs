@@ -97,6 +97,7 @@ internal sealed class Prober : IDisposable
     private static Socket NewSocket(IPEndPoint target) =>
         new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
         {
-            NoDelay = true, LingerState = new LingerOption(true, 0),
+            NoDelay = true,
+            LingerState = new LingerOption(true, 0),
         };
 }

@@ -80,7 +80,8 @@ public static class BackendServer
         const int IPPROTO_IPV6 = 41, IPV6_FREEBIND = 78;
         var socket = new Socket(at.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         // Right after its link came up an IPv6 address is still tentative, and cannot be bound without this.
-        if (at.AddressFamily == AddressFamily.InterNetworkV6) socket.SetRawSocketOption(IPPROTO_IPV6, IPV6_FREEBIND, [1, 0, 0, 0]);
+        if (at.AddressFamily == AddressFamily.InterNetworkV6)
+            socket.SetRawSocketOption(IPPROTO_IPV6, IPV6_FREEBIND, [1, 0, 0, 0]);
         socket.Bind(at);
         return socket;
     }

@@ -6,14 +6,14 @@ using System.Text;
 namespace Fairlead.Lab.Probing;
 
 /// <summary>
-/// As much of a stub resolver as a probe needs: one AAAA question over UDP, the first address and its TTL. The lab looks
-/// at the product from outside, so it does not use the product's codec.
+/// As much of a stub resolver as a probe needs: one AAAA question over UDP, the first address and its TTL. The lab
+/// looks at the product from outside, so it does not use the product's codec.
 /// </summary>
 internal static class DnsStub
 {
     private const ushort TypeAaaa = 28;
 
-    /// <summary>The first AAAA of the answer, through CNAMEs in it; null: no answer in time, or none with an address.</summary>
+    /// <summary>The first AAAA of the answer, through its CNAMEs; null: no answer in time, or no address.</summary>
     public static (IPAddress Address, uint Ttl)? Ask(IPAddress server, string name, TimeSpan within)
     {
         using var socket = new Socket(server.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
@@ -48,7 +48,8 @@ internal static class DnsStub
 
     private static (IPAddress, uint)? Read(ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer)
     {
-        if (answer.Length < query.Length || answer[0] != query[0] || answer[1] != query[1] || (answer[3] & 15) != 0) return null;
+        bool ours = answer.Length >= query.Length && answer[0] == query[0] && answer[1] == query[1];
+        if (!ours || (answer[3] & 15) != 0) return null;
         int at = query.Length;
         for (int records = BinaryPrimitives.ReadUInt16BigEndian(answer[6..]); records > 0; records--)
         {

@@ -9,7 +9,8 @@ namespace Fairlead.Lab.Probing;
 /// <param name="Retried">The first try was reset before an answer, and asked again at once (RFC 9110 §9.2.2).</param>
 /// <param name="Pop">Where it landed; empty when nowhere.</param>
 /// <param name="OwnAddress">Whether the backend saw the client's own address; true for DNS.</param>
-public readonly record struct ProbeRecord(double At, double Done, bool Answered, bool Retried, string Pop, bool OwnAddress);
+public readonly record struct ProbeRecord(
+    double At, double Done, bool Answered, bool Retried, string Pop, bool OwnAddress);
 
 /// <summary>Looks at records in place; nothing of the span may be kept.</summary>
 internal delegate T ProbeReader<out T>(ReadOnlySpan<ProbeRecord> records);

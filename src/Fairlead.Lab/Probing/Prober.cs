@@ -15,8 +15,11 @@ internal sealed class Prober
 {
     private const int WebPort = 80;
     private const int EchoPort = 7777;
+
+    // Poll counts in whole milliseconds, rounded down: less than one would spin.
+    private const double ShortestPoll = 0.001;
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
-    private static readonly byte[] Get = Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
+    private static readonly byte[] Get = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"u8.ToArray();
 
     private readonly ProbeSpec spec;
     private readonly string inNamespace;
@@ -69,7 +72,8 @@ internal sealed class Prober
     {
         double at = Now;
         (IPAddress Address, uint Ttl)? answer = DnsStub.Ask(spec.Server!, spec.Question!, Limit);
-        return new ProbeRecord(at, Now, answer is not null, false, answer is null ? "" : popOf(answer.Value.Address), true);
+        string pop = answer is null ? "" : popOf(answer.Value.Address);
+        return new ProbeRecord(at, Now, answer is not null, false, pop, true);
     }
 
     private ProbeRecord AskWeb()
@@ -81,8 +85,8 @@ internal sealed class Prober
         if (retried) body = TryGet(address, out _);
         string[] words = body?.Split(' ') ?? [];
         bool answered = words.Length == 2;
-        bool own = !answered || (IPAddress.TryParse(words[1], out IPAddress? seen) && ownAddresses.Contains(seen));
-        return new ProbeRecord(at, Now, answered, retried, answered ? PopOfBackend(words[0]) : "", own);
+        return new ProbeRecord(
+            at, Now, answered, retried, answered ? PopOfBackend(words[0]) : "", !answered || IsOwn(words[1]));
     }
 
     /// <summary>The body's first line, or null; reset: the connection was refused or reset before any answer.</summary>
@@ -148,12 +152,13 @@ internal sealed class Prober
             next += spec.Every.TotalSeconds;
             while (Now < next)
             {
-                if (!socket.Poll(TimeSpan.FromSeconds(Math.Max(0, next - Now)), SelectMode.SelectRead)) continue;
+                var wait = TimeSpan.FromSeconds(Math.Max(ShortestPoll, next - Now));
+                if (!socket.Poll(wait, SelectMode.SelectRead)) continue;
                 EndPoint from = new IPEndPoint(IPAddress.IPv6Any, 0);
                 int length = Exchange(() => socket.ReceiveFrom(buffer, ref from));
                 if (length <= 0) continue;
                 string[] words = Encoding.ASCII.GetString(buffer, 0, length).Split(' ');
-                bool own = words.Length > 1 && IPAddress.TryParse(words[1], out IPAddress? seen) && ownAddresses.Contains(seen);
+                bool own = words.Length > 1 && IsOwn(words[1]);
                 Log.Add(new ProbeRecord(Now, Now, true, false, PopOfBackend(words[0]), own));
             }
         }
@@ -180,6 +185,9 @@ internal sealed class Prober
         (target, targetUntil) = (answer.Address, Now + answer.Ttl);
         return target;
     }
+
+    private bool IsOwn(string address) =>
+        IPAddress.TryParse(address, out IPAddress? seen) && ownAddresses.Contains(seen);
 
     /// <summary>Backends are called POP-NAME.</summary>
     private static string PopOfBackend(string backend) => backend.Split('-')[0];

@@ -10,7 +10,7 @@ using static Fairlead.Lab.Scenarios.ScenarioLine;
 
 namespace Fairlead.Lab.Scenarios;
 
-/// <summary>What a scenario does to the lab, and what it asks of routers and nodes: from outside, as an operator would.</summary>
+/// <summary>What a scenario does to the lab, and asks routers and nodes: from outside, as an operator.</summary>
 internal sealed class Acts(LabRun lab, Timeline timeline)
 {
     public void Run(ScenarioLine act, CancellationToken cancellation)
@@ -22,6 +22,12 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
                 break;
             case Restore restore:
                 RestorePop(restore.Pop, cancellation);
+                break;
+            case Stop stop:
+                foreach (string host in stop.Hosts) lab.Kill(host);
+                break;
+            case Start start:
+                RestartAll(start.Hosts, cancellation);
                 break;
             case Sicken sicken:
                 foreach (HostSpec backend in Running(sicken.Pop, "backend")) File.WriteAllText(SickFile(backend), "");
@@ -74,7 +80,8 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
             if (line.Length > 0 && !char.IsWhiteSpace(line[0])) its = false;
             if (words is ["Neighbor", "address:", var neighbor, ..]) its = addresses.Contains(neighbor.Split('%')[0]);
             // Import updates: received, rejected, filtered, ignored, accepted.
-            if (its && words is ["Import", "updates:", _, _, var filtered, ..]) sum += long.Parse(filtered, CultureInfo.InvariantCulture);
+            if (its && words is ["Import", "updates:", _, _, var filtered, ..])
+                sum += long.Parse(filtered, CultureInfo.InvariantCulture);
         }
 
         return sum;
@@ -101,19 +108,22 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
     {
         (_, string output, string error) = Command.Try(
             "birdc", TimeSpan.FromSeconds(5), null, ["-s", Path.Combine(HomeOf(router), "bird.ctl"), .. command]);
-        return output.Contains("ready", StringComparison.Ordinal) ? output : throw new IOException($"birdc {router}: {output}{error}");
+        bool spoke = output.Contains("ready", StringComparison.Ordinal);
+        return spoke ? output : throw new IOException($"birdc {router}: {output}{error}");
     }
 
     private HostSpec Host(string name) =>
         lab.Topology.Host(name) ?? throw new LabException(LabFault.Unknown, $"the topology has no host \"{name}\"");
 
-    private IEnumerable<HostSpec> HostsOf(string pop)
+    private HostSpec[] HostsOf(string pop)
     {
         HostSpec[] hosts = [.. lab.Topology.Hosts.Where(host => host.Network == pop)];
-        return hosts.Length > 0 ? hosts : throw new LabException(LabFault.Unknown, $"the topology has no pop \"{pop}\"");
+        if (hosts.Length == 0) throw new LabException(LabFault.Unknown, $"the topology has no pop \"{pop}\"");
+        return hosts;
     }
 
-    private IEnumerable<HostSpec> Running(string pop, string program) => HostsOf(pop).Where(host => host.Programs.Contains(program));
+    private IEnumerable<HostSpec> Running(string pop, string program) =>
+        HostsOf(pop).Where(host => host.Programs.Contains(program));
 
     private string HomeOf(string host) => Path.Combine(lab.RunFolder, host);
 
@@ -121,7 +131,7 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
 
     private string SickFile(HostSpec backend) => Path.Combine(HomeOf(backend.Name), "sick");
 
-    /// <summary>The power goes: cables first, so that nobody can say goodbye, and every process in the same moment.</summary>
+    /// <summary>The power goes: cables first, so that nobody can say goodbye, then every process.</summary>
     private void KillPop(string pop)
     {
         HostSpec router = HostsOf(pop).First(host => host.Asn is not null);
@@ -133,14 +143,20 @@ internal sealed class Acts(LabRun lab, Timeline timeline)
     {
         HostSpec router = HostsOf(pop).First(host => host.Asn is not null);
         lab.RestartHost(router.Name, cancellation);
-        Task.WaitAll(
-            HostsOf(pop).Where(host => host != router).Select(host => Task.Run(() => lab.RestartHost(host.Name, cancellation))).ToArray(),
-            CancellationToken.None);
+        RestartAll(HostsOf(pop).Where(host => host != router).Select(host => host.Name), cancellation);
+    }
+
+    /// <summary>All at once: some are ready only when the others are (the members of a store).</summary>
+    private void RestartAll(IEnumerable<string> hosts, CancellationToken cancellation)
+    {
+        Task[] starting = [.. hosts.Select(host => Task.Run(() => lab.RestartHost(host, cancellation)))];
+        Task.WaitAll(starting, CancellationToken.None);
     }
 
     private void Fairlead(params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(Program, arguments) { RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(Program, arguments) { RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         while (process.StandardError.ReadLine() is { } line) timeline.Note(line.Trim());
         process.WaitForExit();
         if (process.ExitCode != 0) timeline.Note($"fairlead {arguments[0]}: exit {process.ExitCode}");

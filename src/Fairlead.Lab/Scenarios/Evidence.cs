@@ -9,8 +9,8 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
     private const int SteadyAnswers = 5;
 
     /// <summary>
-    /// Seconds from the mark until every one of these clients lands in one of the pops with every one of these probes, and has
-    /// stayed there; null: not (yet) so.
+    /// Seconds from the mark until every one of these clients lands in one of the pops with every one of these probes,
+    /// and has stayed there; null: not (yet) so.
     /// </summary>
     public double? LandedAfter(ExpectLanding expected, double mark)
     {
@@ -43,9 +43,10 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         Logs(expected.Clients, expected.Probes)
             .Select(log => (log, last: log.Newest ?? default))
             .Where(seen => !seen.last.Answered || !expected.Pops.Contains(seen.last.Pop))
-            .Select(seen => $"{seen.log.Client} {seen.log.Probe}: {(seen.last.Answered ? seen.last.Pop : "no answer")}"));
+            .Select(seen => (seen.log, where: seen.last.Answered ? seen.last.Pop : "no answer"))
+            .Select(seen => $"{seen.log.Client} {seen.log.Probe}: {seen.where}"));
 
-    /// <summary>The longest silence, in seconds, that one of these clients has seen with the probe since the mark.</summary>
+    /// <summary>The longest silence, in seconds, that one of these clients has seen since the mark.</summary>
     public double LongestSilence(ExpectOutage expected, double mark, double now)
     {
         double longest = 0;
@@ -72,8 +73,9 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
     public (int All, int Failed, int Retried) Requests(IReadOnlyCollection<string> clients, double mark)
     {
         (int all, int failed, int retried) = (0, 0, 0);
-        foreach (ProbeLog log in logs.Where(log => KindOf(log) == ProbeKind.Web && (clients.Count == 0 || clients.Contains(log.Client))))
+        foreach (ProbeLog log in logs.Where(log => KindOf(log) == ProbeKind.Web))
         {
+            if (clients.Count > 0 && !clients.Contains(log.Client)) continue;
             all += log.Since(mark, records => records.Length);
             failed += log.Since(mark, records => Count(records, record => !record.Answered));
             retried += log.Since(mark, records => Count(records, record => record.Retried));
@@ -82,7 +84,7 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         return (all, failed, retried);
     }
 
-    /// <summary>Answers of backends since the mark, and how many of them saw an address that was not the client's.</summary>
+    /// <summary>Answers of backends since the mark, and how many saw an address that was not the client's.</summary>
     public (int All, int Foreign) OwnAddresses(double mark)
     {
         (int all, int foreign) = (0, 0);

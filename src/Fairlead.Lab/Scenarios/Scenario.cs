@@ -64,6 +64,11 @@ public abstract record ScenarioLine(string Text)
 
     public sealed record Restore(string Text, string Pop) : ScenarioLine(Text);
 
+    /// <summary>Every process of these hosts is killed.</summary>
+    public sealed record Stop(string Text, ImmutableArray<string> Hosts) : ScenarioLine(Text);
+
+    public sealed record Start(string Text, ImmutableArray<string> Hosts) : ScenarioLine(Text);
+
     /// <summary>The pop's backends answer their check with 503, and live on.</summary>
     public sealed record Sicken(string Text, string Pop) : ScenarioLine(Text);
 
@@ -91,9 +96,11 @@ public abstract record ScenarioLine(string Text)
 
     /// <summary>Each client's answers come from one of the pops.</summary>
     public sealed record ExpectLanding(
-        string Text, ImmutableArray<string> Clients, ImmutableArray<string> Pops, ImmutableArray<string> Probes, TimeSpan Within) : ScenarioLine(Text);
+        string Text, ImmutableArray<string> Clients, ImmutableArray<string> Pops, ImmutableArray<string> Probes,
+        TimeSpan Within) : ScenarioLine(Text);
 
-    public sealed record ExpectOutage(string Text, ImmutableArray<string> Clients, string Probe, TimeSpan Under) : ScenarioLine(Text);
+    public sealed record ExpectOutage(
+        string Text, ImmutableArray<string> Clients, string Probe, TimeSpan Under) : ScenarioLine(Text);
 
     /// <summary>No clients: all.</summary>
     public sealed record ExpectLost(string Text, int AtMost, ImmutableArray<string> Clients) : ScenarioLine(Text);

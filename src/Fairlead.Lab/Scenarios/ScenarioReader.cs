@@ -11,8 +11,8 @@ public sealed class ScenarioException(string file, int line, int column, string 
     : Exception($"{file}:{line}:{column}: {message}");
 
 /// <summary>
-/// Reads .scn text: a line a statement, words divided by blanks, `#` begins a comment. Lists are joined by commas without
-/// blanks, times are 10ms, 5s, 2m. A statement inside a step is an act, a `watch`, or an `expect`.
+/// Reads .scn text: a line a statement, words divided by blanks, `#` begins a comment. Lists are joined by commas
+/// without blanks, times are 10ms, 5s, 2m. A statement inside a step is an act, a `watch`, or an `expect`.
 /// </summary>
 public sealed class ScenarioReader
 {
@@ -39,7 +39,8 @@ public sealed class ScenarioReader
         }
 
         words = new Words(file, lines.Length, "");
-        if (name.Length == 0 || topology.Length == 0) throw words.Fault("expected the lines \"scenario NAME\" and \"topology NAME\"");
+        if (name.Length == 0 || topology.Length == 0)
+            throw words.Fault("expected the lines \"scenario NAME\" and \"topology NAME\"");
         if (steps.Count == 0) throw words.Fault("expected at least one \"step TITLE\"");
         return new Scenario
         {
@@ -74,7 +75,8 @@ public sealed class ScenarioReader
                 steps[^1].Lines.Add(ReadLine(verb));
                 break;
             case var verb:
-                throw words.FaultAtLast($"\"{verb}\" stands before the first step; here belong scenario, topology, place, probe, step");
+                throw words.FaultAtLast($"\"{verb}\" stands before the first step; "
+                    + "here belong scenario, topology, place, probe, step");
         }
 
         words.End();
@@ -95,9 +97,11 @@ public sealed class ScenarioReader
         bool holds = target == "first";
         if (holds) target = words.Next("a domain name");
         bool isAddress = IPAddress.TryParse(target, out IPAddress? address);
-        if (isAddress && (holds || kind == ProbeKind.Name)) throw words.FaultAtLast("expected a domain name, found an address");
+        if (isAddress && (holds || kind == ProbeKind.Name))
+            throw words.FaultAtLast("expected a domain name, found an address");
         IPAddress? server = null;
-        if (!isAddress && !IPAddress.TryParse(AfterWord("at"), out server)) throw words.FaultAtLast("expected a name server's address");
+        if (!isAddress && !IPAddress.TryParse(AfterWord("at"), out server))
+            throw words.FaultAtLast("expected a name server's address");
         return new ProbeSpec
         {
             Name = probe,
@@ -118,6 +122,8 @@ public sealed class ScenarioReader
         {
             "kill" => new Kill(text, words.Next("a pop")),
             "restore" => new Restore(text, words.Next("a pop")),
+            "stop" => new Stop(text, ReadList("hosts")),
+            "start" => new Start(text, ReadList("hosts")),
             "sicken" => new Sicken(text, words.Next("a pop")),
             "heal" => new Heal(text, words.Next("a pop")),
             "drain" => new Drain(text, words.Next("a pop"), AfterWord("at")),
@@ -129,14 +135,17 @@ public sealed class ScenarioReader
             "hold" => new Hold(text),
             "watch" => new Watch(text, ReadTime(null)),
             "expect" => ReadExpectation(text),
-            _ => throw words.FaultAtLast($"unknown statement \"{verb}\" (known: kill, restore, sicken, heal, drain, undrain, "
-                + "poison, cleanse, rogue, unrogue, hold, watch, expect)"),
+            _ => throw words.FaultAtLast($"unknown statement \"{verb}\" "
+                + "(known: kill, restore, stop, start, sicken, heal, drain, undrain, poison, cleanse, "
+                + "rogue, unrogue, hold, watch, expect)"),
         };
     }
 
     private ScenarioLine ReadExpectation(string text) => words.Next("what is expected") switch
     {
-        "users" => new ExpectLanding(text, ReadList("clients"), [.. AfterWord("in").Split(',')], [.. AfterWord("by").Split(',')], ReadTime("within")),
+        "users" => new ExpectLanding(
+            text, ReadList("clients"), [.. AfterWord("in").Split(',')], [.. AfterWord("by").Split(',')],
+            ReadTime("within")),
         "outage" => new ExpectOutage(text, [.. AfterWord("of").Split(',')], AfterWord("by"), ReadTime("under")),
         "lost" => new ExpectLost(text, ReadNumber(), words.More ? [.. AfterWord("of").Split(',')] : []),
         "requests" => new ExpectRequests(text, ReadNumber()),
@@ -144,8 +153,8 @@ public sealed class ScenarioReader
         "guard" => new ExpectGuard(text, words.Next("a host"), ReadTime("within")),
         "no-route" => new ExpectNoRoute(text, [.. ReadList("prefixes").Select(ParsePrefix)]),
         "filtered" => new ExpectFiltered(text, words.Next("a router"), AfterWord("from"), ReadTime("within")),
-        var other => throw words.FaultAtLast($"unknown expectation \"{other}\" (known: users, outage, lost, requests, own-address, "
-            + "guard, no-route, filtered)"),
+        var other => throw words.FaultAtLast($"unknown expectation \"{other}\" "
+            + "(known: users, outage, lost, requests, own-address, guard, no-route, filtered)"),
     };
 
     private string AfterWord(string keyword)
@@ -159,7 +168,9 @@ public sealed class ScenarioReader
     private Prefix ReadPrefix() => ParsePrefix(words.Next("a prefix"));
 
     private Prefix ParsePrefix(string text) =>
-        Prefix.TryParse(text, out Prefix prefix) ? prefix : throw words.FaultAtLast($"expected a prefix, found \"{text}\"");
+        Prefix.TryParse(text, out Prefix prefix)
+            ? prefix
+            : throw words.FaultAtLast($"expected a prefix, found \"{text}\"");
 
     private int ReadNumber() =>
         int.TryParse(words.Next("a number"), NumberStyles.None, CultureInfo.InvariantCulture, out int number)

@@ -9,7 +9,7 @@ using static Fairlead.Lab.Scenarios.ScenarioLine;
 
 namespace Fairlead.Lab.Scenarios;
 
-/// <summary>Runs a scenario in a lab that stands: probes all the time, acts in order, and judges by what was seen.</summary>
+/// <summary>Runs a scenario in a lab that stands: probes all the time, acts in order, judges what was seen.</summary>
 public sealed class ScenarioRun
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
@@ -36,9 +36,10 @@ public sealed class ScenarioRun
             foreach (string client in probe.Clients)
             {
                 HostSpec host = lab.Topology.Host(client)
-                    ?? throw new LabException(LabFault.Unknown, $"probe {probe.Name}: the topology has no host \"{client}\"");
+                    ?? throw new LabException(LabFault.Unknown, $"probe {probe.Name}: there is no host \"{client}\"");
+                var log = new ProbeLog(client, probe.Name);
                 probers.Add(new Prober(
-                    probe, new ProbeLog(client, probe.Name), $"{lab.State.Prefix}-{client}", host.Addresses, PopOf, clock, stopped, holding));
+                    probe, log, $"{lab.State.Prefix}-{client}", host.Addresses, PopOf, clock, stopped, holding));
             }
         }
 
@@ -47,7 +48,7 @@ public sealed class ScenarioRun
 
     private double Now => clock.Elapsed.TotalSeconds;
 
-    /// <summary>Runs it to its end; a failed expectation does not stop it. OperationCanceledException on Ctrl-C.</summary>
+    /// <summary>Runs it to its end, failed expectations or not. Ctrl-C: OperationCanceledException.</summary>
     public ScenarioReport Run(CancellationToken cancellation)
     {
         double began = Now;
@@ -86,7 +87,8 @@ public sealed class ScenarioRun
                 break;
             case ExpectOutage expected:
                 double silence = evidence.LongestSilence(expected, mark, Now);
-                Judge(expected, $"< {Ms(expected.Under.TotalSeconds)}", Ms(silence), silence < expected.Under.TotalSeconds);
+                double under = expected.Under.TotalSeconds;
+                Judge(expected, $"< {Ms(under)}", Ms(silence), silence < under);
                 break;
             case ExpectLost expected:
                 JudgeLost(expected);
@@ -103,11 +105,13 @@ public sealed class ScenarioRun
                 JudgeCount(expected, expected.Within, () => acts.GuardRefusals(expected.Host), "refused", cancellation);
                 break;
             case ExpectFiltered expected:
-                JudgeCount(expected, expected.Within, () => acts.FilteredFrom(expected.Router, expected.Host), "dropped", cancellation);
+                long Filtered() => acts.FilteredFrom(expected.Router, expected.Host);
+                JudgeCount(expected, expected.Within, Filtered, "dropped", cancellation);
                 break;
             case ExpectNoRoute expected:
                 ImmutableArray<string> found = acts.RoutesTo(expected.Prefixes, out int routers);
-                Judge(expected, "none", found.IsEmpty ? $"none in {routers} routers" : string.Join("; ", found), found.IsEmpty);
+                string where = found.IsEmpty ? $"none in {routers} routers" : string.Join("; ", found);
+                Judge(expected, "none", where, found.IsEmpty);
                 break;
             default:
                 RunAct(line, cancellation);
@@ -130,7 +134,8 @@ public sealed class ScenarioRun
     {
         double left = expected.Within.TotalSeconds - (Now - mark);
         // Beyond the bar it is still followed for a while: how late it came says more than that it was late.
-        Until(() => evidence.LandedAfter(expected, mark) is not null, TimeSpan.FromSeconds(Math.Max(left, 1) + 10), cancellation);
+        var patience = TimeSpan.FromSeconds(Math.Max(left, 1) + 10);
+        Until(() => evidence.LandedAfter(expected, mark) is not null, patience, cancellation);
         double? after = evidence.LandedAfter(expected, mark);
         string measured = after is null ? evidence.NotLanded(expected) : after == 0 ? "all the time" : Ms(after.Value);
         Judge(expected, $"<= {Ms(expected.Within.TotalSeconds)}", measured, after <= expected.Within.TotalSeconds);
@@ -143,7 +148,8 @@ public sealed class ScenarioRun
         Judge(expected, $"<= {expected.AtMost}", measured, failed <= expected.AtMost && all > 0);
     }
 
-    private void JudgeCount(ScenarioLine expected, TimeSpan within, Func<long> count, string word, CancellationToken cancellation)
+    private void JudgeCount(
+        ScenarioLine expected, TimeSpan within, Func<long> count, string word, CancellationToken cancellation)
     {
         long seen = 0;
         Until(() => (seen = count()) > 0, within, cancellation);
@@ -153,7 +159,9 @@ public sealed class ScenarioRun
     private void Judge(ScenarioLine expected, string bar, string measured, bool holds)
     {
         const string Prefix = "expect ";
-        string text = expected.Text.StartsWith(Prefix, StringComparison.Ordinal) ? expected.Text[Prefix.Length..] : expected.Text;
+        string text = expected.Text.StartsWith(Prefix, StringComparison.Ordinal)
+            ? expected.Text[Prefix.Length..]
+            : expected.Text;
         var verdict = new Verdict(step, text, bar, measured, holds);
         verdicts.Add(verdict);
         timeline.Judge(verdict);

@@ -20,7 +20,7 @@ public sealed class Bed(string prefix) : IDisposable
     /// <summary>The namespace's name as `ip netns` knows it.</summary>
     public string NamespaceOf(string host) => $"{prefix}-{host}";
 
-    /// <summary>Makes a host: a namespace with loopback up, forwarding as asked, no duplicate address detection.</summary>
+    /// <summary>Makes a host: a namespace with loopback up, forwarding as asked, without waiting for DAD.</summary>
     public void AddHost(string host, bool forwards = false)
     {
         string name = NamespaceOf(host);

@@ -18,7 +18,9 @@ public static partial class Libc
     public static partial int SetNs(int fd, int kind);
 }
 
-/// <summary>Work inside a named network namespace (ip-netns(8)). A socket stays in the namespace it was made in.</summary>
+/// <summary>
+/// Work inside a named network namespace (ip-netns(8)). A socket stays in the namespace it was made in.
+/// </summary>
 public static class NetworkNamespace
 {
     /// <summary>
@@ -48,7 +50,9 @@ public static class NetworkNamespace
         return result!;
     }
 
-    /// <summary>Moves the calling thread into the namespace, for good. Only for a thread that the caller owns.</summary>
+    /// <summary>
+    /// Moves the calling thread into the namespace, for good. Only for a thread that the caller owns.
+    /// </summary>
     public static void Enter(string name)
     {
         int fd = Libc.Open($"/run/netns/{name}", Libc.O_RDONLY | Libc.O_CLOEXEC);

@@ -43,7 +43,8 @@ internal static class CommandLine
 
     public static Option<string> Required(string name, string help) => new(name)
     {
-        Description = help, Required = true,
+        Description = help,
+        Required = true,
     };
 
     public static Option<string> WithDefault(string name, string value, string help) =>

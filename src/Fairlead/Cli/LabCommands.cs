@@ -7,7 +7,6 @@ using Fairlead.Lab;
 using Fairlead.Lab.Backends;
 using Fairlead.Lab.Running;
 using Fairlead.Lab.Scenarios;
-using Fairlead.Node;
 using Spectre.Console;
 using Command = System.CommandLine.Command;
 
@@ -28,7 +27,8 @@ internal static class LabCommands
     {
         var name = new Argument<string>("name")
         {
-            Description = "the topology, or its file", DefaultValueFactory = _ => "three-cities",
+            Description = "the topology, or its file",
+            DefaultValueFactory = _ => "three-cities",
         };
         var command = new Command("up", "Brings a topology up and leaves it standing.") { name };
         command.SetAction((parsed, stop) => GuardAsync(() =>
@@ -58,16 +58,17 @@ internal static class LabCommands
     {
         var name = new Argument<string>("name") { Description = "the scenario, or its file" };
         Option<string> format = CommandLine.OutputFormat();
+        var logs = new Option<string?>("--logs") { Description = "keep the programs' logs in this folder" };
         var command = new Command("run", "Runs a scenario in a lab of its own: exits with 0 only if everything held.")
         {
-            name, format,
+            name, format, logs,
         };
-        command.SetAction((parsed, stop) =>
-            GuardAsync(() => RunScenario(parsed.GetValue(name)!, parsed.GetValue(format) == "json", stop)));
+        command.SetAction((parsed, stop) => GuardAsync(() =>
+            RunScenario(parsed.GetValue(name)!, parsed.GetValue(format) == "json", parsed.GetValue(logs), stop)));
         return command;
     }
 
-    private static int RunScenario(string name, bool json, CancellationToken stop)
+    private static int RunScenario(string name, bool json, string? logs, CancellationToken stop)
     {
         string file = FileOf("scenarios", name, "scn");
         Scenario scenario = ScenarioReader.Read(file, File.ReadAllText(file));
@@ -76,12 +77,31 @@ internal static class LabCommands
         var clock = Stopwatch.StartNew();
         var timeline = new Timeline(console, clock);
         using LabRun lab = LabRun.Up(Options(FileOf("topologies", scenario.Topology, "yaml"), timeline.Note), stop);
-        ScenarioReport report = new ScenarioRun(scenario, lab, timeline, clock).Run(stop);
+        ScenarioReport report;
+        try
+        {
+            report = new ScenarioRun(scenario, lab, timeline, clock).Run(stop);
+        }
+        finally
+        {
+            if (logs is not null) KeepLogs(lab, logs);
+        }
+
         lab.Down();
         timeline.Note("the lab is taken away");
         if (json) Output.Json(report);
         else Print(console, report);
         return report.Holds ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private static void KeepLogs(LabRun lab, string folder)
+    {
+        foreach (string log in Directory.EnumerateFiles(lab.RunFolder, "*.log", SearchOption.AllDirectories))
+        {
+            string kept = Path.Combine(folder, Path.GetRelativePath(lab.RunFolder, log));
+            Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
+            File.Copy(log, kept, overwrite: true);
+        }
     }
 
     private static void Print(IAnsiConsole console, ScenarioReport report)
@@ -141,7 +161,8 @@ internal static class LabCommands
         var host = new Argument<string>("host") { Description = "the host" };
         var words = new Argument<string[]>("command")
         {
-            Description = "what to run there", Arity = ArgumentArity.OneOrMore,
+            Description = "what to run there",
+            Arity = ArgumentArity.OneOrMore,
         };
         var command = new Command("exec", "Runs a command on a host of the lab (write -- before its options).")
         {

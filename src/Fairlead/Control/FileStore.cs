@@ -11,7 +11,7 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
     private readonly Lock gate = new();
     private readonly DateTimeOffset begun = time.GetUtcNow();
     private ImmutableDictionary<string, StoreEntry> entries = ImmutableDictionary<string, StoreEntry>.Empty;
-    private long revision;
+    private long newest;
 
     public ImmutableDictionary<string, StoreEntry> Entries => Volatile.Read(ref entries);
 
@@ -27,7 +27,7 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
         foreach (string file in Directory.EnumerateFiles(folder, "*.json"))
         {
             string key = Uri.UnescapeDataString(Path.GetFileNameWithoutExtension(file));
-            entries = entries.SetItem(key, new StoreEntry(File.ReadAllBytes(file), ++revision, begun));
+            entries = entries.SetItem(key, new StoreEntry(File.ReadAllBytes(file), ++newest, begun));
         }
     }
 
@@ -39,12 +39,12 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
     }
 
     public Task<bool> CompareAndSwapAsync(
-        string key, long expected, ReadOnlyMemory<byte>? value, CancellationToken stop)
+        string key, long revision, ReadOnlyMemory<byte>? value, CancellationToken stop)
     {
         lock (gate)
         {
             long found = entries.TryGetValue(key, out StoreEntry? entry) ? entry.Revision : 0;
-            if (found != expected) return Task.FromResult(false);
+            if (found != revision) return Task.FromResult(false);
             if (value is not null)
             {
                 Write(key, value.Value);
@@ -77,7 +77,7 @@ public sealed class FileStore(string folder, TimeProvider time) : IStore
             Fault = $"not written to disk: {fault.Message}";
         }
 
-        Volatile.Write(ref entries, entries.SetItem(key, new StoreEntry(value, ++revision, time.GetUtcNow())));
+        Volatile.Write(ref entries, entries.SetItem(key, new StoreEntry(value, ++newest, time.GetUtcNow())));
     }
 
     private void Delete(string key)

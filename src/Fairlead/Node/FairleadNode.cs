@@ -40,7 +40,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         var forwarding = new KernelForwarding(fault => log.LogError("{Fault}", fault));
         ReconcileLoop? loop = null;
 
-        await using IStore store = NewStore(seed);
+        await using IStore store = NewStore(pop, seed);
         await using var checks = new CheckEngine(time, seed, turned =>
         {
             log.LogInformation("check {Id}: {State}, {Detail}", turned.Check.Id, turned.State.Up ? "up" : "down",
@@ -93,9 +93,15 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         forwarding.Clear();
     }
 
-    private IStore NewStore(int seed) => loaded.Spec.Store.Etcd.IsEmpty
-        ? new FileStore(Path.Combine(options.StateFolder, "store"), time)
-        : new EtcdStore(loaded.Spec.Store.Etcd, $"/fairlead/{loaded.Spec.Name}/", time, seed);
+    private IStore NewStore(PopSpec pop, int seed)
+    {
+        if (loaded.Spec.Store.Etcd.IsEmpty) return new FileStore(Path.Combine(options.StateFolder, "store"), time);
+        // The member in our own pop first: with it gone we are gone too, so leaning on it adds no way to fail.
+        bool IsOwn(Uri endpoint) => IPAddress.TryParse(endpoint.Host.Trim('[', ']'), out IPAddress? address)
+            && pop.Networks.Any(network => network.Contains(address));
+        ImmutableArray<Uri> endpoints = [.. loaded.Spec.Store.Etcd.OrderByDescending(IsOwn)];
+        return new EtcdStore(endpoints, $"/fairlead/{loaded.Spec.Name}/", time, seed);
+    }
 
     private DnsServerOptions DnsOptions() => new()
     {

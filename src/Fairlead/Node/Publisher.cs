@@ -20,7 +20,7 @@ public sealed class Publisher(IStore store, ReconcileLoop loop, TimeProvider tim
     /// </summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        const int UnderWayMax = 4;
+        const int UnderWayMax = 8;
         List<Task<string?>> underWay = [];
         string? fault = null;
         try

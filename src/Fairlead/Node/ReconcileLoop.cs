@@ -7,7 +7,6 @@ using Fairlead.Control;
 using Fairlead.Dns.Answering;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
-using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net;
 using Microsoft.Extensions.Logging;

@@ -2,7 +2,6 @@ using Fairlead.Bgp.Announcing;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
-using Fairlead.Net.Addresses;
 using Fairlead.Tests.Fleet;
 
 namespace Fairlead.Tests.Simulation;

@@ -10,21 +10,27 @@ namespace Fairlead.Control.Etcd;
 /// <summary>
 /// The store on etcd's v3 API (3.4 and later; 3.5 recommended). One connection watches, another one reads and writes,
 /// since a busy watch starves the rest of its connection (etcd issue 15402). The watch is not trusted alone: everything
-/// is read again now and then, and a change counts only if its revision is newer.
+/// is read again now and then, and a change counts only if its revision is newer. The endpoints are in order of choice.
 /// </summary>
 public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, TimeProvider time, int seed) : IStore
 {
-    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
     private const int ProgressMissedMax = 3;
+    private static readonly TimeSpan FirstChoiceWait = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RelistInterval = TimeSpan.FromSeconds(30);
+
+    private static readonly ImmutableDictionary<string, StoreEntry> Empty =
+        ImmutableDictionary<string, StoreEntry>.Empty;
 
     private readonly CancellationTokenSource stopping = new();
     private readonly Random random = new(seed);
     private readonly Lock gate = new();
-    private ImmutableDictionary<string, StoreEntry> entries = ImmutableDictionary<string, StoreEntry>.Empty;
+    private ImmutableDictionary<string, StoreEntry> entries = Empty;
     private GrpcConnection? calls;
+    private ulong clusterId;
     private long newestRevision;
+    private long listedRevision;
     private DateTimeOffset? liveSince;
     private DateTimeOffset? provenAt;
     private Task loop = Task.CompletedTask;
@@ -102,7 +108,7 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             Uri endpoint = endpoints[0];
             try
             {
-                endpoint = await NearestAsync(stopping.Token);
+                endpoint = await ChooseAsync(stopping.Token);
                 await FollowAsync(endpoint, stopping.Token);
             }
             catch (IOException fault)
@@ -129,21 +135,22 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     }
 
     /// <summary>
-    /// The endpoint that answers a read first: usually the member in our own pop, whose loss we share anyway. IOException
-    /// when none answers.
+    /// The first endpoint of the list if it answers a read soon, else whichever answers first. IOException when none
+    /// does.
     /// </summary>
-    private async Task<Uri> NearestAsync(CancellationToken stop)
+    private async Task<Uri> ChooseAsync(CancellationToken stop)
     {
-        if (endpoints.Length == 1) return endpoints[0];
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
         List<Task<Uri>> asked = [.. endpoints.Select(endpoint => AskAsync(endpoint, enough.Token))];
         try
         {
+            await Task.WhenAny(asked[0], Task.Delay(FirstChoiceWait, time, stop));
+            if (asked[0].IsCompletedSuccessfully) return await asked[0];
             while (true)
             {
                 Task<Uri> first = await Task.WhenAny(asked);
+                if (first.IsCompletedSuccessfully || asked.Count == 1) return await first;
                 asked.Remove(first);
-                if (first.IsCompletedSuccessfully || asked.Count == 0) return await first;
             }
         }
         finally
@@ -207,16 +214,24 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 requests.TryWrite(new WatchRequest { ProgressRequest = new WatchProgressRequest() });
                 if (time.GetUtcNow() < relist) continue;
                 relist = time.GetUtcNow() + (RelistInterval * (0.75 + (random.NextDouble() * 0.5)));
-                await ListAsync(calling, stop);
+                await TryListAsync(calling, stop);
             }
         }
         catch (OperationCanceledException)
         {
             // The stream has ended, or we stop.
         }
+    }
+
+    private async Task TryListAsync(GrpcConnection calling, CancellationToken stop)
+    {
+        try
+        {
+            await ListAsync(calling, stop);
+        }
         catch (IOException)
         {
-            // The list failed: the watch's own silence decides about the connection.
+            // It is only a second look: the watch's own silence decides about the connection.
         }
     }
 
@@ -228,9 +243,12 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             await connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
         lock (gate)
         {
+            // A store that was made anew counts from the beginning again, and nothing of the old one holds.
+            if (all.Header.ClusterId != clusterId) (newestRevision, entries) = (0, Empty);
+            clusterId = all.Header.ClusterId;
             // An answer older than what the watch has brought would undo it: one that lags is left alone.
             if (all.Header.Revision < newestRevision) return newestRevision;
-            newestRevision = all.Header.Revision;
+            listedRevision = newestRevision = all.Header.Revision;
             // Two keys that are no UTF-8 may read the same; neither is ours, so either will do.
             var found = all.Kvs.DistinctBy(kv => kv.Key.ToStringUtf8())
                 .ToDictionary(kv => kv.Key.ToStringUtf8()[prefix.Length..]);
@@ -261,6 +279,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
                 ImmutableDictionary<string, StoreEntry>.Builder next = entries.ToBuilder();
                 foreach (Event change in answer.Events)
                 {
+                    // Older than the last list, which knew it already (and perhaps that it went again).
+                    if (change.Kv.ModRevision <= listedRevision) continue;
                     string key = change.Kv.Key.ToStringUtf8()[prefix.Length..];
                     if (change.Type == Event.Types.EventType.Put) Set(next, key, change.Kv);
                     else if (next.TryGetValue(key, out StoreEntry? held) && held.Revision < change.Kv.ModRevision)

@@ -1,4 +1,4 @@
-namespace Fairlead.InteropTests;
+namespace Fairlead.Tests;
 
 /// <summary>
 /// A test that needs root and these programs. Where one is missing it is skipped, but under CI it fails.
