@@ -163,7 +163,8 @@ public sealed class KernelForwardingTests : IDisposable
             bed.Ip(name, "-6", "route", "add", "default", "via", "2001:db8:1::1");
             var options = new BackendOptions
             {
-                Name = name, Vips = [IPAddress.Parse("192.0.2.1"), IPAddress.Parse("2001:db8:f00::1")],
+                Name = name,
+                Vips = [IPAddress.Parse("192.0.2.1"), IPAddress.Parse("2001:db8:f00::1")],
             };
             servers.Add(new Thread(() => NetworkNamespace.Run(bed.NamespaceOf(name), () =>
             {
@@ -245,7 +246,8 @@ public sealed class KernelForwardingTests : IDisposable
             var to = new IPEndPoint(IPAddress.Parse(vip), 80);
             using var socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
             {
-                ReceiveTimeout = 1000, SendTimeout = 1000,
+                ReceiveTimeout = 1000,
+                SendTimeout = 1000,
             };
             socket.Connect(to);
             socket.Send("GET / HTTP/1.1\r\nHost: lab\r\n\r\n"u8);

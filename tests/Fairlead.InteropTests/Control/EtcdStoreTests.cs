@@ -257,6 +257,6 @@ public class EtcdStoreTests
 
     private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
 
-    private static string? Text(IStore store, string key) =>
+    private static string? Text(EtcdStore store, string key) =>
         store.Entries.TryGetValue(key, out StoreEntry? entry) ? Encoding.UTF8.GetString(entry.Value.Span) : null;
 }

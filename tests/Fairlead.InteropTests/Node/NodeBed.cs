@@ -2,14 +2,13 @@ using System.Diagnostics;
 using Fairlead.InteropTests.Bgp;
 using Fairlead.Lab;
 using Fairlead.Lab.Topologies;
-using Fairlead.Tests;
 using static Fairlead.InteropTests.Bgp.BirdRouter;
 
 namespace Fairlead.InteropTests.Node;
 
 /// <summary>
-/// One pop with a node (the real binary), a BIRD as its router with the configuration that the binary writes for it, and
-/// a backend; and a second pop without nodes, whose one backend the node checks too. All are hosts of one bed:
+/// One pop with a node (the real binary), a BIRD as its router with the configuration that the binary writes for it,
+/// and a backend; and a second pop without nodes, whose one backend the node checks too. All are hosts of one bed:
 /// node 10.0.0.2, b1 10.0.0.5 and b2 10.1.0.5 behind the router (.1), which is also the client.
 /// </summary>
 internal sealed class NodeBed : IDisposable
@@ -89,7 +88,8 @@ internal sealed class NodeBed : IDisposable
         Fixture.Repository, "artifacts", "bin", "Fairlead", Configuration(), "fairlead");
 
     public BirdRouter Bird => bird ??= new BirdRouter(
-        Bed, "r1", Command.Run(Program, "router-config", "bird", "--fleet", FleetFile, "--pop", "here", "--router", "r1"));
+        Bed, "r1",
+        Command.Run(Program, "router-config", "bird", "--fleet", FleetFile, "--pop", "here", "--router", "r1"));
 
     public string InFolder(string name) => Path.Combine(folder, name);
 
@@ -156,7 +156,7 @@ internal sealed class NodeBed : IDisposable
         foreach (string prefix in prefixes) Until(() => HasRoute(prefix), $"BIRD has {prefix}", 30);
     }
 
-    public bool HasRoute(string prefix) => 
+    public bool HasRoute(string prefix) =>
         Bird.Ask($"show route {prefix} where source = RTS_BGP").Contains(prefix, StringComparison.Ordinal);
 
     public void AssertNothingLeft()

@@ -53,7 +53,9 @@ public class NodeTests
     [InteropFact("ip", "bird", "kdig")]
     public void When_the_last_pool_of_all_fails_the_verdict_is_held_and_the_routes_stay()
     {
-        using var bed = new NodeBed(NodeBed.TwoPops.Replace(", there: [10.0.0.6, \"2001:db8:1::6\"]", "", StringComparison.Ordinal));
+        string onePool = NodeBed.TwoPops.Replace(
+            ", there: [10.0.0.6, \"2001:db8:1::6\"]", "", StringComparison.Ordinal);
+        using var bed = new NodeBed(onePool);
         _ = bed.Bird;
         bed.StartBackends();
         Process node = bed.StartNode();
@@ -175,7 +177,8 @@ public class NodeTests
         });
         (int exit, string said) = bed.RunNode();
         Assert.Equal(69, exit);
-        Assert.StartsWith("fairlead: cannot listen on 0.0.0.0:53 (TCP): another program", FaultOf(said), StringComparison.Ordinal);
+        Assert.StartsWith("fairlead: cannot listen on 0.0.0.0:53 (TCP): another program", FaultOf(said),
+            StringComparison.Ordinal);
         taken.Dispose();
 
         // Its folder may be read by all, and written to by none but root.

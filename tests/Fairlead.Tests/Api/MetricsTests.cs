@@ -34,7 +34,10 @@ public class MetricsTests
     {
         string text = Metrics.Write(Status);
         var name = new Regex("^[a-zA-Z_:][a-zA-Z0-9_:]*$");
-        var sample = new Regex("""^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{([a-z_]+="(\\[\\"n]|[^"\\\n])*")(,[a-z_]+="(\\[\\"n]|[^"\\\n])*")*\})? (\S+)$""");
+        const string Label = """
+            [a-z_]+="(\\[\\"n]|[^"\\\n])*"
+            """;
+        var sample = new Regex($@"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{{{Label}(,{Label})*\}})? (\S+)$");
         var explained = new HashSet<string>();
         var samples = new HashSet<string>();
         string family = "";
@@ -58,7 +61,8 @@ public class MetricsTests
             Assert.True(match.Success, lines[i]);
             Assert.Equal(family, match.Groups[1].Value);
             Assert.True(samples.Add(lines[i][..lines[i].LastIndexOf(' ')]), $"{lines[i]} twice");
-            Assert.True(double.TryParse(match.Groups[^1].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out _));
+            string value = match.Groups[^1].Value;
+            Assert.True(double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out _), value);
         }
 
         Assert.True(explained.Count > 10);

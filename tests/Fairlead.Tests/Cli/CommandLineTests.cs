@@ -50,15 +50,17 @@ public sealed class CommandLineTests : IDisposable
     [MemberData(nameof(Calls))]
     public void Every_fault_has_its_exit_code_and_a_line_that_says_it(int exit, string arguments, string says)
     {
-        string good = File.ReadAllText(Fleet).Replace("places.csv", Path.Combine(Path.GetDirectoryName(Fleet)!, "places.csv"),
-            StringComparison.Ordinal).Replace("zones/", Path.Combine(Path.GetDirectoryName(Fleet)!, "zones/"),
-            StringComparison.Ordinal);
+        string beside = Path.GetDirectoryName(Fleet)!;
+        string good = File.ReadAllText(Fleet)
+            .Replace("places.csv", Path.Combine(beside, "places.csv"), StringComparison.Ordinal)
+            .Replace("zones/", Path.Combine(beside, "zones/"), StringComparison.Ordinal);
         Write("broken.yaml", "fleet: x\ncats: 7\n");
         Write("broken.scn", "feed the cats\n");
         Write("twice.yaml", good.Replace("steer: {www:", "steer: {WWW: {service: web, answer: backends}, www:",
             StringComparison.Ordinal));
         Write("host.yaml", good.Replace("ports: [tcp/443]",
-            "ports: [tcp/443]\n    check: {kind: http, host: \"not a host\", path: no/slash}", StringComparison.Ordinal));
+            "ports: [tcp/443]\n    check: {kind: http, host: \"not a host\", path: no/slash}",
+            StringComparison.Ordinal));
         File.WriteAllBytes(Path.Combine(folder, "binary"), [0, 255, 254, 1, 2, 3, 10, 0]);
 
         (int code, string output, string error) = Run(arguments);
@@ -122,7 +124,8 @@ public sealed class CommandLineTests : IDisposable
         string[] words =
         [
             .. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word
-                .Replace("{folder}", folder, StringComparison.Ordinal).Replace("{fleet}", Fleet, StringComparison.Ordinal)
+                .Replace("{folder}", folder, StringComparison.Ordinal)
+                .Replace("{fleet}", Fleet, StringComparison.Ordinal)
                 .Replace("{announcer}", Path.Combine(root, "examples", "announcer.yaml"), StringComparison.Ordinal)
                 .Replace("{cities}", Path.Combine(root, "lab", "topologies", "three-cities.fleet.yaml"),
                     StringComparison.Ordinal)),

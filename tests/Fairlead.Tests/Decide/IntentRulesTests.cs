@@ -1,4 +1,3 @@
-using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
 using Fairlead.Tests.Fleet;
 

@@ -97,7 +97,11 @@ internal sealed class Situation
 
     public World World() => new()
     {
-        OwnPop = OwnPop, Store = Store, Nodes = [.. nodes.Values], Intents = [.. intents], Previous = previous,
+        OwnPop = OwnPop,
+        Store = Store,
+        Nodes = [.. nodes.Values],
+        Intents = [.. intents],
+        Previous = previous,
     };
 
     public Plan Plan() => Decision.Decide(Fleet, World(), Now).Plan;

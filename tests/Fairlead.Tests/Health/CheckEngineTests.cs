@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Fairlead.Health;
@@ -13,7 +12,10 @@ public class CheckEngineTests
 {
     private static readonly CheckSpec Tcp = new()
     {
-        Interval = TimeSpan.FromMilliseconds(100), Timeout = TimeSpan.FromMilliseconds(100), Fall = 2, Rise = 2,
+        Interval = TimeSpan.FromMilliseconds(100),
+        Timeout = TimeSpan.FromMilliseconds(100),
+        Fall = 2,
+        Rise = 2,
     };
 
     // A first HTTPS try on a busy machine needs more than 100 ms; a timeout is only waited for where it is the point.
@@ -205,7 +207,8 @@ public class CheckEngineTests
         var told = new ConcurrentQueue<CheckStatus>();
         var engine = new CheckEngine(TimeProvider.System, 1, told.Enqueue);
         CheckSpec patient = Http with { Timeout = TimeSpan.FromMinutes(1) };
-        engine.Apply(new CheckSet([.. Enumerable.Range(0, 20).Select(i => new Check($"{i}", silent.Address, patient))]));
+        engine.Apply(new CheckSet(
+            [.. Enumerable.Range(0, 20).Select(i => new Check($"{i}", silent.Address, patient))]));
         await UntilAsync(() => silent.Connections == 20);
 
         await engine.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(5));

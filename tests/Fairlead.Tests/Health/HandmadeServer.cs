@@ -47,7 +47,7 @@ internal sealed class HandmadeServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync();
-        listener.Stop();
+        listener.Dispose();
         await accepting;
         stop.Dispose();
     }
@@ -64,7 +64,8 @@ internal sealed class HandmadeServer : IAsyncDisposable
                 treated.Add(TreatAsync(client, treat));
             }
         }
-        catch (Exception ended) when (ended is OperationCanceledException or SocketException or InvalidOperationException)
+        catch (Exception ended) when (ended is OperationCanceledException or SocketException
+            or InvalidOperationException)
         {
             await Task.WhenAll(treated);
         }

@@ -25,7 +25,7 @@ public class ScenarioReaderTests
         { "probe p name from a to 192.0.2.1 every 1s\n", 1, 24, "expected a domain name, found an address" },
         { "probe p web from a to first 192.0.2.1 every 1s\n", 1, 29, "expected a domain name, found an address" },
         { "probe p web from a to www.example.com at home every 1s\n", 1, 42, "expected a name server's address" },
-        { "probe p web from a to 192.0.2.1 every soon\n", 1, 39, "expected a time such as 500ms or 5s, found \"soon\"" },
+        { "probe p web from a to 192.0.2.1 every soon\n", 1, 39, "expected a time such as 500ms or 5s, found" },
         { "probe p web from a to 192.0.2.1 every 5\n", 1, 39, "expected a time" },
         { "step\n", 1, 5, "expected a title" },
         { "step x\n  feed cats\n", 2, 3, "unknown statement \"feed\" (known: kill, restore," },

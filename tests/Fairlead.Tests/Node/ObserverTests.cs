@@ -55,7 +55,8 @@ public class ObserverTests
         { "nodes/nyc/nyc1",
             """{"pop": "nyc", "node": "nyc1", "pools": [{"service": "web", "pop": "nyc", "known": true}]}""" },
         { "nodes/nyc/nyc1", """
-            {"pop": "nyc", "node": "nyc1", "pools": [{"service": "web", "pop": "nyc", "known": true, "healthy": [null]}]}
+            {"pop": "nyc", "node": "nyc1",
+            "pools": [{"service": "web", "pop": "nyc", "known": true, "healthy": [null]}]}
             """ },
         { "nodes/nyc/nyc1", """
             {"pop": "nyc", "node": "nyc1", "pools": [{"service": "web", "pop": "nyc", "known": true, "healthy": [7]}]}
@@ -214,7 +215,8 @@ public class ObserverTests
     {
         var last = new LastState
         {
-            Intents = [Situation.Drain("tyo")], Reports = [situation.Report("nyc1"), situation.Report("lon1")],
+            Intents = [Situation.Drain("tyo")],
+            Reports = [situation.Report("nyc1"), situation.Report("lon1")],
         };
         var observer = new Observer(store, "lon", "lon1", last);
         store.Sight = default;
