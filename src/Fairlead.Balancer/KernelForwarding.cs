@@ -20,8 +20,8 @@ public sealed class KernelForwarding(Action<string> onFault)
     private bool searched;
 
     /// <summary>
-    /// Goes over to this table; new ways stand before old ones go. Routes are said again each time, for the kernel drops
-    /// them silently with their link; a route that stands is not changed by that.
+    /// Goes over to this table; new ways stand before old ones go. Routes are said again each time, for the kernel
+    /// drops them silently with their link; a route that stands is not changed by that.
     /// </summary>
     public void Apply(VipTable table)
     {

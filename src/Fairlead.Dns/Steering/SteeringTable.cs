@@ -11,7 +11,9 @@ namespace Fairlead.Dns.Steering;
 /// </summary>
 public sealed class SteeringTable
 {
-    /// <summary>40 AAAA records of 28 bytes are what fits into a datagram of 1232 bytes beside question and OPT.</summary>
+    /// <summary>
+    /// 40 AAAA records of 28 bytes are what fits into a datagram of 1232 bytes beside question and OPT.
+    /// </summary>
     public const int AddressesMax = 32;
 
     private readonly ImmutableArray<SteeredEntry> entries;

@@ -79,7 +79,8 @@ public sealed class FileStoreTests : IDisposable
 
         await store.PutAsync("intents/b", Bytes("two"), default);
         Assert.Contains("not written to disk", store.Fault, StringComparison.Ordinal);
-        Assert.True(await store.CompareAndSwapAsync("intents/b", store.Entries["intents/b"].Revision, Bytes("three"), default));
+        long revision = store.Entries["intents/b"].Revision;
+        Assert.True(await store.CompareAndSwapAsync("intents/b", revision, Bytes("three"), default));
         Assert.Equal("three", Text(store, "intents/b"));
         Assert.True(await store.CompareAndSwapAsync("intents/a", store.Entries["intents/a"].Revision, null, default));
         Assert.DoesNotContain("intents/a", store.Entries.Keys);
