@@ -29,9 +29,11 @@ internal static class ServiceVerdicts
                     && count > 0 && count >= service.MinHealthy;
         }
 
-        // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed.
-        bool held4 = up4.Count == 0 && previous is { UpIPv4.Length: > 0 };
-        bool held6 = up6.Count == 0 && previous is { UpIPv6.Length: > 0 };
+        // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed. One pop
+        // alone is no "everywhere": its failure is the plain case that its announcement is gated on.
+        bool hasOthers = evidence.Fleet.Pops.Count(pop => Serves(service, pop)) > 1;
+        bool held4 = hasOthers && up4.Count == 0 && previous is { UpIPv4.Length: > 0 };
+        bool held6 = hasOthers && up6.Count == 0 && previous is { UpIPv6.Length: > 0 };
         if (held4) Hold(AddressFamily.InterNetwork);
         if (held6) Hold(AddressFamily.InterNetworkV6);
         return new ServicePlan(service.Name, held4 ? previous!.UpIPv4 : [.. up4], held6 ? previous!.UpIPv6 : [.. up6],
@@ -46,6 +48,9 @@ internal static class ServiceVerdicts
             }
         }
     }
+
+    private static bool Serves(ServiceSpec service, PopSpec pop) =>
+        service.OnNodes ? !pop.Nodes.IsEmpty : service.Backends.ContainsKey(pop.Name);
 
     /// <summary>What the pop's nodes say of its pool, joined; null: no fresh report knows.</summary>
     private static ImmutableArray<IPAddress>? Healthy(ServiceSpec service, PopSpec pop, Evidence evidence)

@@ -7,7 +7,7 @@ namespace Fairlead.Lab.Probing;
 /// <param name="Done">When the answer or the failure was there.</param>
 /// <param name="Answered">Whether the user was served (after at most one retry).</param>
 /// <param name="Retried">The first try was reset before an answer, and asked again at once (RFC 9110 §9.2.2).</param>
-/// <param name="Pop">Where it landed; empty when nowhere.</param>
+/// <param name="Pop">Where it landed; when it was not answered, why not.</param>
 /// <param name="OwnAddress">Whether the backend saw the client's own address; true for DNS.</param>
 public readonly record struct ProbeRecord(
     double At, double Done, bool Answered, bool Retried, string Pop, bool OwnAddress);

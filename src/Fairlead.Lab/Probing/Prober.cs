@@ -79,20 +79,20 @@ internal sealed class Prober
     private ProbeRecord AskWeb()
     {
         double at = Now;
-        if (Target() is not { } address) return new ProbeRecord(at, Now, false, false, "", true);
-        string? body = TryGet(address, out bool reset);
-        bool retried = body is null && reset;
-        if (retried) body = TryGet(address, out _);
+        if (Target() is not { } address) return new ProbeRecord(at, Now, false, false, "the name has no answer", true);
+        string? body = TryGet(address, out SocketError fault);
+        bool retried = body is null && fault is SocketError.ConnectionReset or SocketError.ConnectionRefused;
+        if (retried) body = TryGet(address, out fault);
         string[] words = body?.Split(' ') ?? [];
-        bool answered = words.Length == 2;
-        return new ProbeRecord(
-            at, Now, answered, retried, answered ? PopOfBackend(words[0]) : "", !answered || IsOwn(words[1]));
+        return words.Length == 2
+            ? new ProbeRecord(at, Now, true, retried, PopOfBackend(words[0]), IsOwn(words[1]))
+            : new ProbeRecord(at, Now, false, retried, $"{address}: {(body is null ? fault : "not 200")}", true);
     }
 
-    /// <summary>The body's first line, or null; reset: the connection was refused or reset before any answer.</summary>
-    private static string? TryGet(IPAddress address, out bool reset)
+    /// <summary>The body's first line, or null and the fault.</summary>
+    private static string? TryGet(IPAddress address, out SocketError fault)
     {
-        reset = false;
+        fault = SocketError.Success;
         using var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
         {
             Blocking = false,
@@ -110,11 +110,11 @@ internal sealed class Prober
                 read = socket.Receive(buffer, length, buffer.Length - length, SocketFlags.None);
             string[] parts = Encoding.ASCII.GetString(buffer, 0, length).Split("\r\n\r\n", 2);
             bool good = parts.Length == 2 && parts[0].StartsWith("HTTP/1.1 200", StringComparison.Ordinal);
-            return good ? parts[1].Split('\n')[0].Trim() : null;
+            return good ? parts[1].Split('\n')[0].Trim() : "";
         }
-        catch (SocketException fault)
+        catch (SocketException thrown)
         {
-            reset = fault.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionRefused;
+            fault = thrown.SocketErrorCode;
             return null;
         }
     }

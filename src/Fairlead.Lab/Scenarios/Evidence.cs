@@ -84,6 +84,20 @@ internal sealed class Evidence(IReadOnlyList<ProbeLog> logs, Scenario scenario)
         return (all, failed, retried);
     }
 
+    /// <summary>The requests over TCP that failed since the mark, a line each: who, when, and why.</summary>
+    public IEnumerable<string> Lost(IReadOnlyCollection<string> clients, double mark)
+    {
+        foreach (ProbeLog log in logs.Where(log => KindOf(log) == ProbeKind.Web))
+        {
+            if (clients.Count > 0 && !clients.Contains(log.Client)) continue;
+            foreach (ProbeRecord record in log.Since(mark, records => records.ToArray()).Where(r => !r.Answered))
+            {
+                yield return $"{log.Client} by {log.Probe} at {record.At:0.00} s, "
+                    + $"after {record.Done - record.At:0.00} s, {record.Pop}";
+            }
+        }
+    }
+
     /// <summary>Answers of backends since the mark, and how many saw an address that was not the client's.</summary>
     public (int All, int Foreign) OwnAddresses(double mark)
     {

@@ -144,6 +144,7 @@ public sealed class ScenarioRun
     private void JudgeLost(ExpectLost expected)
     {
         (int all, int failed, int retried) = evidence.Requests(expected.Clients, mark);
+        foreach (string lost in evidence.Lost(expected.Clients, mark).Take(10)) timeline.Note($"lost: {lost}");
         string measured = $"{failed} of {all}" + (retried > 0 ? $", {retried} asked twice" : "");
         Judge(expected, $"<= {expected.AtMost}", measured, failed <= expected.AtMost && all > 0);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using Fairlead.Bgp.Session;
 using Fairlead.Control;
 using Fairlead.Dns.Server;
@@ -28,8 +29,7 @@ public sealed class ApiServer(
     public async Task StartAsync()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.ControlSocket))!);
-        // A killed process leaves its socket file behind; nobody can listen on it any more.
-        File.Delete(options.ControlSocket);
+        DeleteLeftSocket(options.ControlSocket);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -43,6 +43,23 @@ public sealed class ApiServer(
         await app.StartAsync();
         File.SetUnixFileMode(options.ControlSocket,
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+    }
+
+    /// <summary>A killed process leaves its socket file behind. One that still answers is another node's.</summary>
+    private static void DeleteLeftSocket(string path)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException)
+        {
+            File.Delete(path);
+            return;
+        }
+
+        throw new IOException($"{path}: another node answers there; give this one its own --control and --state");
     }
 
     public async ValueTask DisposeAsync()

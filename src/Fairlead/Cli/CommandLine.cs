@@ -29,7 +29,12 @@ internal static class CommandLine
         try
         {
             // A handler that throws is a bug, and is shown as one: with its trace, for the report.
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                // A node withdraws and a lab is taken away before they end: that may take longer than the usual 2 s.
+                ProcessTerminationTimeout = TimeSpan.FromSeconds(30),
+            });
         }
         catch (UnauthorizedAccessException fault)
         {

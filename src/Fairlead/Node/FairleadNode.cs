@@ -72,13 +72,23 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             stop.Cancel();
         }
 
-        // The first turn answers from the last plan; the sockets open only when there is something to answer with.
+        // The control socket first: it tells whether another node runs here already.
+        await api.StartAsync();
+        // The first turn answers from the last plan; DNS opens only when there is something to answer with.
         Task looping = loop.RunAsync(stop.Token);
+        try
+        {
+            dns?.Start();
+        }
+        catch (IOException)
+        {
+            forwarding.Clear();
+            throw;
+        }
+
         store.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
-        dns?.Start();
         speaker?.Start();
-        await api.StartAsync();
         Task publishing = publisher.RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 

@@ -47,6 +47,9 @@ internal sealed class EtcdCluster : IDisposable
         members[member]!.WaitForExit();
     }
 
+    /// <summary>Takes a dead member's data away: it will begin anew, with the smallest revision there is.</summary>
+    public void Wipe(int member) => Directory.Delete(Path.Combine(folder, $"m{member}"), recursive: true);
+
     public void Signal(int member, string signal) => Command.Run("kill", $"-{signal}", $"{members[member]!.Id}");
 
     public void AwaitHealthy(int member) => Eventually(() => IsHealthy(member), $"member {member} is healthy", 30);

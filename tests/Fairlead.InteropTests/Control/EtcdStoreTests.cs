@@ -54,6 +54,26 @@ public class EtcdStoreTests
     }
 
     [InteropFact("etcd", "etcdctl")]
+    public async Task A_store_that_was_made_anew_counts_from_the_beginning_and_is_followed_all_the_same()
+    {
+        using var etcd = new EtcdCluster(1);
+        await using EtcdStore store = etcd.Store(0);
+        AwaitLive(store);
+        for (int i = 0; i < 20; i++) await store.PutAsync("old", Bytes($"{i}"), default);
+        Eventually(() => Text(store, "old") == "19", "the old store is seen", 2);
+
+        etcd.Kill(0);
+        etcd.Wipe(0);
+        etcd.Start(0);
+        etcd.AwaitHealthy(0);
+
+        AwaitLive(store);
+        Eventually(() => store.Entries.IsEmpty, "nothing of the old store holds", 5);
+        await store.PutAsync("new", Bytes("1"), default);
+        Eventually(() => Text(store, "new") == "1", "the new store is followed", 2);
+    }
+
+    [InteropFact("etcd", "etcdctl")]
     public async Task After_a_restart_of_the_member_it_goes_on_and_nothing_is_lost()
     {
         using var etcd = new EtcdCluster(1);

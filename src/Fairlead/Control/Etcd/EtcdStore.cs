@@ -15,9 +15,9 @@ namespace Fairlead.Control.Etcd;
 public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, TimeProvider time, int seed) : IStore
 {
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(500);
     private const int ProgressMissedMax = 3;
-    private static readonly TimeSpan FirstChoiceWait = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FirstChoiceWait = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RelistInterval = TimeSpan.FromSeconds(30);
 
     private static readonly ImmutableDictionary<string, StoreEntry> Empty =
@@ -34,7 +34,6 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
     private readonly Lock gate = new();
     private ImmutableDictionary<string, StoreEntry> entries = Empty;
     private GrpcConnection? followed;
-    private ulong clusterId;
     private long newestRevision;
     private long listedRevision;
     private DateTimeOffset? liveSince;
@@ -132,7 +131,8 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
             }
             catch (OperationCanceledException)
             {
-                if (!stopping.IsCancellationRequested) SetSight(null, $"{endpoints[member]}: three progress answers missed");
+                if (!stopping.IsCancellationRequested)
+                    SetSight(null, $"{endpoints[member]}: three progress answers missed");
             }
 
             Changed?.Invoke();
@@ -196,7 +196,7 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
         }
     }
 
-    /// <summary>Asks for progress every second, and lists everything again every 30 s or so.</summary>
+    /// <summary>Asks for progress twice a second, and lists everything again every 30 s or so.</summary>
     private async Task PaceAsync(GrpcConnection calling, ChannelWriter<IMessage> requests, CancellationToken stop)
     {
         DateTimeOffset relist = time.GetUtcNow() + (RelistInterval * (0.75 + (random.NextDouble() * 0.5)));
@@ -231,16 +231,15 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
 
     private async Task<long> ListAsync(GrpcConnection connection, CancellationToken stop)
     {
+        long known = Interlocked.Read(ref newestRevision);
         // Serializable: a member without a majority still answers, and old news is better than none at start.
-        var request = new RangeRequest { Key = From, RangeEnd = To, Serializable = true };
-        RangeResponse all =
-            await connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
+        RangeResponse all = await RangeAsync(connection, serializable: true, stop);
+        // A member that lags, or a store that was made anew? A linearizable read never goes back in time: it tells.
+        if (all.Header.Revision < known) all = await RangeAsync(connection, serializable: false, stop);
         lock (gate)
         {
-            // A store that was made anew counts from the beginning again, and nothing of the old one holds.
-            if (all.Header.ClusterId != clusterId) (newestRevision, entries) = (0, Empty);
-            clusterId = all.Header.ClusterId;
-            // An answer older than what the watch has brought would undo it: one that lags is left alone.
+            if (all.Header.Revision < known) (newestRevision, entries) = (0, Empty);
+            // The watch has brought newer news in the meantime.
             if (all.Header.Revision < newestRevision) return newestRevision;
             listedRevision = newestRevision = all.Header.Revision;
             // Two keys that are no UTF-8 may read the same; neither is ours, so either will do.
@@ -254,6 +253,12 @@ public sealed class EtcdStore(ImmutableArray<Uri> endpoints, string prefix, Time
 
         Changed?.Invoke();
         return all.Header.Revision;
+    }
+
+    private Task<RangeResponse> RangeAsync(GrpcConnection connection, bool serializable, CancellationToken stop)
+    {
+        var request = new RangeRequest { Key = From, RangeEnd = To, Serializable = serializable };
+        return connection.CallAsync("/etcdserverpb.KV/Range", request, RangeResponse.Parser, CallLimit, stop);
     }
 
     private void Take(WatchResponse answer)

@@ -8,7 +8,8 @@ internal static class Hedge
 {
     /// <summary>The first success; when all have failed, the last one's fault.</summary>
     public static async Task<T> FirstAsync<T>(
-        IEnumerable<Func<CancellationToken, Task<T>>> tries, TimeSpan patience, TimeProvider time, CancellationToken stop)
+        IEnumerable<Func<CancellationToken, Task<T>>> tries, TimeSpan patience, TimeProvider time,
+        CancellationToken stop)
     {
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using IEnumerator<Func<CancellationToken, Task<T>>> next = tries.GetEnumerator();
