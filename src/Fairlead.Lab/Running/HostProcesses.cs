@@ -35,17 +35,36 @@ internal static class HostProcesses
             if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)
                 || pid == Environment.ProcessId)
                 continue;
-            string? id;
-            try
-            {
-                id = new FileInfo($"{folder}/ns/net").LinkTarget;
-            }
-            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
-            {
-                continue;
-            }
+            string? id = NamespaceOf(folder);
+            bool isOurs = id is not null
+                ? ids.Contains(id) && LabProcess.StartTimeOf(pid) is not null
+                : TasksOf(folder).Select(NamespaceOf).Any(other => other is not null && ids.Contains(other));
+            if (isOurs) yield return pid;
+        }
+    }
 
-            if (id is not null && ids.Contains(id) && LabProcess.StartTimeOf(pid) is not null) yield return pid;
+    /// <summary>A killed program's first thread may be gone while others still hold its ports.</summary>
+    private static string[] TasksOf(string folder)
+    {
+        try
+        {
+            return Directory.GetDirectories($"{folder}/task");
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    private static string? NamespaceOf(string folder)
+    {
+        try
+        {
+            return new FileInfo($"{folder}/ns/net").LinkTarget;
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return null;
         }
     }
 
