@@ -76,16 +76,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         await api.StartAsync();
         // The first turn answers from the last plan; DNS opens only when there is something to answer with.
         Task looping = loop.RunAsync(stop.Token);
-        try
-        {
-            dns?.Start();
-        }
-        catch (IOException)
-        {
-            forwarding.Clear();
-            throw;
-        }
-
+        StartDns(dns, forwarding);
         store.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
@@ -101,6 +92,20 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
         forwarding.Clear();
+    }
+
+    /// <summary>Where the port cannot be had, what the first turn put into the kernel is taken out again.</summary>
+    private static void StartDns(DnsServer? dns, KernelForwarding forwarding)
+    {
+        try
+        {
+            dns?.Start();
+        }
+        catch (IOException)
+        {
+            forwarding.Clear();
+            throw;
+        }
     }
 
     private IStore NewStore(PopSpec pop, int seed)
