@@ -40,7 +40,7 @@ public sealed class AdjRibOut(AnnounceContext context)
     /// <summary>How many prefixes the peer holds of us.</summary>
     public int Count => told.Count;
 
-    /// <summary>Routes of the last Write that this session cannot carry (AttributesOf gives null).</summary>
+    /// <summary>Routes of the last Write that the peer cannot be sent (AttributesOf gives null).</summary>
     public int Unannounceable { get; private set; }
 
     public IReadOnlyDictionary<Prefix, PathAttributes> Told => told;
