@@ -94,7 +94,7 @@ public sealed class DnsTable
                 continue;
             }
 
-            bool hasCname = name.ByRegion.Any(answer => answer.Cname is not null);
+            bool hasCname = !name.ByRegion.IsDefault && name.ByRegion.Any(region => region.Cname is not null);
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
