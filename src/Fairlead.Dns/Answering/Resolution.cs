@@ -49,15 +49,15 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
         Authoritative = true;
         Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
-        ReadOnlySpan<byte> owner = asked.Name;
+        scoped ReadOnlySpan<byte> owner = asked.Name, next;
         int ownerOffset = QueryMessage.HeaderBytes;
         for (int step = 0; step < ChainMax; step++)
         {
             ZoneMatch match = tree.Find(name, apexLabel, out ZoneNode node);
             if (match == ZoneMatch.Delegation
-                && !(node.Owner.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
+                && !(node.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
             {
-                WriteReferral(ref writer, node, isFirst: step == 0);
+                WriteReferral(ref writer, tree, node, isFirst: step == 0);
                 return;
             }
 
@@ -70,46 +70,52 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             }
 
             // A wildcard may be met again under another name; only the same name again is a loop.
-            (uint, int) place = (name.Suffix(0).Hash, node.Index);
+            (uint, int) place = (name.Suffix(0).Hash, node.Number);
             if (visited[..step].Contains(place)) return;
             visited[step] = place;
-            DnsName? next = node.Steered >= 0
-                ? AnswerSteered(ref writer, tree, node, step, owner, ownerOffset)
+            next = node.Steered >= 0
+                ? WireOf(AnswerSteered(ref writer, tree, node, step, owner, ownerOffset))
                 : AnswerStatic(ref writer, tree, node, owner, ownerOffset);
-            if (next is null || !TryFollow(next, node.Steered >= 0, ref name, ref tree, ref apexLabel)) return;
-            owner = next.Wire;
+            if (next.IsEmpty || !TryFollow(next, node.Steered >= 0, ref name, ref tree, ref apexLabel)) return;
+            owner = next;
             ownerOffset = 0;
         }
     }
 
+    private static ReadOnlySpan<byte> WireOf(DnsName? name) => name is null ? default : name.Wire;
+
     // A static chain is followed inside its zone, a steered one into any zone of ours.
     private readonly bool TryFollow(
-        DnsName next, bool steered, scoped ref NameView name, ref ZoneTree tree, ref int apexLabel)
+        scoped ReadOnlySpan<byte> next, bool steered, scoped ref NameView name, ref ZoneTree tree, ref int apexLabel)
     {
-        name.Set(next.Wire);
+        name.Set(next);
         if (!table.TryFindZone(name, 0, out ZoneTree nextTree, out int nextLabel)) return false;
         if (!steered && nextTree != tree) return false;
         (tree, apexLabel) = (nextTree, nextLabel);
         return true;
     }
 
-    /// <summary>Gives the target when the name is an alias that must be followed.</summary>
-    private DnsName? AnswerStatic(
-        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    /// <summary>Gives the target when the name is an alias that must be followed, else nothing.</summary>
+    private ReadOnlySpan<byte> AnswerStatic(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, scoped ReadOnlySpan<byte> owner,
+        int ownerOffset)
     {
-        if (node.Cname is not null && asked.Type is not (RecordType.Cname or RecordType.Any))
-            return WriteSet(ref writer, node.Cname, owner, ownerOffset) ? node.Cname.TargetName : null;
+        if ((node.Flags & NodeFlags.Cname) != 0 && asked.Type is not (RecordType.Cname or RecordType.Any))
+        {
+            int cname = node.SetOf(RecordType.Cname);
+            return WriteSet(ref writer, node.View(cname), owner, ownerOffset) ? node.View(cname).Rdata(0) : default;
+        }
 
         // RFC 8482 §4.1: ANY gets one set, whichever.
-        int index = asked.Type == RecordType.Any && !node.Sets.IsEmpty ? 0 : node.IndexOf(asked.Type);
-        if (index < 0) WriteSoa(ref writer, tree, uint.MaxValue);
-        else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
-        return null;
+        int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
+        if (set < 0) WriteSoa(ref writer, tree, uint.MaxValue);
+        else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) WriteTargets(ref writer, tree, node, set);
+        return default;
     }
 
     private DnsName? AnswerSteered(
-        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, int step, scoped ReadOnlySpan<byte> owner,
-            int ownerOffset)
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, int step,
+        scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
         SteeredEntry entry = table.Steering[node.Steered];
         if (!regionKnown)
@@ -145,11 +151,11 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         byte[] records = type switch { RecordType.A => wire.A, RecordType.Aaaa => wire.Aaaa, _ => [] };
         if (records.Length == 0)
         {
-            int index =
-                node.IndexOf(asked.Type == RecordType.Any && !node.Sets.IsEmpty ? node.Sets[0].Type : asked.Type);
+            int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
             // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
-            if (index < 0) WriteSoa(ref writer, tree, entry.TtlSeconds);
-            else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
+            if (set < 0) WriteSoa(ref writer, tree, entry.TtlSeconds);
+            else if (WriteSet(ref writer, node.View(set), owner, ownerOffset))
+                WriteTargets(ref writer, tree, node, set);
             return null;
         }
 
@@ -179,7 +185,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         if (!Truncated) writer.Count(Section.Answer, records.Length / recordBytes);
     }
 
-    private bool WriteSet(scoped ref MessageWriter writer, RRset set, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    private bool WriteSet(
+        scoped ref MessageWriter writer, SetView set, scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
         Truncated = !set.TryWrite(ref writer, Section.Answer, ownerOffset, owner, set.TtlSeconds);
         return !Truncated;
@@ -194,21 +201,22 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     }
 
     // RFC 1034 §4.2.1: NS of the child and the addresses of those that lie below the cut. AA is off: not our data.
-    private void WriteReferral(scoped ref MessageWriter writer, ZoneNode cut, bool isFirst)
+    private void WriteReferral(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode cut, bool isFirst)
     {
         if (isFirst) Authoritative = false;
-        int index = cut.IndexOf(RecordType.Ns);
-        RRset servers = cut.Sets[index];
-        if (!servers.TryWrite(ref writer, Section.Authority, 0, cut.Owner.Wire, servers.TtlSeconds))
+        int set = cut.SetOf(RecordType.Ns);
+        SetView servers = cut.View(set);
+        if (!servers.TryWrite(ref writer, Section.Authority, 0, cut.Owner, servers.TtlSeconds))
         {
             Truncated = true;
             return;
         }
 
         // RFC 9471 §2.1: all glue of servers below the cut, or TC; that of others only when there is room.
-        foreach (ZoneNode target in cut.Targets[index])
+        for (int i = 0; i < servers.Count; i++)
         {
-            if (!WriteTarget(ref writer, target) && target.Cut == cut)
+            if (!tree.TryTarget(set, i, out ZoneNode target)) continue;
+            if (!WriteTarget(ref writer, target) && tree.IsCoveredBy(target, cut))
             {
                 Truncated = true;
                 return;
@@ -216,20 +224,24 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         }
     }
 
-    private static void WriteTargets(scoped ref MessageWriter writer, ZoneNode node, int index)
+    private static void WriteTargets(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, int set)
     {
-        foreach (ZoneNode target in node.Targets[index]) WriteTarget(ref writer, target);
+        if (!RecordTypes.HasTargets(node.TypeOf(set))) return;
+        int count = node.View(set).Count;
+        for (int i = 0; i < count; i++)
+        {
+            if (tree.TryTarget(set, i, out ZoneNode target)) WriteTarget(ref writer, target);
+        }
     }
 
-    private static bool WriteTarget(scoped ref MessageWriter writer, ZoneNode target)
-    {
-        bool all = true;
-        foreach (RRset set in target.Sets)
-        {
-            if (set.Type is RecordType.A or RecordType.Aaaa)
-                all &= set.TryWrite(ref writer, Section.Additional, 0, target.Owner.Wire, set.TtlSeconds);
-        }
+    private static bool WriteTarget(scoped ref MessageWriter writer, scoped in ZoneNode target) =>
+        WriteAddresses(ref writer, target, RecordType.A) & WriteAddresses(ref writer, target, RecordType.Aaaa);
 
-        return all;
+    private static bool WriteAddresses(scoped ref MessageWriter writer, scoped in ZoneNode target, RecordType type)
+    {
+        int set = target.SetOf(type);
+        if (set < 0) return true;
+        SetView addresses = target.View(set);
+        return addresses.TryWrite(ref writer, Section.Additional, 0, target.Owner, addresses.TtlSeconds);
     }
 }

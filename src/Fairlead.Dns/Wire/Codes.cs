@@ -54,6 +54,8 @@ public enum RecordType : ushort
     Nsec3Param = 51,
     Cds = 59,
     Cdnskey = 60,
+    Svcb = 64,
+    Https = 65,
     Ixfr = 251,
     Axfr = 252,
     MailB = 253,
