@@ -108,6 +108,7 @@ public sealed class DnsTable
             bool hasCname = name.ByRegion.Any(answer => answer.Cname is not null);
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
+                if (set.Type == RecordType.Nsec) continue;
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
                 {
                     string type = RecordTypes.NameOf(set.Type);

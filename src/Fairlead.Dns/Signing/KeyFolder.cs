@@ -119,7 +119,9 @@ public sealed class KeyFolder(string path)
         File.Delete(aside);
         var options = new FileStreamOptions
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode,
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = mode,
         };
         using (var stream = new FileStream(aside, options))
         {

@@ -107,10 +107,19 @@ public sealed record KeySet
         };
     }
 
+    /// <summary>Whether the other set makes the same zone out of the same data.</summary>
+    internal bool SignsAs(KeySet other) =>
+        Same(Shown, other.Shown) && Same(KeySigners, other.KeySigners) && Same(ZoneSigners, other.ZoneSigners)
+        && Same(ForParent, other.ForParent);
+
     /// <summary>What keeps these keys from signing a zone.</summary>
     public IEnumerable<string> Problems()
     {
         if (KeySigners.IsEmpty) yield return $"zone {Zone}: no CSK or KSK is active, nothing signs its DNSKEY set";
         if (ZoneSigners.IsEmpty) yield return $"zone {Zone}: no CSK or ZSK is active, nothing signs its records";
     }
+
+    private static bool Same(ImmutableArray<DnssecKey> one, ImmutableArray<DnssecKey> other) =>
+        one.Select(key => Convert.ToBase64String(key.Dnskey))
+            .SequenceEqual(other.Select(key => Convert.ToBase64String(key.Dnskey)));
 }

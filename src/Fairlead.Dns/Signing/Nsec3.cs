@@ -60,27 +60,15 @@ internal sealed class Nsec3Parameters
         }
     }
 
-    /// <summary>RFC 4648 §7: a NSEC3 owner's first label to its hash; false when it is none.</summary>
-    public static bool TryLabel(ReadOnlySpan<byte> label, Span<byte> hash)
+    /// <summary>RFC 4648 §7: base32hex, in lower case, of 20 bytes.</summary>
+    public static void ToLabel(ReadOnlySpan<byte> hash, Span<byte> label)
     {
-        if (label.Length != LabelBytes) return false;
-        ulong bits = 0;
-        for (int i = 0; i < LabelBytes; i++)
+        ReadOnlySpan<byte> digits = "0123456789abcdefghijklmnopqrstuv"u8;
+        for (int group = 0; group < HashBytes / 5; group++)
         {
-            int value = label[i] switch
-            {
-                >= (byte)'0' and <= (byte)'9' => label[i] - '0',
-                >= (byte)'a' and <= (byte)'v' => label[i] - 'a' + 10,
-                >= (byte)'A' and <= (byte)'V' => label[i] - 'A' + 10,
-                _ => -1,
-            };
-            if (value < 0) return false;
-            bits = (bits << 5) | (uint)value;
-            if (i % 8 != 7) continue;
-            for (int b = 0; b < 5; b++) hash[(i / 8 * 5) + b] = (byte)(bits >> (32 - (b * 8)));
-            bits = 0;
+            ulong bits = 0;
+            foreach (byte value in hash.Slice(group * 5, 5)) bits = (bits << 8) | value;
+            for (int i = 0; i < 8; i++) label[(group * 8) + i] = digits[(int)(bits >> (35 - (i * 5))) & 31];
         }
-
-        return true;
     }
 }
