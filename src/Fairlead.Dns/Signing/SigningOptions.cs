@@ -1,3 +1,5 @@
+using Fairlead.Dns.Zones;
+
 namespace Fairlead.Dns.Signing;
 
 /// <summary>How zones are signed.</summary>
@@ -52,4 +54,12 @@ public sealed record KeyTiming
 
     /// <summary>Until every server of the parent has what one of them has.</summary>
     public TimeSpan ParentPropagation { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>For a zone as it is, with the largest TTL of the steered names in it.</summary>
+    public static KeyTiming Of(Zone zone, TimeSpan steeredTtlMax, SigningOptions options)
+    {
+        uint seconds = zone.Sets.Max(set => set.TtlSeconds);
+        long largest = Math.Max(Math.Max(seconds, options.DnskeyTtlSeconds), (long)steeredTtlMax.TotalSeconds);
+        return new KeyTiming { TtlMax = TimeSpan.FromSeconds(largest) };
+    }
 }
