@@ -1,6 +1,8 @@
+using System.Text;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Answering;
 
@@ -15,15 +17,17 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     private readonly UInt128 clientMapped = clientMapped;
     private Denial denial = new(proofs);
     private (ZoneTree Tree, int Set)? targets;
-    private RegionMatch region;
-    private bool regionKnown;
     private bool scoped;
+    private int scopeLengthMapped;
 
     public Rcode Rcode { get; set; }
 
     public bool Authoritative { get; set; }
 
     public bool Truncated { get; set; }
+
+    /// <summary>The number of the steered answer's label; 0: nothing steered was answered.</summary>
+    public int SteeredLabel { get; private set; }
 
     /// <summary>
     /// The ECS scope, 0 to 32 or 0 to 128. Nothing of the answer depended on the asker's place, or it went by the
@@ -34,7 +38,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         get
         {
             if (!scoped || !asked.HasSubnet || asked.Subnet.SourceLength == 0) return 0;
-            return (byte)(region.ScopeLengthMapped - (asked.Subnet.Family == 1 ? 96 : 0));
+            int length = Math.Min(scopeLengthMapped, asked.Subnet.SourceLengthMapped);
+            return (byte)(length - (asked.Subnet.Family == 1 ? 96 : 0));
         }
     }
 
@@ -160,70 +165,89 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
         SteeredEntry entry = table.Steering[node.Steered];
-        if (!regionKnown)
-        {
-            // RFC 7871 §7.1.2: a source length of 0 asks not to be told apart, so the resolver's address decides.
-            bool bySubnet = asked.HasSubnet && asked.Subnet.SourceLength > 0;
-            region = bySubnet
-                ? table.Regions.Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
-                : table.Regions.Find(clientMapped, 128);
-            regionKnown = true;
-        }
-
+        CompiledSteering steering = entry.Steering;
         // RFC 7871 §7.2.1 gives one scope for the whole answer, and cannot say which record it belongs to. So a chain
         // that began with data for all stops before a name that is for some: the resolver asks for that one by itself.
-        bool forAll = entry.IsOneForAll(asked.Type);
-        if (step > 0 && !forAll && !scoped && asked.HasSubnet && asked.Subnet.SourceLength > 0) return null;
-        scoped |= !forAll;
+        bool forAll = entry.ReflectsRegions is null && steering.IsOneForAll(asked.Type);
+        if (step > 0 && !forAll && !scoped && IsBySubnet) return null;
 
-        SteeredWire wire = entry.For(region.Region);
-        if (wire.Cname is not null)
+        RegionMatch region = Place(entry, steering.ClassesOf(asked.Type));
+        if (entry.ReflectsRegions is { } regions)
         {
-            int start = writer.BeginRecord(ownerOffset, owner, RecordType.Cname, entry.TtlSeconds);
-            writer.Name(wire.Cname.Wire);
-            Truncated = writer.Failed;
-            if (Truncated) return null;
-            writer.EndRecord(start);
-            writer.Count(Section.Answer, 1);
-            return asked.Type is RecordType.Cname or RecordType.Any ? null : wire.Cname;
-        }
-
-        RecordType type = asked.Type;
-        if (type == RecordType.Any) type = wire.A.Length > 0 ? RecordType.A : RecordType.Aaaa;
-        byte[] records = type switch { RecordType.A => wire.A, RecordType.Aaaa => wire.Aaaa, _ => [] };
-        if (records.Length == 0)
-        {
-            int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
-            // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
-            if (set < 0) WriteNoData(ref writer, tree, node, entry.TtlSeconds);
-            else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) targets = (tree, set);
+            scoped = true;
+            scopeLengthMapped = 128;
+            string word = regions[region.Region < regions.Length ? region.Region : 0];
+            Reflect(ref writer, tree, node, word, owner, ownerOffset);
             return null;
         }
 
-        WriteAddresses(ref writer, records, SteeredWire.RecordBytes(type), owner, ownerOffset);
+        CompiledRegion answers = steering[region.Region];
+        CompiledSplit? split = answers.For(asked.Type);
+        int slot = split is { LotOfSlot.Length: > 0 } ? Slot() : 0;
+        if (!forAll)
+        {
+            scoped = true;
+            scopeLengthMapped = Math.Max(scopeLengthMapped, region.ScopeLengthMapped);
+            if (split is { LotOfSlot.Length: > 0 }) scopeLengthMapped = Math.Max(scopeLengthMapped, SlotLengthMapped);
+        }
+
+        CompiledShare share = split?.Choose(slot, entry) ?? default;
+        SteeredLabel = share.Label;
+        if (entry.SetOf(share) is { } set)
+        {
+            Truncated = !TryWrite(ref writer, set.View, Section.Answer, ownerOffset, owner, answers.TtlSeconds);
+            return Truncated || asked.Type is RecordType.Cname or RecordType.Any ? null : share.Target;
+        }
+
+        int standing = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
+        // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
+        if (standing < 0) WriteNoData(ref writer, tree, node, answers.TtlSeconds);
+        else if (WriteSet(ref writer, node.View(standing), owner, ownerOffset)) targets = (tree, standing);
         return null;
     }
 
-    private void WriteAddresses(
-        scoped ref MessageWriter writer, ReadOnlySpan<byte> records, int recordBytes, scoped ReadOnlySpan<byte> owner,
-            int ownerOffset)
+    // RFC 7871 §7.1.2: a source length of 0 asks not to be told apart, so the resolver's address decides.
+    private readonly bool IsBySubnet => asked.HasSubnet && asked.Subnet.SourceLength > 0;
+
+    private readonly RegionMatch Place(SteeredEntry entry, ReadOnlySpan<ushort> classes) => IsBySubnet
+        ? (entry.Regions ?? table.Regions).Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped, classes)
+        : (entry.Regions ?? table.Regions).Find(clientMapped, 128, classes);
+
+    private readonly UInt128 Client => IsBySubnet ? asked.Subnet.BitsMapped : clientMapped;
+
+    // Subnets are told apart down to /24 and /48: nobody tells more of a client, and neighbours stay together.
+    private readonly int SlotLengthMapped => Math.Min(
+        (Client >> 32) == 0xffff ? 120 : 48, IsBySubnet ? asked.Subnet.SourceLengthMapped : 128);
+
+    private readonly int Slot() => SteeredSplit.SlotOf(Prefix.OfMapped(Client, SlotLengthMapped).Bits);
+
+    // What the server sees of the asker, for him: a name for people with questions, not for users.
+    private void Reflect(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, string region,
+        scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
-        if (ownerOffset == QueryMessage.HeaderBytes)
+        if (asked.Type is not (RecordType.Txt or RecordType.Any))
         {
-            writer.Bytes(records);
+            WriteNoData(ref writer, tree, node, 0);
+            return;
         }
-        else
+
+        string subnet = asked.HasSubnet
+            ? Prefix.OfMapped(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped).ToString()
+            : "none";
+        string[] lines =
+            [$"resolver={Prefix.OfMapped(clientMapped, 128).Address}", $"subnet={subnet}", $"region={region}"];
+        int start = writer.BeginRecord(ownerOffset, owner, RecordType.Txt, 0);
+        foreach (string line in lines)
         {
-            // Reached through a chain: the ready records point to the question, but their owner is the chain's end.
-            for (int at = 0; at < records.Length; at += recordBytes)
-            {
-                writer.Name(owner);
-                writer.Bytes(records.Slice(at + 2, recordBytes - 2));
-            }
+            byte[] text = Encoding.ASCII.GetBytes(line.Length > 255 ? line[..255] : line);
+            writer.Bytes([(byte)text.Length, .. text]);
         }
 
         Truncated = writer.Failed;
-        if (!Truncated) writer.Count(Section.Answer, records.Length / recordBytes);
+        if (Truncated) return;
+        writer.EndRecord(start);
+        writer.Count(Section.Answer, 1);
     }
 
     private bool WriteSet(

@@ -43,13 +43,14 @@ public sealed class SetSigner
     /// largest that the set may be served with (RFC 4035 §5.3.3 allows a smaller one). A wildcard's set is signed as the
     /// wildcard's.
     /// </summary>
-    public RRset Sign(RRset set) => set.WithSignatures(Signers(set).Select(key =>
+    public RRset Sign(RRset set)
     {
-        if (Cache.Find(set, key, Due) is { } known) return Noted(set, known);
-        byte[] made = Make(set, key);
-        Cache.Add(set, key, made, RenewalOf(set, made));
-        return made;
-    }));
+        RRset? known = Cache.Find(set);
+        if (known is not null && IsFresh(known)) return known;
+        RRset signed = Sign(set, known);
+        Cache.Add(signed);
+        return signed;
+    }
 
     /// <summary>Signs sets that may be answered later on all cores, so that a change finds them in the cache.</summary>
     public void Prepare(IEnumerable<RRset> sets) => Parallel.ForEach(sets, set => Sign(set));
@@ -81,6 +82,21 @@ public sealed class SetSigner
         return Noted(set, Signature.Make(set, key, Now - Options.InceptionBefore, Now + Options.Validity));
     }
 
+    // Whether it has the signatures of our keys, in their order, and none is due.
+    private bool IsFresh(RRset signed)
+    {
+        ImmutableArray<DnssecKey> signers = Signers(signed);
+        if (signed.SignatureCount != signers.Length) return false;
+        for (int i = 0; i < signers.Length; i++)
+        {
+            ReadOnlySpan<byte> signature = signed.Signature(i);
+            if (Signature.KeyTag(signature) != signers[i].Tag || RenewalOf(signed, signature) <= Due) return false;
+        }
+
+        for (int i = 0; i < signers.Length; i++) Lower(RenewalOf(signed, signed.Signature(i)));
+        return true;
+    }
+
     private byte[]? Fresh(RRset? set, DnssecKey key)
     {
         for (int i = 0; i < set?.SignatureCount; i++)
@@ -110,7 +126,7 @@ public sealed class SetSigner
     }
 
     // Sets that were signed in one moment are renewed at different ones, which spreads the work.
-    private DateTimeOffset RenewalOf(RRset set, byte[] signature)
+    private DateTimeOffset RenewalOf(RRset set, ReadOnlySpan<byte> signature)
     {
         double spread = (uint)(set.Owner.GetHashCode() ^ ((int)set.Type << 16)) / (double)uint.MaxValue;
         return Signature.Expiration(signature, Now) - Options.RenewBefore - (Options.RenewJitter * spread);

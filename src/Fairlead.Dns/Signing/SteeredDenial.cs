@@ -1,12 +1,26 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 
 namespace Fairlead.Dns.Signing;
 
 /// <summary>A steered name (perhaps a wildcard) as the NSEC chain must know it: the types it can ever answer.</summary>
-public sealed record SteeredOwner(DnsName Owner, ImmutableArray<RecordType> Types);
+public sealed record SteeredOwner(DnsName Owner, ImmutableArray<RecordType> Types)
+{
+    /// <summary>
+    /// Addresses count as both families, whether one has any now or not: so a plan that changes an answer leaves the
+    /// chain, and with it the zone, as it is.
+    /// </summary>
+    public static SteeredOwner Of(SteeredName name)
+    {
+        bool hasCname = name.ByRegion.Any(region => region.Cname is not null);
+        bool hasAddresses = name.ByRegion.Any(region => region.Cname is null);
+        ImmutableArray<RecordType> addresses = hasAddresses ? [RecordType.A, RecordType.Aaaa] : [];
+        return new SteeredOwner(name.Owner, hasCname ? addresses.Add(RecordType.Cname) : addresses);
+    }
+}
 
 /// <summary>
 /// The NSEC records of one steered name. A region may lack a type that another has, and one may have a CNAME where

@@ -1,12 +1,13 @@
 using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Fleet;
-using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
-using Fairlead.Net.Addresses;
+using Fairlead.Fleet.Steer;
 
 namespace Fairlead.Node;
 
@@ -19,9 +20,11 @@ public sealed record LoadedFleet
 
     public required ImmutableArray<Zone> Zones { get; init; }
 
-    public required RegionOrders Orders { get; init; }
+    /// <summary>What policies see of clients.</summary>
+    public required ClientViews Views { get; init; }
 
-    public required RegionMap Regions { get; init; }
+    /// <summary>The addresses of static names that aliases point to.</summary>
+    public required IReadOnlyDictionary<DnsName, SteeredAnswer> Aliases { get; init; }
 
     /// <summary>The fleet, or null and every fault of every file.</summary>
     public static LoadedFleet? Read(string path, out IReadOnlyList<SpecProblem> problems)
@@ -38,12 +41,13 @@ public sealed record LoadedFleet
         var all = new List<SpecProblem>();
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         ImmutableArray<Zone> zones = [.. ReadZones(file, folder, all)];
-        var orders = new RegionOrders(file.Spec);
-        RegionMap regions = ReadPlaces(file, folder, orders, all);
+        Geography geography = GeoFiles.Read(file, folder, all);
+        Dictionary<DnsName, SteeredAnswer> aliases = FindAliases(file, zones, all);
+        var views = new ClientViews(file.Spec, geography);
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
         if (all.Count == 0)
         {
-            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), orders);
+            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), views, aliases);
             List<string> misfits = [.. SteeringTable.Problems(names)];
             if (misfits.Count == 0) misfits.AddRange(DnsTable.Problems(zones, new SteeringTable(names)));
             all.AddRange(misfits.Select(misfit => file.At("zones", misfit)));
@@ -52,7 +56,7 @@ public sealed record LoadedFleet
         problems = all;
         return all.Count > 0
             ? null
-            : new LoadedFleet { Spec = file.Spec, Zones = zones, Orders = orders, Regions = regions };
+            : new LoadedFleet { Spec = file.Spec, Zones = zones, Views = views, Aliases = aliases };
     }
 
     private static IEnumerable<Zone> ReadZones(FleetFile file, string folder, List<SpecProblem> problems)
@@ -68,12 +72,13 @@ public sealed record LoadedFleet
 
             foreach (SteerSpec steer in zone.Steer)
             {
-                if (!Steering.TryOwner(zone, steer, out _))
+                if (!Steering.TryOwner(zone, steer.Name, out _))
                     problems.Add(file.At($"{at}.steer.{steer.Name}", $"\"{steer.Name}\" is not a domain name"));
                 foreach ((string pop, string target) in steer.Cname.Where(pair => !DnsName.TryParse(pair.Value, out _)))
                     problems.Add(file.At($"{at}.steer.{steer.Name}.cname.{pop}", $"\"{target}\" is not a domain name"));
             }
 
+            if (zone.File is null) continue; // TODO-FOLDER
             string path = Path.Combine(folder, zone.File);
             if (!TryReadText(path, out string text, out string fault))
             {
@@ -87,45 +92,61 @@ public sealed record LoadedFleet
         }
     }
 
-    private static RegionMap ReadPlaces(FleetFile file, string folder, RegionOrders orders, List<SpecProblem> problems)
+    // An alias points to a steered name that answers addresses, or to addresses that stand in one of the zones.
+    private static Dictionary<DnsName, SteeredAnswer> FindAliases(
+        FleetFile file, ImmutableArray<Zone> zones, List<SpecProblem> problems)
     {
-        IEnumerable<(Prefix Prefix, int Region)> entries = [];
-        if (file.Spec.Geo.Database is { } database)
+        var found = new Dictionary<DnsName, SteeredAnswer>();
+        var steered = new Dictionary<DnsName, SteerSpec>();
+        foreach (ZoneSpec zone in file.Spec.Zones)
         {
-            string path = Path.Combine(folder, database);
-            try
+            foreach (SteerSpec steer in zone.Steer)
             {
-                // Read whole and never mapped: a file replaced under a mapping kills the process (SIGBUS).
-                MmdbDatabase? places = MmdbDatabase.Open(File.ReadAllBytes(path), out string? problem);
-                if (places is null) problems.Add(file.At("geo.database", $"{path}: {problem}"));
-                else entries = places.Places().Select(entry => (entry.Prefix, orders.RegionOf(entry.Place)));
-            }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-            {
-                problems.Add(file.At("geo.database", $"cannot be read: {fault.Message}"));
+                if (Steering.TryOwner(zone, steer.Name, out DnsName? owner)) steered[owner!] = steer;
             }
         }
 
-        if (file.Spec.Geo.Map is { } map)
+        foreach (ZoneSpec zone in file.Spec.Zones)
         {
-            string path = Path.Combine(folder, map);
-            if (TryReadText(path, out string text, out string fault))
+            foreach (SteerSpec steer in zone.Steer.Where(steer => steer.Alias is not null))
             {
-                (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> faults) = CidrMap.Read(
-                    path, text);
-                problems.AddRange(faults.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-                entries = entries.Concat(places.Select(entry => (entry.Prefix, orders.RegionOf(entry.Place))));
-            }
-            else
-            {
-                problems.Add(file.At("geo.map", fault));
+                string at = $"zones.{zone.Origin}.steer.{steer.Name}.alias";
+                if (!Steering.TryOwner(zone, steer.Alias!, out DnsName? target))
+                    problems.Add(file.At(at, $"\"{steer.Alias}\" is not a domain name"));
+                else if (steered.TryGetValue(target!, out SteerSpec? other))
+                {
+                    if (other.Answer == SteerAnswer.Cname || other.Alias is not null || other.Reflect)
+                        problems.Add(file.At(at, $"{target} has no addresses of its own: point to a name that has"));
+                }
+                else if (AddressesAt(target!, zones) is { } answer)
+                    found[target!] = answer;
+                else
+                    problems.Add(file.At(at,
+                        $"{target} is neither a steered name nor has it addresses in one of the fleet's zones"));
             }
         }
 
-        return RegionMap.Compile(entries);
+        return found;
     }
 
-    private static bool TryReadText(string path, out string text, out string fault)
+    private static SteeredAnswer? AddressesAt(DnsName name, ImmutableArray<Zone> zones)
+    {
+        IPAddress[] all =
+        [
+            .. zones.Where(zone => name.IsWithin(zone.Origin))
+                .SelectMany(zone => (RRset?[])[zone.Find(name, RecordType.A), zone.Find(name, RecordType.Aaaa)])
+                .OfType<RRset>()
+                .SelectMany(set => Enumerable.Range(0, set.Count).Select(i => new IPAddress(set[i].ToArray()))),
+        ];
+        return all.Length == 0 ? null : new SteeredAnswer
+        {
+            A = [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetwork)],
+            Aaaa = [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetworkV6)],
+            Label = "alias",
+        };
+    }
+
+    internal static bool TryReadText(string path, out string text, out string fault)
     {
         (text, fault) = ("", "");
         try

@@ -5,8 +5,10 @@ using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Session;
 using Fairlead.Control;
 using Fairlead.Dns.Answering;
+using Fairlead.Dns.Steering;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Steer;
 using Fairlead.Health;
 using Fairlead.Net;
 using Microsoft.Extensions.Logging;
@@ -116,8 +118,8 @@ public sealed class ReconcileLoop(
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
         dns.Publish(DnsTable.Create(
-            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node,
-            dns.Current));
+            marked, current.Zones, RegionMap.Empty,
+            Steering.Of(current.Spec, next, current.Views, current.Aliases), options.Node, dns.Current));
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
     }

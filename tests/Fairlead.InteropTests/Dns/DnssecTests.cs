@@ -10,7 +10,8 @@ public class DnssecTests
     public async Task Delv_validates_every_kind_of_answer()
     {
         await using SignedBed bed = await SignedBed.StartAsync("fltsec1");
-        Validates(bed);
+        Validates(bed, SignedBed.Questions);
+        Validates(bed, SignedBed.SteeredQuestions);
     }
 
     [InteropFact("ldns-verify-zone", "kzonecheck", "dnssec-verify", "ip")]
@@ -28,7 +29,8 @@ public class DnssecTests
     {
         await using SignedBed bed = await SignedBed.StartAsync("fltsec3");
         await StartUnboundAsync(bed);
-        foreach ((string name, string type, string says) in SignedBed.Questions)
+        foreach ((string name, string type, string says) in
+            (IEnumerable<(string, string, string)>)[.. SignedBed.Questions, .. SignedBed.SteeredQuestions])
         {
             string answer = Resolve(bed, name, type);
             bool denied = says.StartsWith("negative", StringComparison.Ordinal);
@@ -56,7 +58,7 @@ public class DnssecTests
     public async Task A_zone_that_bind_signed_with_our_keys_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync("fltsec5", (bed, text) => BindSigned(bed, text));
-        Validates(bed, "CDS");
+        Validates(bed, SignedBed.Questions, "CDS");
     }
 
     [InteropFact("delv", "dnssec-signzone", "ip")]
@@ -64,7 +66,7 @@ public class DnssecTests
     {
         await using SignedBed bed = await SignedBed.StartAsync(
             "fltsec6", (bed, text) => BindSigned(bed, text, "-3", "aabbccdd", "-H", "3"));
-        Validates(bed, "CDS", "NSEC");
+        Validates(bed, SignedBed.Questions, "CDS", "NSEC");
     }
 
     [InteropFact("delv", "dnssec-signzone", "ip")]
@@ -72,7 +74,7 @@ public class DnssecTests
     {
         await using SignedBed bed = await SignedBed.StartAsync(
             "fltsec7", (bed, text) => BindSigned(bed, text, "-3", "-", "-H", "0", "-A"));
-        Validates(bed, "CDS", "NSEC");
+        Validates(bed, SignedBed.Questions, "CDS", "NSEC");
     }
 
     [InteropFact("kdig", "ip")]
@@ -94,10 +96,11 @@ public class DnssecTests
         Assert.Contains("NSEC", small);
     }
 
-    private static void Validates(SignedBed bed, params string[] except)
+    private static void Validates(
+        SignedBed bed, (string Name, string Type, string Says)[] questions, params string[] except)
     {
         var wrong = new List<string>();
-        foreach ((string name, string type, string says) in SignedBed.Questions)
+        foreach ((string name, string type, string says) in questions)
         {
             if (except.Contains(type)) continue;
             string answer = bed.Delv(name, type);

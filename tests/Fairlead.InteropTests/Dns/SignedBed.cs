@@ -75,6 +75,35 @@ internal sealed class SignedBed : IAsyncDisposable
 
     public string Folder { get; }
 
+    /// <summary>Addresses, one family only, aliases below a wildcard, and an alias in one region only.</summary>
+    private static SteeredName[] Steered { get; } =
+    [
+        Name("steered", DnsTestBed.Addresses("192.0.2.100", "2001:db8::100"), DnsTestBed.Addresses("192.0.2.101", "::1")),
+        Name("v4only", new SteeredAnswer { A = [IPAddress.Parse("192.0.2.110")] }),
+        Name("*.cdn", DnsTestBed.Alias("www.example.com"), DnsTestBed.Alias("steered.example.com")),
+        Name("mixed", DnsTestBed.Addresses("192.0.2.120", "2001:db8::120"), DnsTestBed.Alias("www.example.com")),
+        Name("*.any", DnsTestBed.Addresses("192.0.2.130", "2001:db8::130")),
+    ];
+
+    /// <summary>What only our own signing has: names whose answer depends on the asker.</summary>
+    public static (string Name, string Type, string Says)[] SteeredQuestions { get; } =
+    [
+        ("steered.example.com", "A", "fully validated"), ("steered.example.com", "AAAA", "fully validated"),
+        ("steered.example.com", "MX", "negative response, fully validated"),
+        ("x.steered.example.com", "A", "negative response, fully validated"),
+        ("steerec.example.com", "A", "negative response, fully validated"),
+        ("v4only.example.com", "A", "fully validated"),
+        ("v4only.example.com", "AAAA", "negative response, fully validated"),
+        ("v4only.example.com", "TXT", "negative response, fully validated"),
+        ("x.cdn.example.com", "A", "fully validated"), ("y.x.cdn.example.com", "AAAA", "fully validated"),
+        ("x.cdn.example.com", "CNAME", "fully validated"),
+        ("cdn.example.com", "A", "negative response, fully validated"),
+        ("mixed.example.com", "A", "fully validated"),
+        ("mixed.example.com", "TXT", "negative response, fully validated"),
+        ("x.any.example.com", "A", "fully validated"), ("x.any.example.com", "AAAA", "fully validated"),
+        ("x.any.example.com", "TXT", "negative response, fully validated"),
+    ];
+
     /// <summary>Every kind of answer, and what delv says of it.</summary>
     public static (string Name, string Type, string Says)[] Questions { get; } =
     [
@@ -116,8 +145,7 @@ internal sealed class SignedBed : IAsyncDisposable
     /// given the folders of the keys and of the text) as it is.
     /// </summary>
     public static async Task<SignedBed> StartAsync(
-        string prefix, Func<SignedBed, string, string>? presign = null, SteeringTable? steering = null,
-        Func<RRset, RRset>? spoil = null)
+        string prefix, Func<SignedBed, string, string>? presign = null, Func<RRset, RRset>? spoil = null)
     {
         var bed = new Bed(prefix);
         bed.AddHost("srv");
@@ -127,7 +155,7 @@ internal sealed class SignedBed : IAsyncDisposable
         var signed = new SignedBed(bed, server, folder);
         try
         {
-            table.Publish(signed.MakeTable(presign, steering ?? SteeringTable.Empty, spoil));
+            table.Publish(signed.MakeTable(presign, spoil));
             NetworkNamespace.Run(bed.NamespaceOf("srv"), () =>
             {
                 server.Start();
@@ -174,7 +202,7 @@ internal sealed class SignedBed : IAsyncDisposable
         return text.ToString();
     }
 
-    private DnsTable MakeTable(Func<SignedBed, string, string>? presign, SteeringTable steering, Func<RRset, RRset>? spoil)
+    private DnsTable MakeTable(Func<SignedBed, string, string>? presign, Func<RRset, RRset>? spoil)
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         var folder = new KeyFolder(FileOf("keys"));
@@ -186,20 +214,29 @@ internal sealed class SignedBed : IAsyncDisposable
         KeySet keys = folder.At(Origin, now)!;
         File.WriteAllText(FileOf("anchor"), "trust-anchors { example.com. static-key 257 3 13 \""
             + Convert.ToBase64String(keys.KeySigners[0].PublicKey) + "\"; };\n");
+        var signer = new SetSigner(keys, new SigningOptions(), new SignatureCache(1000), now);
         Zone parent = presign is not null
             ? DnsTestBed.Load("example.com", presign(this, ZoneText + ds))
-            : Sign(DnsTestBed.Load("example.com", ZoneText + ds), keys, now);
+            : ZoneSigner.Sign(DnsTestBed.Load("example.com", ZoneText + ds), signer, Steered.Select(SteeredOwner.Of)).Zone;
+        var steering = new SteeringTable(presign is null ? Steered : [], _ => signer);
         if (spoil is not null) parent = new Zone(Origin, parent.Sets.Select(spoil));
         File.WriteAllText(FileOf("signed.zone"), Print(parent));
         return DnsTable.Create(
             1,
             [
-                parent, Sign(DnsTestBed.Load("secure.example.com", ChildText), folder.At(Secure, now)!, now),
+                parent, Signed(DnsTestBed.Load("secure.example.com", ChildText), folder.At(Secure, now)!, now),
                 DnsTestBed.Load("sub.example.com", ChildText),
             ],
             DnsTestBed.Regions, steering, "node-1");
     }
 
-    private static Zone Sign(Zone zone, KeySet keys, DateTimeOffset now) =>
+    private static SteeredName Name(string label, params SteeredAnswer[] answers) => new()
+    {
+        Owner = Origin.Prepend(label),
+        TtlSeconds = 30,
+        ByRegion = [.. answers.Select(SteeredRegion.Of)],
+    };
+
+    private static Zone Signed(Zone zone, KeySet keys, DateTimeOffset now) =>
         ZoneSigner.Sign(zone, new SetSigner(keys, new SigningOptions(), new SignatureCache(1000), now), []).Zone;
 }
