@@ -7,7 +7,7 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Dns.Answering;
 
 /// <summary>One walk from a question to its records, CNAME by CNAME, and what the header must say about it.</summary>
-internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clientMapped)
+internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clientMapped, Span<int> proofs)
 {
     /// <summary>Chains longer than this end where they are; the resolver goes on by itself.</summary>
     private const int ChainMax = 12;
@@ -15,6 +15,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     private readonly DnsTable table = table;
     private readonly QueryMessage asked = asked;
     private readonly UInt128 clientMapped = clientMapped;
+    private Denial denial = new(proofs);
+    private (ZoneTree Tree, int Set)? targets;
     private bool scoped;
     private int scopeLengthMapped;
 
@@ -42,6 +44,14 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     }
 
     public void Run(scoped ref NameView name, scoped ref MessageWriter writer)
+    {
+        Walk(ref name, ref writer);
+        // The sections stand in this order; what proves and what is only useful waits until the answer is whole.
+        if (!Truncated) Truncated = !denial.TryWrite(ref writer);
+        if (!Truncated && targets is { } named) WriteTargets(ref writer, named.Tree, named.Set);
+    }
+
+    private void Walk(scoped ref NameView name, scoped ref MessageWriter writer)
     {
         // RFC 4035 §3.1.4.1: DS lives in the parent, so at a zone's own apex it is looked for one zone higher.
         int above = asked.Type == RecordType.Ds && name.LabelCount > 0 ? 1 : 0;
@@ -71,8 +81,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             {
                 Rcode = Rcode.NxDomain;
                 WriteSoa(ref writer, tree, uint.MaxValue);
+                if (asked.DnssecOk) denial.NoName(tree, name, name.LabelCount - node.LabelCount);
                 return;
             }
+
+            if (match == ZoneMatch.Wildcard && asked.DnssecOk)
+                denial.NoCloser(tree, name, name.LabelCount - node.LabelCount + 1);
 
             // A wildcard may be met again under another name; only the same name again is a loop.
             (uint, int) place = (name.Suffix(0).Hash, node.Number);
@@ -95,7 +109,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     {
         name.Set(next);
         if (!table.TryFindZone(name, 0, out ZoneTree nextTree, out int nextLabel)) return false;
-        if (!steered && nextTree != tree) return false;
+        // Proofs are collected of one zone; a resolver asks for the rest by itself.
+        if (nextTree != tree && (!steered || !denial.IsEmpty)) return false;
         (tree, apexLabel) = (nextTree, nextLabel);
         return true;
     }
@@ -105,17 +120,44 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, scoped ReadOnlySpan<byte> owner,
         int ownerOffset)
     {
-        if ((node.Flags & NodeFlags.Cname) != 0 && asked.Type is not (RecordType.Cname or RecordType.Any))
+        if ((node.Flags & NodeFlags.Cname) != 0 && !IsAnsweredAtAlias(asked.Type))
         {
             int cname = node.SetOf(RecordType.Cname);
             return WriteSet(ref writer, node.View(cname), owner, ownerOffset) ? node.View(cname).Rdata(0) : default;
         }
 
+        if (asked.Type == RecordType.Rrsig && TryWriteSignatures(ref writer, node, owner, ownerOffset)) return default;
         // RFC 8482 §4.1: ANY gets one set, whichever.
         int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
-        if (set < 0) WriteSoa(ref writer, tree, uint.MaxValue);
-        else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) WriteTargets(ref writer, tree, node, set);
+        if (set < 0) WriteNoData(ref writer, tree, node, uint.MaxValue);
+        else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) targets = (tree, set);
         return default;
+    }
+
+    // RFC 4035 §2.5: beside a CNAME stand its signature and its NSEC, and both can be asked for.
+    private static bool IsAnsweredAtAlias(RecordType type) =>
+        type is RecordType.Cname or RecordType.Any or RecordType.Rrsig or RecordType.Nsec;
+
+    // As with ANY, the signatures of one set are an answer: nobody needs them apart from what they sign.
+    private bool TryWriteSignatures(
+        scoped ref MessageWriter writer, scoped in ZoneNode node, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    {
+        for (int i = node.SetsFrom; i < node.SetsTo; i++)
+        {
+            SetView set = node.View(i);
+            if (set.SignatureCount == 0) continue;
+            Truncated = !set.TryWriteSignatures(ref writer, Section.Answer, ownerOffset, owner, set.TtlSeconds);
+            return true;
+        }
+
+        return false;
+    }
+
+    private void WriteNoData(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, uint ttlSecondsMax)
+    {
+        WriteSoa(ref writer, tree, ttlSecondsMax);
+        if (asked.DnssecOk) denial.NoData(tree, node, asked.Type, ttlSecondsMax);
     }
 
     private DnsName? AnswerSteered(
@@ -134,7 +176,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         {
             scoped = true;
             scopeLengthMapped = 128;
-            Reflect(ref writer, tree, regions[region.Region < regions.Length ? region.Region : 0], owner, ownerOffset);
+            string word = regions[region.Region < regions.Length ? region.Region : 0];
+            Reflect(ref writer, tree, node, word, owner, ownerOffset);
             return null;
         }
 
@@ -151,17 +194,16 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
         CompiledShare share = split?.Choose(slot, entry) ?? default;
         SteeredLabel = share.Label;
-        if (share.Set is { } set)
+        if (entry.SetOf(share) is { } set)
         {
-            Truncated = !set.TryWrite(ref writer, Section.Answer, ownerOffset, owner, answers.TtlSeconds);
+            Truncated = !TryWrite(ref writer, set.View, Section.Answer, ownerOffset, owner, answers.TtlSeconds);
             return Truncated || asked.Type is RecordType.Cname or RecordType.Any ? null : share.Target;
         }
 
         int standing = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
         // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
-        if (standing < 0) WriteSoa(ref writer, tree, answers.TtlSeconds);
-        else if (WriteSet(ref writer, node.View(standing), owner, ownerOffset))
-            WriteTargets(ref writer, tree, node, standing);
+        if (standing < 0) WriteNoData(ref writer, tree, node, answers.TtlSeconds);
+        else if (WriteSet(ref writer, node.View(standing), owner, ownerOffset)) targets = (tree, standing);
         return null;
     }
 
@@ -178,11 +220,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
     // What the server sees of the asker, for him: a name for people with questions, not for users.
     private void Reflect(
-        scoped ref MessageWriter writer, ZoneTree tree, string region, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, string region,
+        scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
         if (asked.Type is not (RecordType.Txt or RecordType.Any))
         {
-            WriteSoa(ref writer, tree, 0);
+            WriteNoData(ref writer, tree, node, 0);
             return;
         }
 
@@ -207,16 +250,23 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     private bool WriteSet(
         scoped ref MessageWriter writer, SetView set, scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
-        Truncated = !set.TryWrite(ref writer, Section.Answer, ownerOffset, owner, set.TtlSeconds);
+        Truncated = !TryWrite(ref writer, set, Section.Answer, ownerOffset, owner, set.TtlSeconds);
         return !Truncated;
     }
+
+    // RFC 4035 §3.1.1: with DO the signatures go along, with the TTL of the set (RFC 4034 §3).
+    private readonly bool TryWrite(
+        scoped ref MessageWriter writer, SetView set, Section section, int ownerOffset,
+        scoped ReadOnlySpan<byte> owner, uint ttlSeconds) =>
+        set.TryWrite(ref writer, section, ownerOffset, owner, ttlSeconds)
+        && (!asked.DnssecOk || set.TryWriteSignatures(ref writer, section, ownerOffset, owner, ttlSeconds));
 
     // RFC 2308 §3 and §5: the SOA goes along, with the time that the denial may live.
     private void WriteSoa(scoped ref MessageWriter writer, ZoneTree tree, uint ttlSecondsMax)
     {
         Zone zone = tree.Zone;
         uint ttl = Math.Min(zone.NegativeTtlSeconds, ttlSecondsMax);
-        Truncated = !zone.Soa.TryWrite(ref writer, Section.Authority, 0, zone.Origin.Wire, ttl);
+        Truncated = !TryWrite(ref writer, zone.Soa.View, Section.Authority, 0, zone.Origin.Wire, ttl);
     }
 
     // RFC 1034 §4.2.1: NS of the child and the addresses of those that lie below the cut. AA is off: not our data.
@@ -226,6 +276,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         int set = cut.SetOf(RecordType.Ns);
         SetView servers = cut.View(set);
         if (!servers.TryWrite(ref writer, Section.Authority, 0, cut.Owner, servers.TtlSeconds))
+        {
+            Truncated = true;
+            return;
+        }
+
+        if (asked.DnssecOk && !TryWriteDs(ref writer, tree, cut))
         {
             Truncated = true;
             return;
@@ -243,24 +299,40 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         }
     }
 
-    private static void WriteTargets(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, int set)
+    // RFC 4035 §3.1.4: the DS, or the proof that there is none, so that the child is known to be signed or not.
+    private bool TryWriteDs(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode cut)
     {
-        if (!RecordTypes.HasTargets(node.TypeOf(set))) return;
-        int count = node.View(set).Count;
+        int set = cut.SetOf(RecordType.Ds);
+        if (set < 0) denial.NoData(tree, cut, RecordType.Ds, uint.MaxValue);
+        else if (!TryWrite(ref writer, cut.View(set), Section.Authority, 0, cut.Owner, cut.View(set).TtlSeconds)) return false;
+        bool fits = denial.TryWrite(ref writer);
+        denial.Clear();
+        return fits;
+    }
+
+    private readonly void WriteTargets(scoped ref MessageWriter writer, ZoneTree tree, int set)
+    {
+        if (!RecordTypes.HasTargets(tree.Zone.Data.TypeOf(set))) return;
+        int count = tree.Zone.Data.View(set).Count;
         for (int i = 0; i < count; i++)
         {
             if (tree.TryTarget(set, i, out ZoneNode target)) WriteTarget(ref writer, target);
         }
     }
 
-    private static bool WriteTarget(scoped ref MessageWriter writer, scoped in ZoneNode target) =>
+    private readonly bool WriteTarget(scoped ref MessageWriter writer, scoped in ZoneNode target) =>
         WriteAddresses(ref writer, target, RecordType.A) & WriteAddresses(ref writer, target, RecordType.Aaaa);
 
-    private static bool WriteAddresses(scoped ref MessageWriter writer, scoped in ZoneNode target, RecordType type)
+    private readonly bool WriteAddresses(
+        scoped ref MessageWriter writer, scoped in ZoneNode target, RecordType type)
     {
         int set = target.SetOf(type);
         if (set < 0) return true;
         SetView addresses = target.View(set);
-        return addresses.TryWrite(ref writer, Section.Additional, 0, target.Owner, addresses.TtlSeconds);
+        uint ttl = addresses.TtlSeconds;
+        if (!addresses.TryWrite(ref writer, Section.Additional, 0, target.Owner, ttl)) return false;
+        // RFC 4035 §3.1.1: here the signatures may be missing when there is no room.
+        if (asked.DnssecOk) addresses.TryWriteSignatures(ref writer, Section.Additional, 0, target.Owner, ttl);
+        return true;
     }
 }

@@ -123,7 +123,8 @@ internal sealed class CompiledSplit
                 if (!made.TryGetValue(share.Answer, out (RRset? Set, int Label) one))
                     made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), LabelOf(share.Answer, labels));
                 lots[i][j] = new CompiledShare(
-                    one.Set, share.Answer.Cname, one.Label, (uint)(((sum << 32) / total) - 1));
+                    one.Set, one.Set is null ? -1 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
+                    (uint)(((sum << 32) / total) - 1));
                 key.Append(one.Set is null ? -1 : sets.IndexOf(one.Set)).Append('*').Append(share.Weight).Append(' ');
                 HasData |= one.Set is not null;
             }
@@ -178,6 +179,6 @@ internal sealed class CompiledSplit
 }
 
 /// <summary>
-/// A set (null: no data), a CNAME's target, the label's number, and the last drawn number that means this share.
+/// A set (null: no data) and its number among all, a CNAME's target, the label's number, and the last drawn number that means this share.
 /// </summary>
-internal readonly record struct CompiledShare(RRset? Set, DnsName? Target, int Label, uint Limit);
+internal readonly record struct CompiledShare(RRset? Set, int SetNumber, DnsName? Target, int Label, uint Limit);

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;
@@ -18,27 +20,36 @@ public sealed class SteeringTable
 
     private readonly ImmutableArray<SteeredEntry> entries;
 
-    /// <summary>ArgumentException, with all faults, when Problems has any.</summary>
-    public SteeringTable(IEnumerable<SteeredName> names)
+    /// <summary>
+    /// signerOf gives, for the owners of a zone that is signed here, who signs; null: nobody. ArgumentException, with
+    /// all faults, when Problems has any.
+    /// </summary>
+    public SteeringTable(IEnumerable<SteeredName> names, Func<DnsName, SetSigner?>? signerOf = null)
     {
         Names = [.. names.OrderBy(name => name.Owner)];
         List<string> problems = [.. Problems(Names)];
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
         var labels = new List<string> { "" };
         var compiled = new Dictionary<(ImmutableArray<SteeredRegion>, uint), CompiledSteering>();
-        var made = ImmutableArray.CreateBuilder<SteeredEntry>(Names.Length);
-        foreach (SteeredName name in Names)
+        var made = new SteeredEntry[Names.Length];
+        var steerings = new CompiledSteering[Names.Length];
+        for (int i = 0; i < made.Length; i++)
         {
+            SteeredName name = Names[i];
             if (!compiled.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? steering))
             {
                 steering = new CompiledSteering(name, labels);
                 compiled.Add((name.ByRegion, name.TtlSeconds), steering);
             }
 
-            made.Add(new SteeredEntry(name, steering));
+            steerings[i] = steering;
         }
 
-        entries = made.MoveToImmutable();
+        // What is signed anew takes its time, so all cores share it.
+        void Make(int i) => made[i] = new SteeredEntry(Names[i], steerings[i], signerOf?.Invoke(Names[i].Owner));
+        if (signerOf is not null) Parallel.For(0, made.Length, Make);
+        else for (int i = 0; i < made.Length; i++) Make(i);
+        entries = ImmutableCollectionsMarshal.AsImmutableArray(made);
         Labels = [.. labels];
     }
 
@@ -114,8 +125,12 @@ public sealed class SteeringTable
 public sealed record SteeredLook(int Region, int Slot, uint TtlSeconds, int ScopeLength);
 
 /// <summary>A steered name ready to send.</summary>
-internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering)
+internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, SetSigner? signer)
 {
+    // A signature is over the owner too: names that share their sets have each their own signed ones.
+    private readonly RRset[]? signed =
+        signer is null ? null : [.. steering.Sets.Select(set => signer.Sign(set.At(name.Owner)))];
+
     private uint drawn;
 
     public DnsName Owner => name.Owner;
@@ -131,6 +146,10 @@ internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering)
     /// </summary>
     public static Prefix SlotPrefix(UInt128 clientMapped, int knownLengthMapped) =>
         Prefix.OfMapped(clientMapped, Math.Min(clientMapped >> 32 == 0xffff ? 120 : 48, knownLengthMapped));
+
+    /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
+    public RRset? SetOf(in CompiledShare share) =>
+        signed is null || share.SetNumber < 0 ? share.Set : signed[share.SetNumber];
 
     /// <summary>The next number of an even sequence over all 32-bit numbers: shares come out exact over time.</summary>
     public uint Draw() => Interlocked.Increment(ref drawn) * 0x9e3779b9u;
