@@ -6,7 +6,11 @@ namespace Fairlead.Bench.Dns;
 internal static class CpuMeter
 {
     /// <summary>User and system time in microseconds; the kernel counts them in ticks of 10 ms.</summary>
-    public static double Micros(int pid) => Tree(pid).Sum(Ticks) * 10_000.0;
+    public static (double User, double System) Micros(int pid)
+    {
+        List<int> tree = Tree(pid);
+        return (tree.Sum(one => Ticks(one, 11)) * 10_000.0, tree.Sum(one => Ticks(one, 12)) * 10_000.0);
+    }
 
     public static long ResidentBytes(int pid) => Tree(pid).Sum(Resident);
 
@@ -26,9 +30,8 @@ internal static class CpuMeter
         return tree;
     }
 
-    private static long Ticks(int pid) => Stat(pid) is { } stat
-        ? long.Parse(stat[11], CultureInfo.InvariantCulture) + long.Parse(stat[12], CultureInfo.InvariantCulture)
-        : 0;
+    private static long Ticks(int pid, int field) =>
+        Stat(pid) is { } stat ? long.Parse(stat[field], CultureInfo.InvariantCulture) : 0;
 
     private static long Resident(int pid)
     {

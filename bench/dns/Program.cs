@@ -1,7 +1,7 @@
 // Side by side in one run: Fairlead, Knot with mod-geoip, gdnsd with its geoip plugin, and NSD serve the same zone on
 // the same veth pair, one after the other, on one core; the generator has the other. Printed is what one answered
 // query costs the server's processor, as a ratio to the best peer.
-//   bench/dns/run [seconds a run] [rounds]
+//   bench/dns/run [seconds a run] [rounds] [only these servers, joined by a comma]
 using System.Globalization;
 using System.Net;
 using Fairlead.Bench.Dns;
@@ -16,7 +16,7 @@ switch (args)
         return 0;
     default:
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-        SideBySide.Run(Number(0, 6), Number(1, 3));
+        SideBySide.Run(Number(0, 6), Number(1, 3), args.ElementAtOrDefault(2));
         return 0;
 }
 

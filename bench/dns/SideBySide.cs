@@ -17,7 +17,7 @@ internal static class SideBySide
     private static readonly (string Name, double SteeredShare, bool OnlySteering)[] Mixes =
         [("fixed names", 0, false), ("half the queries for steered names", 0.5, true)];
 
-    public static void Run(int seconds, int rounds)
+    public static void Run(int seconds, int rounds, string? only)
     {
         string folder = Directory.CreateTempSubdirectory("fairlead-bench").FullName;
         using var bed = new Bed("flbdns");
@@ -29,7 +29,7 @@ internal static class SideBySide
         var best = new Dictionary<(int Mix, string Name), Figure>();
         for (int round = 0; round < rounds; round++)
         {
-            foreach (Contender contender in Contender.All)
+            foreach (Contender contender in Contender.All.Where(one => only is null || only.Contains(one.Name)))
             {
                 foreach ((int mix, Figure figure) in Measure(bed, contender, folder, seconds))
                 {
@@ -58,9 +58,11 @@ internal static class SideBySide
                     if (onlySteering && !contender.CanSteer) continue;
                     using var generator = new Generator(Server, Workload.Queries(share));
                     _ = generator.Ask(TimeSpan.FromSeconds(3), Window); // Caches, and a compiler that learns.
-                    double before = CpuMeter.Micros(server.Id);
+                    (double user, double system) = CpuMeter.Micros(server.Id);
                     Run run = generator.Ask(TimeSpan.FromSeconds(seconds), Window);
-                    var figure = new Figure((CpuMeter.Micros(server.Id) - before) / run.Answered, run.PerSecond, run.Lost,
+                    (double userAfter, double systemAfter) = CpuMeter.Micros(server.Id);
+                    var figure = new Figure(
+                        (userAfter - user) / run.Answered, (systemAfter - system) / run.Answered, run.PerSecond, run.Lost,
                         run.Percentile(0.99), CpuMeter.ResidentBytes(server.Id), run.Rcodes[3] / (double)run.Answered);
                     Console.Error.WriteLine($"{contender.Name} {figure}");
                     figures.Add((mix, figure));
@@ -117,13 +119,14 @@ internal static class SideBySide
         foreach (Contender contender in Contender.All) text.AppendLine($"# {contender.Name}: {contender.Version}");
         foreach ((int mix, (string name, _, _)) in Mixes.Index())
         {
-            text.AppendLine($"\n{name}\n{"server",-10} {"us CPU/query",12} {"x best peer",12} {"queries/s",11} {"lost",7} "
+            text.AppendLine($"\n{name}\n{"server",-10} {"us CPU/query",12} {"of it user",10} {"x best peer",12} {"queries/s",11} {"lost",7} "
                 + $"{"p99 us",8} {"MiB",6} {"NXDOMAIN",9}");
-            double peer = best.Where(pair => pair.Key.Mix == mix && pair.Key.Name != "Fairlead").Min(pair => pair.Value.Micros);
+            double peer = best.Where(pair => pair.Key.Mix == mix && pair.Key.Name != "Fairlead")
+                .Select(pair => pair.Value.Micros).DefaultIfEmpty(double.NaN).Min();
             foreach (Contender contender in Contender.All)
             {
                 if (!best.TryGetValue((mix, contender.Name), out Figure? figure)) continue;
-                text.AppendLine($"{contender.Name,-10} {figure.Micros,12:F2} {figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} "
+                text.AppendLine($"{contender.Name,-10} {figure.Micros,12:F2} {figure.User,10:F2} {figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} "
                     + $"{figure.Lost,7} {figure.P99Micros,8} {figure.Bytes >> 20,6} {figure.NxDomain,9:P1}");
             }
         }
@@ -136,7 +139,11 @@ internal static class SideBySide
     private static string Model() => File.ReadLines("/proc/cpuinfo")
         .First(line => line.StartsWith("model name", StringComparison.Ordinal)).Split(": ")[1];
 
-    private sealed record Figure(double Micros, double PerSecond, long Lost, int P99Micros, long Bytes, double NxDomain);
+    private sealed record Figure(
+        double User, double System, double PerSecond, long Lost, int P99Micros, long Bytes, double NxDomain)
+    {
+        public double Micros => User + System;
+    }
 }
 
 internal static partial class Affinity
