@@ -6,47 +6,80 @@ namespace Fairlead.Dns.Server;
 /// <summary>
 /// The way from a packet to the Answerer: it counts, and no packet can end the thread that carries it.
 /// </summary>
-internal sealed class AnswerGuard(DnsCounters all, ThreadCounters counters)
+internal sealed class AnswerGuard(
+    DnsCounters all, ThreadCounters counters, AnswerState state, RateLimiter? limiter = null)
 {
+    private uint nowUnits;
+
     public delegate int AnswerCall(
-        DnsTable table, ReadOnlySpan<byte> query, UInt128 clientMapped, bool isStream, Span<byte> response);
+        DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response);
 
     /// <summary>Only tests put another here, one that fails.</summary>
     public AnswerCall Call { get; init; } = Answerer.Answer;
 
     public ThreadCounters Counters => counters;
 
-    public int Answer(DnsTable table, ReadOnlySpan<byte> query, UInt128 client, bool isStream, Span<byte> response)
+    public AnswerState State => state;
+
+    /// <summary>The time of the queries that come now: Unix time for cookies, since the start for rates.</summary>
+    public void At(DateTimeOffset now, TimeSpan sinceStart)
     {
-        counters.Add(isStream ? DnsCounter.TcpQueries : DnsCounter.UdpQueries);
+        state.NowSeconds = (uint)now.ToUnixTimeSeconds();
+        nowUnits = RateLimiter.UnitsOf(sinceStart);
+    }
+
+    /// <summary>Gives the answer's length; 0: nothing is to be sent.</summary>
+    public int Answer(DnsTable table, ReadOnlySpan<byte> query, in Asker asker, Span<byte> response)
+    {
+        counters.Add(asker.Transport);
         int length;
         try
         {
-            length = Call(table, query, client, isStream, response);
+            length = Call(table, query, asker, state, response);
         }
         catch (Exception fault)
         {
             // A top loop: one packet that meets a fault of ours must not take the server from everybody else.
             counters.Add(DnsCounter.Faults);
             all.Keep(query, fault);
+            state.Rcode = Rcode.ServFail;
             length = Answerer.ServFail(query, response);
         }
 
         if (length == 0)
+        {
             counters.Add(
                 query.Length < QueryMessage.HeaderBytes ? DnsCounter.DroppedShort : DnsCounter.DroppedResponse);
-        else
-            Count(query, response[..length]);
+            return 0;
+        }
+
+        counters.Add(state.Type);
+        counters.Add(state.Cookie);
+        if (state.WasReady) counters.Add(DnsCounter.AnswersReady);
+        if (limiter is not null && asker.Transport == Transport.Udp && state.Cookie != CookieState.Valid)
+        {
+            length = Limit(query, asker, response, length);
+            if (length == 0) return 0;
+        }
+
+        if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
+        counters.AddRcode(state.Rcode);
         return length;
     }
 
-    private void Count(ReadOnlySpan<byte> query, ReadOnlySpan<byte> response)
+    private int Limit(ReadOnlySpan<byte> query, in Asker asker, Span<byte> response, int length)
     {
-        if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
-        // BADVERS has a low half of 0, as NOERROR has; the high half stands in the OPT, the only record it has then.
-        var rcode = (Rcode)(response[3] & 0xf);
-        bool onlyOpt = rcode == Rcode.NoError && response is [_, _, _, _, _, _, 0, 0, 0, 0, 0, 1, ..];
-        if (onlyOpt && QueryMessage.Read(query, out _) == QueryFault.Version) rcode = Rcode.BadVers;
-        counters.AddRcode(rcode);
+        bool hasRecords = (response[6] | response[7]) != 0;
+        switch (limiter!.Judge(asker.ClientMapped, state.Rcode, hasRecords, nowUnits))
+        {
+            case RateVerdict.Send:
+                return length;
+            case RateVerdict.Slip when Answerer.Limited(query, asker, state, response) is var small and > 0:
+                counters.Add(DnsCounter.RateSlipped);
+                return small;
+            default:
+                counters.Add(DnsCounter.RateDropped);
+                return 0;
+        }
     }
 }

@@ -13,6 +13,7 @@ namespace Fairlead.Dns.Server;
 public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table, TimeProvider? time = null)
     : IAsyncDisposable
 {
+    private readonly TimeProvider time = time ?? TimeProvider.System;
     private readonly List<Thread> threads = [];
     private readonly List<UdpWorker> udp = [];
     private TcpWorker? tcp;
@@ -47,7 +48,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
             throw new IOException($"cannot listen on {binding}: {Reason(fault.SocketErrorCode)}", fault);
         }
 
-        tcp = new TcpWorker(listeners, options, table, NewGuard(), time ?? TimeProvider.System);
+        tcp = new TcpWorker(listeners, options, table, NewGuard(isStream: true), time);
         stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         foreach (UdpWorker worker in udp) AddThread("dns-udp", worker.Run);
         AddThread("dns-tcp", tcp.Run);
@@ -83,7 +84,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         for (int i = 0; i < options.UdpThreads; i++)
         {
             Socket socket = UdpBatch.Bind(local, UdpWorker.Wait, options.UdpKernelBufferBytes);
-            udp.Add(new UdpWorker(socket, table, NewGuard()));
+            udp.Add(new UdpWorker(socket, table, NewGuard(), time));
         }
     }
 
@@ -105,7 +106,12 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         }
     }
 
-    private AnswerGuard NewGuard() => new(Counters, Counters.AddThread());
+    private AnswerGuard NewGuard(bool isStream = false) => new(Counters, Counters.AddThread(), new AnswerState
+    {
+        Cookies = options.Cookies,
+        Cache = options.AnswerCacheSlots > 0 && !isStream ? new AnswerCache(options.AnswerCacheSlots) : null,
+        KeepaliveTenths = (int)(options.TcpIdle.TotalMilliseconds / 100),
+    }, options.RateLimit is null || isStream ? null : new RateLimiter(options.RateLimit, options.UdpThreads));
 
     private void AddThread(string name, Action run) =>
         threads.Add(new Thread(() => RunToEnd(run)) { Name = name, IsBackground = true });

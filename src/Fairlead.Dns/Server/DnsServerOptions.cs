@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Numerics;
+using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Server;
 
@@ -15,6 +17,20 @@ public sealed record DnsServerOptions
     /// <summary>The kernel's queue of each UDP socket; it caps it at net.core.rmem_max.</summary>
     public int UdpKernelBufferBytes { get; init; } = 4 << 20;
 
+    /// <summary>
+    /// RFC 7873 and RFC 9018: all servers of one address share the secrets. Null: no cookies. The default is a secret
+    /// of chance, good for a single server.
+    /// </summary>
+    public ServerCookies? Cookies { get; init; } = ServerCookies.OfChance();
+
+    /// <summary>
+    /// Ready answers of 256 bytes that each UDP thread keeps: a power of two, or 0 for none.
+    /// </summary>
+    public int AnswerCacheSlots { get; init; } = 32_768;
+
+    /// <summary>Null: nobody is limited.</summary>
+    public RateLimitOptions? RateLimit { get; init; } = new();
+
     public int TcpConnectionsMax { get; init; } = 1024;
 
     /// <summary>Connections of one address (IPv4) or one /64 (IPv6).</summary>
@@ -29,6 +45,9 @@ public sealed record DnsServerOptions
     {
         if (Listen.IsDefaultOrEmpty) yield return "listen: no address";
         if (UdpThreads is < 1 or > 256) yield return "udpThreads: from 1 to 256";
+        if (AnswerCacheSlots != 0 && (AnswerCacheSlots is < 2 or > 1 << 22 || !BitOperations.IsPow2(AnswerCacheSlots)))
+            yield return "answerCacheSlots: 0, or a power of two up to 4194304";
+        foreach (string problem in RateLimit?.Problems() ?? []) yield return problem;
         if (TcpConnectionsMax is < 1 or > 60_000) yield return "tcpConnectionsMax: from 1 to 60000";
         if (TcpConnectionsPerClientMax < 1) yield return "tcpConnectionsPerClientMax: at least 1";
         if (TcpIdle < TimeSpan.FromMilliseconds(100)) yield return "tcpIdle: at least 100 ms";

@@ -94,11 +94,12 @@ internal sealed class TcpWorker(
         }
 
         DnsTable current = table.Current;
+        guard.At(time.GetUtcNow(), TimeSpan.Zero);
         connection.HasMore = false;
         for (int i = 0; i < QueriesAtOnce && !connection.HasUnsent; i++)
         {
             if (!connection.TryTake(out ReadOnlySpan<byte> query)) return true;
-            int length = guard.Answer(current, query, connection.Client, isStream: true, answer.AsSpan(2));
+            int length = guard.Answer(current, query, new Asker(connection.Client, Transport.Tcp), answer.AsSpan(2));
             if (length == 0)
             {
                 // What we would not answer in a datagram has no place in a stream either: it is out of step.
