@@ -7,7 +7,8 @@ namespace Fairlead.Dns.Server;
 /// The way from a packet to the Answerer: it counts, and no packet can end the thread that carries it.
 /// </summary>
 internal sealed class AnswerGuard(
-    DnsCounters all, ThreadCounters counters, AnswerState state, RateLimiter? limiter = null)
+    DnsCounters all, ThreadCounters counters, AnswerState state, RateLimiter? limiter = null,
+    IMessageHandler? handler = null)
 {
     private uint nowUnits;
 
@@ -36,6 +37,7 @@ internal sealed class AnswerGuard(
         try
         {
             length = Call(table, query, asker, state, response);
+            if (handler is not null && IsForHandler(asker)) length = AskHandler(table, query, asker, response);
         }
         catch (Exception fault)
         {
@@ -65,6 +67,56 @@ internal sealed class AnswerGuard(
         if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
         counters.AddRcode(state.Rcode);
         return length;
+    }
+
+    /// <summary>
+    /// The transfer that a query on a stream asks for; null when it asks for none, and is to be answered.
+    /// </summary>
+    public IAnswerStream? OpenStream(ReadOnlySpan<byte> query, in Asker asker)
+    {
+        if (handler is null || QueryMessage.Read(query, out QueryMessage asked) != QueryFault.None
+            || asked.Type is not (RecordType.Axfr or RecordType.Ixfr)) return null;
+        try
+        {
+            return handler.Open(query, asker);
+        }
+        catch (Exception fault)
+        {
+            // As in Answer: the client gets a refusal, the others go on.
+            counters.Add(DnsCounter.Faults);
+            all.Keep(query, fault);
+            return null;
+        }
+    }
+
+    /// <summary>The next message of a transfer; 0 at its end, -1 when it failed by a fault of ours.</summary>
+    public int Next(IAnswerStream stream, Span<byte> message)
+    {
+        try
+        {
+            return stream.Next(message);
+        }
+        catch (Exception fault)
+        {
+            // As in Answer.
+            counters.Add(DnsCounter.Faults);
+            all.Keep([], fault);
+            return -1;
+        }
+    }
+
+    // Only what was not answered is worth the question: the common query pays nothing for it.
+    private bool IsForHandler(in Asker asker) => state.Rcode == Rcode.NotImp
+        ? state.Opcode is Opcode.Notify or Opcode.Update
+        : state.Rcode == Rcode.Refused && state.Type == RecordType.Ixfr && !asker.IsStream;
+
+    private int AskHandler(DnsTable table, ReadOnlySpan<byte> query, in Asker asker, Span<byte> response)
+    {
+        int handled = handler!.Answer(query, asker, response);
+        // The answer that was written before is gone, so it is made again.
+        if (handled == 0) return Call(table, query, asker, state, response);
+        state.Rcode = (Rcode)(response[3] & 0xf);
+        return Math.Min(handled, response.Length);
     }
 
     private int Limit(ReadOnlySpan<byte> query, in Asker asker, Span<byte> response, int length)

@@ -83,7 +83,16 @@ public enum DnsCounter
 
     /// <summary>Answering failed by a fault of ours; see LastOffender.</summary>
     Faults,
+
+    /// <summary>AXFR and IXFR begun on a stream.</summary>
+    Transfers,
     TcpAccepted,
+
+    /// <summary>Handshakes that came to their end; TcpRefused and TcpClosedIdle count TLS too.</summary>
+    TlsAccepted,
+
+    /// <summary>Handshakes or records that were not TLS as we speak it, or broken off.</summary>
+    TlsFailed,
     TcpRefusedTotal,
     TcpRefusedClient,
 

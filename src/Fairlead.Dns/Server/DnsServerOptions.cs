@@ -11,6 +11,15 @@ public sealed record DnsServerOptions
     /// <summary>UDP and TCP on each. A wildcard answers from the address that was asked; :: is IPv6 alone.</summary>
     public required ImmutableArray<IPEndPoint> Listen { get; init; }
 
+    /// <summary>DNS over TLS (RFC 7858) on each, with the certificate of the two files; usually port 853.</summary>
+    public ImmutableArray<IPEndPoint> ListenTls { get; init; } = [];
+
+    /// <summary>PEM: the certificate and those between it and its root. Read again when it has changed.</summary>
+    public string? TlsCertificateFile { get; init; }
+
+    /// <summary>PEM, its private key.</summary>
+    public string? TlsKeyFile { get; init; }
+
     /// <summary>Threads for each of Listen; the kernel spreads the clients over them (SO_REUSEPORT).</summary>
     public int UdpThreads { get; init; } = 1;
 
@@ -22,6 +31,9 @@ public sealed record DnsServerOptions
     /// of chance, good for a single server.
     /// </summary>
     public ServerCookies? Cookies { get; init; } = ServerCookies.OfChance();
+
+    /// <summary>Transfers, NOTIFY and UPDATE; null: they are refused.</summary>
+    public IMessageHandler? Handler { get; init; }
 
     /// <summary>
     /// Ready answers of 256 bytes that each UDP thread keeps: a power of two, or 0 for none.
@@ -44,6 +56,8 @@ public sealed record DnsServerOptions
     public IEnumerable<string> Problems()
     {
         if (Listen.IsDefaultOrEmpty) yield return "listen: no address";
+        if (!ListenTls.IsDefaultOrEmpty && (TlsCertificateFile is null || TlsKeyFile is null))
+            yield return "listenTls: needs tlsCertificateFile and tlsKeyFile";
         if (UdpThreads is < 1 or > 256) yield return "udpThreads: from 1 to 256";
         if (AnswerCacheSlots != 0 && (AnswerCacheSlots is < 2 or > 1 << 22 || !BitOperations.IsPow2(AnswerCacheSlots)))
             yield return "answerCacheSlots: 0, or a power of two up to 4194304";
