@@ -38,7 +38,7 @@ public static class Answerer
         writer.Question(asked.Name, asked.Type, asked.Class, name);
         (int Position, int Known) afterQuestion = writer.Mark();
 
-        scoped var resolution = new Resolution(table, asked, clientMapped);
+        scoped var resolution = new Resolution(table, asked, clientMapped, stackalloc int[Denial.PlacesMax]);
         if (fault != QueryFault.None)
             resolution.Rcode = fault == QueryFault.Version ? Rcode.BadVers : Rcode.FormErr;
         else if (asked.Class == RecordClass.Chaos)

@@ -105,9 +105,15 @@ public sealed class DnsTable
                 continue;
             }
 
-            bool hasCname = name.ByRegion.Any(answer => answer.Cname is not null);
+            bool isSigned = zone.HasNsec || zone.Nsec3 is not null;
+            if (isSigned && name.ReflectsRegions is not null)
+                yield return $"{name.Owner} tells each asker something else, which zone {zone.Origin} cannot sign before";
+            if (isSigned && zone.Denials?.ContainsKey(name.Owner) != true)
+                yield return $"{name.Owner} is steered, but zone {zone.Origin} comes signed and has no keys here";
+            bool hasCname = !name.ByRegion.IsDefault && name.ByRegion.Any(region => region.Cname is not null);
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
+                if (set.Type == RecordType.Nsec) continue;
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
                 {
                     string type = RecordTypes.NameOf(set.Type);

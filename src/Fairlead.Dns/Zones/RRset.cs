@@ -54,6 +54,9 @@ public sealed class RRset
 
     public DnsName Owner { get; }
 
+    /// <summary>The same records at another name; their signatures are over the name and stay behind.</summary>
+    internal RRset At(DnsName owner) => new(owner, bodies, place with { Signatures = 0 });
+
     public RecordType Type => place.Type;
 
     public uint TtlSeconds { get; }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;
@@ -23,6 +24,8 @@ public sealed class Zone
         Origin = origin;
         Data = data;
         Soa = Find(origin, RecordType.Soa) ?? throw new ArgumentException($"zone {origin} has no SOA");
+        HasNsec = data.SetOf(0, RecordType.Nsec) >= 0;
+        Nsec3 = Nsec3Chain.Create(data);
         // RFC 2308 §3: a negative answer's SOA has the smaller of its own TTL and its MINIMUM field.
         NegativeTtlSeconds = Math.Min(Soa.TtlSeconds, BinaryPrimitives.ReadUInt32BigEndian(Soa[0][^4..]));
     }
@@ -65,6 +68,14 @@ public sealed class Zone
     }
 
     internal ZoneData Data { get; }
+
+    /// <summary>Whether it has a chain of NSEC records; Nsec3 is the other kind of chain.</summary>
+    internal bool HasNsec { get; }
+
+    internal Nsec3Chain? Nsec3 { get; }
+
+    /// <summary>The NSEC records of its steered names, when it was signed here; by NameComparer.</summary>
+    internal Dictionary<DnsName, SteeredDenial>? Denials { get; init; }
 
     /// <summary>The sets that stand at exactly this name, by type; none for an empty non-terminal.</summary>
     public ImmutableArray<RRset> SetsAt(DnsName owner)

@@ -275,6 +275,7 @@ internal sealed class ZoneBuilder
                     RecordType.Ns when i > 0 => NodeFlags.Cut,
                     RecordType.Dname => NodeFlags.Dname,
                     RecordType.Cname => NodeFlags.Cname,
+                    RecordType.Nsec3 when nodes[i + 1].SetsAt == node.SetsAt + 1 => NodeFlags.Hash,
                     _ => NodeFlags.None,
                 };
             }

@@ -19,6 +19,9 @@ internal enum NodeFlags : byte
 
     /// <summary>The node `*` lies right below it.</summary>
     HasWildcard = 8,
+
+    /// <summary>Nothing but NSEC3: asked for by its name, it is not there (RFC 5155 §7.2.8).</summary>
+    Hash = 16,
 }
 
 /// <summary>

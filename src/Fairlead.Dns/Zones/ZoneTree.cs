@@ -105,6 +105,7 @@ internal sealed class ZoneTree
     {
         NameKey whole = name.Suffix(0);
         int place = data.Find(whole);
+        if (place >= 0 && (data[place].Flags & NodeFlags.Hash) != 0) place = -1;
         // Nothing steered lies below a cut or a DNAME (DnsTable.Problems), so such a name is never covered.
         if (Steered(whole) is { } own)
         {
