@@ -183,12 +183,13 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
         CompiledRegion answers = steering[region.Region];
         CompiledSplit? split = answers.For(asked.Type);
-        int slot = split is { LotOfSlot.Length: > 0 } ? Slot() : 0;
+        int slot = split is { LotOfSlot.Length: > 0 } ? SteeredSplit.SlotOf(SlotPrefix.Bits) : 0;
         if (!forAll)
         {
             scoped = true;
             scopeLengthMapped = Math.Max(scopeLengthMapped, region.ScopeLengthMapped);
-            if (split is { LotOfSlot.Length: > 0 }) scopeLengthMapped = Math.Max(scopeLengthMapped, SlotLengthMapped);
+            if (split is { LotOfSlot.Length: > 0 })
+                scopeLengthMapped = Math.Max(scopeLengthMapped, SlotPrefix.LengthMapped);
         }
 
         CompiledShare share = split?.Choose(slot, entry) ?? default;
@@ -213,13 +214,9 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         ? (entry.Regions ?? table.Regions).Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped, classes)
         : (entry.Regions ?? table.Regions).Find(clientMapped, 128, classes);
 
-    private readonly UInt128 Client => IsBySubnet ? asked.Subnet.BitsMapped : clientMapped;
-
-    // Subnets are told apart down to /24 and /48: nobody tells more of a client, and neighbours stay together.
-    private readonly int SlotLengthMapped => Math.Min(
-        (Client >> 32) == 0xffff ? 120 : 48, IsBySubnet ? asked.Subnet.SourceLengthMapped : 128);
-
-    private readonly int Slot() => SteeredSplit.SlotOf(Prefix.OfMapped(Client, SlotLengthMapped).Bits);
+    private readonly Prefix SlotPrefix => IsBySubnet
+        ? SteeredEntry.SlotPrefix(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
+        : SteeredEntry.SlotPrefix(clientMapped, 128);
 
     // What the server sees of the asker, for him: a name for people with questions, not for users.
     private void Reflect(

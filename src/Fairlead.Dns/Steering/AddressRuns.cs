@@ -36,6 +36,24 @@ public sealed class AddressRuns<T>
             Runs(all.GetRange(0, split), 32, elsewhere), Runs(all.GetRange(split, all.Count - split), 128, elsewhere));
     }
 
+    /// <summary>The value of an address, and the first and last address of its run, all in the 128-bit space.</summary>
+    public (T Value, UInt128 First, UInt128 Last) Find(UInt128 mappedBits)
+    {
+        bool v4 = mappedBits >> 32 == 0xffff;
+        IReadOnlyList<(UInt128 Start, T Value)> runs = v4 ? IPv4 : IPv6;
+        UInt128 address = v4 ? (uint)mappedBits : mappedBits, above = v4 ? (UInt128)0xffff << 32 : 0;
+        (int low, int high) = (0, runs.Count - 1);
+        while (low < high)
+        {
+            int middle = (low + high + 1) >>> 1;
+            if (runs[middle].Start <= address) low = middle;
+            else high = middle - 1;
+        }
+
+        UInt128 last = low + 1 < runs.Count ? runs[low + 1].Start - 1 : v4 ? uint.MaxValue : UInt128.MaxValue;
+        return (runs[low].Value, runs[low].Start | above, last | above);
+    }
+
     /// <summary>Joins two functions of the address into one.</summary>
     public AddressRuns<TJoined> Join<TOther, TJoined>(AddressRuns<TOther> other, Func<T, TOther, TJoined> join) =>
         new(Merge(IPv4, other.IPv4, join), Merge(IPv6, other.IPv6, join));

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
 
@@ -79,6 +80,28 @@ public sealed class SteeringTable
         }
     }
 
+    /// <summary>
+    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address or
+    /// subnet is in the 128-bit space, with the length that is known of it.
+    /// </summary>
+    public SteeredLook? Look(DnsName owner, RecordType type, Prefix client)
+    {
+        int index = Names.IndexOf(Names.FirstOrDefault(name => name.Owner == owner)!);
+        if (index < 0) return null;
+        SteeredName name = Names[index];
+        CompiledSteering steering = entries[index].Steering;
+        RegionMatch match = (name.Regions ?? RegionMap.Empty).Find(
+            client.Bits, client.LengthMapped, steering.ClassesOf(type));
+        int slot = SteeredSplit.SlotOf(SteeredEntry.SlotPrefix(client.Bits, client.LengthMapped).Bits);
+        bool one = name.ReflectsRegions is null && steering.IsOneForAll(type);
+        CompiledSplit? split = name.ByRegion.IsDefaultOrEmpty ? null : steering[match.Region].For(type);
+        int scope = one ? 0 : match.ScopeLengthMapped;
+        if (split is { LotOfSlot.Length: > 0 })
+            scope = Math.Max(scope, SteeredEntry.SlotPrefix(client.Bits, client.LengthMapped).LengthMapped);
+        uint ttl = name.ByRegion.IsDefaultOrEmpty ? 0 : steering[match.Region].TtlSeconds;
+        return new SteeredLook(match.Region, slot, ttl, one ? 0 : scope - (client.IsIPv4 ? 96 : 0));
+    }
+
     internal SteeredEntry this[int index] => entries[index];
 
     private static IEnumerable<string> Problems(SteeredAnswer answer)
@@ -93,6 +116,13 @@ public sealed class SteeringTable
             yield return $"over {AddressesMax} addresses in one answer";
     }
 }
+
+/// <summary>How a client is seen by a steered name.</summary>
+/// <param name="Region">His region in the name's own map.</param>
+/// <param name="Slot">Where his subnet falls, of SteeredSplit.SlotCount.</param>
+/// <param name="TtlSeconds">The TTL of his answer.</param>
+/// <param name="ScopeLength">The ECS scope of it, 0 to 32 or 0 to 128.</param>
+public sealed record SteeredLook(int Region, int Slot, uint TtlSeconds, int ScopeLength);
 
 /// <summary>A steered name ready to send.</summary>
 internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, SetSigner? signer)
@@ -110,6 +140,12 @@ internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, 
     public ImmutableArray<string>? ReflectsRegions => name.ReflectsRegions;
 
     public CompiledSteering Steering => steering;
+
+    /// <summary>
+    /// Subnets are told apart down to /24 and /48: nobody tells more of a client, and neighbours stay together.
+    /// </summary>
+    public static Prefix SlotPrefix(UInt128 clientMapped, int knownLengthMapped) =>
+        Prefix.OfMapped(clientMapped, Math.Min(clientMapped >> 32 == 0xffff ? 120 : 48, knownLengthMapped));
 
     /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
     public RRset? SetOf(in CompiledShare share) =>

@@ -18,7 +18,12 @@ public sealed record LoadedFleet
 {
     public required FleetSpec Spec { get; init; }
 
+    public required ImmutableArray<ZoneFile> ZoneFiles { get; init; }
+
     public required ImmutableArray<Zone> Zones { get; init; }
+
+    /// <summary>Every file beside the fleet file, and the zone folder, as they looked when they were read.</summary>
+    public required IReadOnlyDictionary<string, FileStamp> Files { get; init; }
 
     /// <summary>What policies see of clients.</summary>
     public required ClientViews Views { get; init; }
@@ -26,8 +31,11 @@ public sealed record LoadedFleet
     /// <summary>The addresses of static names that aliases point to.</summary>
     public required IReadOnlyDictionary<DnsName, SteeredAnswer> Aliases { get; init; }
 
-    /// <summary>The fleet, or null and every fault of every file.</summary>
-    public static LoadedFleet? Read(string path, out IReadOnlyList<SpecProblem> problems)
+    /// <summary>
+    /// The fleet, or null and every fault of every file. What has not changed since the fleet before is not read again.
+    /// </summary>
+    public static LoadedFleet? Read(
+        string path, out IReadOnlyList<SpecProblem> problems, LoadedFleet? before = null)
     {
         if (!TryReadText(path, out string text, out string fault))
         {
@@ -40,8 +48,13 @@ public sealed record LoadedFleet
 
         var all = new List<SpecProblem>();
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        ImmutableArray<Zone> zones = [.. ReadZones(file, folder, all)];
-        Geography geography = GeoFiles.Read(file, folder, all);
+        Dictionary<string, FileStamp> files = Stamps(file.Spec, folder);
+        ImmutableArray<ZoneFile> zoneFiles = Node.ZoneFiles.Read(file, folder, before?.ZoneFiles ?? [], all);
+        ImmutableArray<Zone> zones = [.. zoneFiles.Select(one => one.Zone)];
+        foreach (ZoneFile zone in zoneFiles) files[zone.Path] = zone.Stamp;
+        bool samePlaces = before is not null && GeoFiles.AreTheSame(before.Spec, file.Spec)
+            && GeoFiles.Paths(file.Spec, folder).All(geo => before.Files.GetValueOrDefault(geo) == files[geo]);
+        Geography geography = samePlaces ? before!.Views.Geography : GeoFiles.Read(file, folder, all);
         Dictionary<DnsName, SteeredAnswer> aliases = FindAliases(file, zones, all);
         var views = new ClientViews(file.Spec, geography);
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
@@ -56,40 +69,23 @@ public sealed record LoadedFleet
         problems = all;
         return all.Count > 0
             ? null
-            : new LoadedFleet { Spec = file.Spec, Zones = zones, Views = views, Aliases = aliases };
+            : new LoadedFleet
+            {
+                Spec = file.Spec,
+                ZoneFiles = zoneFiles,
+                Zones = zones,
+                Files = files,
+                Views = views,
+                Aliases = aliases,
+            };
     }
 
-    private static IEnumerable<Zone> ReadZones(FleetFile file, string folder, List<SpecProblem> problems)
+    // Taken before the files are read: a change in between is then a change to come.
+    private static Dictionary<string, FileStamp> Stamps(FleetSpec fleet, string folder)
     {
-        foreach (ZoneSpec zone in file.Spec.Zones)
-        {
-            string at = $"zones.{zone.Origin}";
-            if (!DnsName.TryParse(zone.Origin.TrimEnd('.') + ".", out DnsName? origin))
-            {
-                problems.Add(file.At(at, $"\"{zone.Origin}\" is not a domain name"));
-                continue;
-            }
-
-            foreach (SteerSpec steer in zone.Steer)
-            {
-                if (!Steering.TryOwner(zone, steer.Name, out _))
-                    problems.Add(file.At($"{at}.steer.{steer.Name}", $"\"{steer.Name}\" is not a domain name"));
-                foreach ((string pop, string target) in steer.Cname.Where(pair => !DnsName.TryParse(pair.Value, out _)))
-                    problems.Add(file.At($"{at}.steer.{steer.Name}.cname.{pop}", $"\"{target}\" is not a domain name"));
-            }
-
-            if (zone.File is null) continue; // TODO-FOLDER
-            string path = Path.Combine(folder, zone.File);
-            if (!TryReadText(path, out string text, out string fault))
-            {
-                problems.Add(file.At($"{at}.file", fault));
-                continue;
-            }
-
-            MasterFileResult result = MasterFile.Read(path, origin!, text);
-            problems.AddRange(result.Problems.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-            if (result.Zone is not null) yield return result.Zone;
-        }
+        IEnumerable<string> paths = GeoFiles.Paths(fleet, folder);
+        if (fleet.ZoneFolder is { } zones) paths = paths.Append(Path.Combine(folder, zones));
+        return paths.Distinct().ToDictionary(path => path, FileStamp.Of, StringComparer.Ordinal);
     }
 
     // An alias points to a steered name that answers addresses, or to addresses that stand in one of the zones.

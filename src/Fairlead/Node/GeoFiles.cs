@@ -13,13 +13,20 @@ internal static class GeoFiles
     /// <summary>The name under which the database that ships goes in messages and in `why`.</summary>
     public const string Shipped = "the database that ships (DB-IP countries)";
 
+    public static IEnumerable<string> Paths(FleetSpec fleet, string folder) =>
+        new[] { fleet.Geo.Database, fleet.Geo.AsnDatabase, fleet.Geo.Map }.OfType<string>()
+            .Select(path => Path.Combine(folder, path));
+
+    /// <summary>Whether both name the same files; what is in them is another question.</summary>
+    public static bool AreTheSame(FleetSpec one, FleetSpec other) =>
+        one.Geo with { Maps = [] } == other.Geo with { Maps = [] } && Steers(one) == Steers(other);
+
     /// <summary>All of it, or every fault of every file.</summary>
     public static Geography Read(FleetFile file, string folder, List<SpecProblem> problems)
     {
         GeoSpec geo = file.Spec.Geo;
-        bool needed = file.Spec.Zones.Any(zone => !zone.Steer.IsEmpty);
         string? database = geo.Database is { } given ? Path.Combine(folder, given)
-            : geo.Map is null && needed ? Shipped
+            : geo.Map is null && Steers(file.Spec) ? Shipped
             : null;
         List<(Prefix Prefix, Place? Place)> places =
             [.. Open(file, "geo.database", database, problems).Select(e => (e.Prefix, (Place?)e.Place))];
@@ -41,6 +48,8 @@ internal static class GeoFiles
 
         return new Geography(byPlace, byAsn);
     }
+
+    private static bool Steers(FleetSpec fleet) => fleet.Zones.Any(zone => !zone.Steer.IsEmpty);
 
     private static IEnumerable<(Prefix Prefix, Place Place)> Open(
         FleetFile file, string key, string? path, List<SpecProblem> problems)
