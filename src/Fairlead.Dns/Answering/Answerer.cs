@@ -167,7 +167,8 @@ public static class Answerer
 
     // RFC 4892: who is it that answers here?
     private static void AnswerChaos(
-        in QueryMessage asked, ReadOnlySpan<byte> nsid, scoped ref Resolution resolution, scoped ref MessageWriter writer)
+        in QueryMessage asked, ReadOnlySpan<byte> nsid, scoped ref Resolution resolution,
+        scoped ref MessageWriter writer)
     {
         bool known = NamesEqual(asked.Name, IdServer) || NamesEqual(asked.Name, HostnameBind);
         if (!known || nsid.IsEmpty)
