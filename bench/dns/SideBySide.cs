@@ -130,7 +130,8 @@ internal static class SideBySide
             {
                 if (!best.TryGetValue((mix, contender.Name), out Figure? figure)) continue;
                 text.AppendLine($"{contender.Name,-10} {figure.Micros,12:F2} {figure.User,10:F2} "
-                    + $"{figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} {figure.Lost,7} {figure.P99Micros,8} {figure.Bytes >> 20,6} {figure.NxDomain,9:P1}");
+                    + $"{figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} {figure.Lost,7} "
+                    + $"{figure.P99Micros,8} {figure.Bytes >> 20,6} {figure.NxDomain,9:P1}");
             }
         }
 

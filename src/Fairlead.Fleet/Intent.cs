@@ -9,6 +9,9 @@ public enum IntentKind
 
     /// <summary>Announce a prefix beside what the fleet file says. The guard still has the last word.</summary>
     Announce,
+
+    /// <summary>Count pops as up or down for DNS names, whatever the checks say.</summary>
+    Override,
 }
 
 /// <summary>What an operator has said. It always ends, and always says why.</summary>
@@ -18,18 +21,29 @@ public sealed record Intent
 
     public required IntentKind Kind { get; init; }
 
+    /// <summary>Empty for an override.</summary>
     public required string Pop { get; init; }
+
+    /// <summary>Override: "name/pop" or "service/pop", * standing for anything.</summary>
+    public string? Pattern { get; init; }
+
+    /// <summary>Override: what the pops count as.</summary>
+    public bool Up { get; init; }
 
     /// <summary>Announce: what, from every node of the pop.</summary>
     public Prefix? Prefix { get; init; }
 
     public required string Reason { get; init; }
 
+    /// <summary>When it was said; null: at At.</summary>
+    public DateTimeOffset? SaidAt { get; init; }
+
+    /// <summary>From when on it holds.</summary>
     public required DateTimeOffset At { get; init; }
 
     public required DateTimeOffset Until { get; init; }
 
-    public bool HoldsAt(DateTimeOffset now) => now < Until;
+    public bool HoldsAt(DateTimeOffset now) => now >= At && now < Until;
 
     /// <summary>Whether its times can be reckoned with: one at the end of the calendar cannot be added to.</summary>
     public bool IsWhole => At.Year < 9000 && Until.Year < 9000;

@@ -45,6 +45,9 @@ public sealed record Plan
 
     public ImmutableArray<ExtraAnnouncement> Extra { get; init; } = [];
 
+    /// <summary>What operators say of pops for DNS alone, the most special pattern first.</summary>
+    public ImmutableArray<OverridePlan> Overrides { get; init; } = [];
+
     public PopPlan? Pop(string name) => Pops.FirstOrDefault(pop => pop.Pop == name);
 
     public ServicePlan? Service(string name) => Services.FirstOrDefault(service => service.Service == name);
@@ -59,7 +62,11 @@ public sealed record Plan
 /// <param name="InDns">Whether DNS may hand out its addresses.</param>
 /// <param name="Rescued">Whether the other pops announce its regional prefixes.</param>
 public sealed record PopPlan(
-    string Pop, PopState State, string Why, bool Serves, AggregateStance Aggregates, bool InDns, bool Rescued);
+    string Pop, PopState State, string Why, bool Serves, AggregateStance Aggregates, bool InDns, bool Rescued)
+{
+    /// <summary>A drain is set for soon: names that lead here are kept for no longer than they must.</summary>
+    public bool LeavesSoon { get; init; }
+}
 
 /// <summary>A service's part: in which pops it is up, a family each.</summary>
 /// <param name="Service">Its name.</param>
@@ -77,6 +84,10 @@ public sealed record ServicePlan(
     bool HeldIPv6,
     ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backends)
 {
+    /// <summary>Each pop's earliest time to change, as its nodes see it; absent: nothing is known.</summary>
+    public ImmutableSortedDictionary<string, PoolTurns> Turns { get; init; } =
+        ImmutableSortedDictionary<string, PoolTurns>.Empty;
+
     public bool Held => HeldIPv4 || HeldIPv6;
 
     public bool IsHeld(AddressFamily family) => family == AddressFamily.InterNetwork ? HeldIPv4 : HeldIPv6;
@@ -86,5 +97,8 @@ public sealed record ServicePlan(
 
     public bool IsUp(string pop) => UpIPv4.Contains(pop) || UpIPv6.Contains(pop);
 }
+
+/// <summary>An operator's word on "name/pop" or "service/pop", * standing for anything.</summary>
+public sealed record OverridePlan(string Pattern, bool Up, string Reason);
 
 public sealed record ExtraAnnouncement(string Pop, Prefix Prefix);

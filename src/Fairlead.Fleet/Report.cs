@@ -30,8 +30,17 @@ public sealed record NodeReport
 /// <summary>One service's pool as this node's checks see it. Not known: the first round is not through.</summary>
 public sealed record PoolReport(string Service, string Pop, bool Known, ImmutableArray<IPAddress> Healthy)
 {
+    /// <summary>When it may look different at the earliest; null: not known.</summary>
+    public PoolTurns? Turns { get; init; }
+
     public int HealthyIn(AddressFamily family) => Healthy.Count(address => address.AddressFamily == family);
 }
+
+/// <summary>
+/// The shortest time in which a pool can change, reckoned as interval x results still missing: any backend's own state,
+/// and the pool's verdict. Whole seconds, rounded down.
+/// </summary>
+public sealed record PoolTurns(int AnySeconds, int PoolSeconds);
 
 public sealed record AnnouncedReport(Prefix Prefix, long AgeMilliseconds)
 {

@@ -40,7 +40,7 @@ public static class Answerer
         var name = new NameView(
             stackalloc byte[DnsName.WireBytesMax + 1], stackalloc byte[NameView.LabelsMax],
                 stackalloc uint[NameView.LabelsMax]);
-        scoped var resolution = new Resolution(table, asked, asker.ClientMapped);
+        scoped var resolution = new Resolution(table, asked, asker.ClientMapped, stackalloc int[Denial.PlacesMax]);
         var writer = new MessageWriter(response, edns.BytesMax(asked),
             stackalloc ushort[MessageWriter.KnownNamesMax], stackalloc uint[MessageWriter.KnownNamesMax]);
         int flags = fault == QueryFault.CookieOnly
@@ -117,10 +117,11 @@ public static class Answerer
 
         if (resolution.Truncated) writer.ClearRecords(afterQuestion);
         Tell(state, resolution.Rcode);
+        if (state is not null) state.SteeredLabel = resolution.SteeredLabel;
         edns.ScopeLength = resolution.ScopeLength;
         int flags = ((int)resolution.Rcode & 0xf) | (((int)resolution.Rcode & 0xff0) << 16)
             | (resolution.Authoritative ? 0x0400 : 0) | (resolution.Truncated ? 0x0200 : 0);
-        if (cache is not null && resolution.IsForEveryone && !resolution.Truncated && resolution.Rcode == Rcode.NoError)
+        if (cache is not null && resolution.IsForEveryone && !writer.HasLeftOut && resolution.Rcode == Rcode.NoError)
         {
             ReadOnlySpan<byte> body = writer.From(afterQuestion.Position);
             name.Set(asked.Name); // A chain has left it at its last name.

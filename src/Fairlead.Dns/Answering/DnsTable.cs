@@ -16,6 +16,19 @@ public sealed class DnsTable
     private readonly Dictionary<DnsName, ZoneTree> trees;
     private readonly int apexLabelsMax;
 
+    // The zones and the steered owners of the table before it, with other answers.
+    private DnsTable(long generation, DnsTable previous, RegionMap regions, SteeringTable steering, string nsid)
+    {
+        Generation = generation;
+        trees = previous.trees;
+        Zones = previous.Zones;
+        apexLabelsMax = previous.apexLabelsMax;
+        Regions = regions;
+        Steering = steering;
+        Nsid = nsid;
+        NsidBytes = Encoding.UTF8.GetBytes(nsid);
+    }
+
     private DnsTable(
         long generation, Dictionary<DnsName, ZoneTree> trees, RegionMap regions, SteeringTable steering, string nsid)
     {
@@ -59,44 +72,48 @@ public sealed class DnsTable
         DnsTable? previous = null)
     {
         ImmutableArray<Zone> all = [.. zones];
-        List<string> problems = [.. Problems(all, steering)];
+        Dictionary<DnsName, Zone> byOrigin = ByOrigin(all);
+        List<string> problems = [.. Problems(all, byOrigin, steering)];
         if (Encoding.UTF8.GetByteCount(nsid) > NsidBytesMax) problems.Add($"nsid is over {NsidBytesMax} bytes");
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
 
+        if (previous is not null && previous.Zones.SequenceEqual(all) && SameOwners(previous.Steering, steering))
+            return new DnsTable(generation, previous, regions, steering, nsid);
         var trees = new Dictionary<DnsName, ZoneTree>(NameComparer.Instance);
-        bool sameOwners = previous is not null
-            && previous.Steering.Names
-                .Select(name => name.Owner).SequenceEqual(steering.Names.Select(name => name.Owner))
-            && previous.Zones.Select(zone => zone.Origin).ToHashSet().SetEquals(all.Select(zone => zone.Origin));
         ILookup<DnsName?, (DnsName Owner, int Index)> byZone = steering.Names
             .Select((name, index) => (name.Owner, Index: index))
-            .ToLookup(steered => ZoneOf(steered.Owner, all)?.Origin);
-        foreach (Zone zone in all)
-        {
-            bool same = sameOwners && previous!.trees[zone.Origin].Zone == zone;
-            trees[zone.Origin] = same ? previous!.trees[zone.Origin] : new ZoneTree(zone, byZone[zone.Origin]);
-        }
-
+            .ToLookup(steered => ZoneOf(steered.Owner, byOrigin)?.Origin);
+        foreach (Zone zone in all) trees[zone.Origin] = new ZoneTree(zone, byZone[zone.Origin]);
         return new DnsTable(generation, trees, regions, steering, nsid);
     }
 
     /// <summary>What is wrong between zones and steered names, every fault in one pass.</summary>
-    public static IEnumerable<string> Problems(IReadOnlyCollection<Zone> zones, SteeringTable steering)
+    public static IEnumerable<string> Problems(IReadOnlyCollection<Zone> zones, SteeringTable steering) =>
+        Problems(zones, ByOrigin(zones), steering);
+
+    private static IEnumerable<string> Problems(
+        IReadOnlyCollection<Zone> zones, Dictionary<DnsName, Zone> byOrigin, SteeringTable steering)
     {
-        foreach (IGrouping<DnsName, Zone> twice in zones.GroupBy(zone => zone.Origin).Where(group => group.Count() > 1))
-            yield return $"zone {twice.Key} is there twice";
+        foreach (Zone twice in zones.Where(zone => byOrigin[zone.Origin] != zone))
+            yield return $"zone {twice.Origin} is there twice";
         foreach (SteeredName name in steering.Names)
         {
-            Zone? zone = ZoneOf(name.Owner, zones);
+            Zone? zone = ZoneOf(name.Owner, byOrigin);
             if (zone is null)
             {
                 yield return $"{name.Owner} is steered but lies in none of the zones";
                 continue;
             }
 
-            bool hasCname = name.ByRegion.Any(answer => answer.Cname is not null);
+            bool isSigned = zone.HasNsec || zone.Nsec3 is not null;
+            if (isSigned && name.ReflectsRegions is not null)
+                yield return $"{name.Owner} tells each asker something else, which zone {zone.Origin} cannot sign before";
+            if (isSigned && zone.Denials?.ContainsKey(name.Owner) != true)
+                yield return $"{name.Owner} is steered, but zone {zone.Origin} comes signed and has no keys here";
+            bool hasCname = !name.ByRegion.IsDefault && name.ByRegion.Any(region => region.Cname is not null);
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
+                if (set.Type == RecordType.Nsec) continue;
                 if (hasCname || set.Type is RecordType.A or RecordType.Aaaa or RecordType.Cname)
                 {
                     string type = RecordTypes.NameOf(set.Type);
@@ -104,10 +121,13 @@ public sealed class DnsTable
                 }
             }
 
-            for (DnsName above = name.Owner; above != zone.Origin; above = above.Parent)
+            for (DnsName above = name.Owner; ; above = above.Parent)
             {
-                if (zone.Find(above, RecordType.Ns) is not null)
+                if (above != zone.Origin && zone.Find(above, RecordType.Ns) is not null)
                     yield return $"{name.Owner} is steered, but zone {zone.Origin} delegates {above}";
+                if (above != name.Owner && zone.Find(above, RecordType.Dname) is not null)
+                    yield return $"{name.Owner} is steered, but zone {zone.Origin} redirects what is below {above}";
+                if (above == zone.Origin) break;
             }
         }
     }
@@ -132,6 +152,32 @@ public sealed class DnsTable
         return false;
     }
 
-    private static Zone? ZoneOf(DnsName name, IEnumerable<Zone> zones) =>
-        zones.Where(zone => name.IsWithin(zone.Origin)).MaxBy(zone => zone.Origin.LabelCount);
+    private static bool SameOwners(SteeringTable one, SteeringTable other) =>
+        one.Names.Length == other.Names.Length
+        && one.Names.AsSpan().SequenceEqual(other.Names.AsSpan(), OwnerComparer.Instance);
+
+    private static Dictionary<DnsName, Zone> ByOrigin(IReadOnlyCollection<Zone> zones)
+    {
+        var byOrigin = new Dictionary<DnsName, Zone>(zones.Count, NameComparer.Instance);
+        foreach (Zone zone in zones) byOrigin.TryAdd(zone.Origin, zone);
+        return byOrigin;
+    }
+
+    private static Zone? ZoneOf(DnsName name, Dictionary<DnsName, Zone> byOrigin)
+    {
+        for (; ; name = name.Parent)
+        {
+            if (byOrigin.TryGetValue(name, out Zone? zone)) return zone;
+            if (name.IsRoot) return null;
+        }
+    }
+
+    private sealed class OwnerComparer : IEqualityComparer<SteeredName>
+    {
+        public static OwnerComparer Instance { get; } = new();
+
+        public bool Equals(SteeredName? x, SteeredName? y) => x?.Owner == y?.Owner;
+
+        public int GetHashCode(SteeredName obj) => obj.Owner.GetHashCode();
+    }
 }

@@ -1,11 +1,13 @@
+using System.Text;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Answering;
 
 /// <summary>One walk from a question to its records, CNAME by CNAME, and what the header must say about it.</summary>
-internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clientMapped)
+internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clientMapped, Span<int> proofs)
 {
     /// <summary>Chains longer than this end where they are; the resolver goes on by itself.</summary>
     private const int ChainMax = 12;
@@ -13,15 +15,19 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     private readonly DnsTable table = table;
     private readonly QueryMessage asked = asked;
     private readonly UInt128 clientMapped = clientMapped;
-    private RegionMatch region;
-    private bool regionKnown;
+    private Denial denial = new(proofs);
+    private (ZoneTree Tree, int Set)? targets;
     private bool scoped;
+    private int scopeLengthMapped;
 
     public Rcode Rcode { get; set; }
 
     public bool Authoritative { get; set; }
 
     public bool Truncated { get; set; }
+
+    /// <summary>The number of the steered answer's label; 0: nothing steered was answered.</summary>
+    public int SteeredLabel { get; private set; }
 
     /// <summary>
     /// Every asker gets these very records: no steered name was met on the way. Only such an answer may be kept.
@@ -37,11 +43,20 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         get
         {
             if (!scoped || !asked.HasSubnet || asked.Subnet.SourceLength == 0) return 0;
-            return (byte)(region.ScopeLengthMapped - (asked.Subnet.Family == 1 ? 96 : 0));
+            int length = Math.Min(scopeLengthMapped, asked.Subnet.SourceLengthMapped);
+            return (byte)(length - (asked.Subnet.Family == 1 ? 96 : 0));
         }
     }
 
     public void Run(scoped ref NameView name, scoped ref MessageWriter writer)
+    {
+        Walk(ref name, ref writer);
+        // The sections stand in this order; what proves and what is only useful waits until the answer is whole.
+        if (!Truncated) Truncated = !denial.TryWrite(ref writer);
+        if (!Truncated && targets is { } named) WriteTargets(ref writer, named.Tree, named.Set);
+    }
+
+    private void Walk(scoped ref NameView name, scoped ref MessageWriter writer)
     {
         // RFC 4035 §3.1.4.1: DS lives in the parent, so at a zone's own apex it is looked for one zone higher.
         int above = asked.Type == RecordType.Ds && name.LabelCount > 0 ? 1 : 0;
@@ -54,15 +69,15 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
         Authoritative = true;
         Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
-        ReadOnlySpan<byte> owner = asked.Name;
+        scoped ReadOnlySpan<byte> owner = asked.Name, next;
         int ownerOffset = QueryMessage.HeaderBytes;
         for (int step = 0; step < ChainMax; step++)
         {
             ZoneMatch match = tree.Find(name, apexLabel, out ZoneNode node);
             if (match == ZoneMatch.Delegation
-                && !(node.Owner.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
+                && !(node.LabelCount == name.LabelCount && asked.Type == RecordType.Ds))
             {
-                WriteReferral(ref writer, node, isFirst: step == 0);
+                WriteReferral(ref writer, tree, node, isFirst: step == 0);
                 return;
             }
 
@@ -71,150 +86,218 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             {
                 Rcode = Rcode.NxDomain;
                 WriteSoa(ref writer, tree, uint.MaxValue);
+                if (asked.DnssecOk) denial.NoName(tree, name, name.LabelCount - node.LabelCount);
                 return;
             }
 
+            if (match == ZoneMatch.Wildcard && asked.DnssecOk)
+                denial.NoCloser(tree, name, name.LabelCount - node.LabelCount + 1);
+
             // A wildcard may be met again under another name; only the same name again is a loop.
-            (uint, int) place = (name.Suffix(0).Hash, node.Index);
+            (uint, int) place = (name.Suffix(0).Hash, node.Number);
             if (visited[..step].Contains(place)) return;
             visited[step] = place;
             IsForEveryone &= node.Steered < 0;
-            DnsName? next = node.Steered >= 0
-                ? AnswerSteered(ref writer, tree, node, step, owner, ownerOffset)
+            next = node.Steered >= 0
+                ? WireOf(AnswerSteered(ref writer, tree, node, step, owner, ownerOffset))
                 : AnswerStatic(ref writer, tree, node, owner, ownerOffset);
-            if (next is null || !TryFollow(next, node.Steered >= 0, ref name, ref tree, ref apexLabel)) return;
-            owner = next.Wire;
+            if (next.IsEmpty || !TryFollow(next, node.Steered >= 0, ref name, ref tree, ref apexLabel)) return;
+            owner = next;
             ownerOffset = 0;
         }
     }
 
+    private static ReadOnlySpan<byte> WireOf(DnsName? name) => name is null ? default : name.Wire;
+
     // A static chain is followed inside its zone, a steered one into any zone of ours.
     private readonly bool TryFollow(
-        DnsName next, bool steered, scoped ref NameView name, ref ZoneTree tree, ref int apexLabel)
+        scoped ReadOnlySpan<byte> next, bool steered, scoped ref NameView name, ref ZoneTree tree, ref int apexLabel)
     {
-        name.Set(next.Wire);
+        name.Set(next);
         if (!table.TryFindZone(name, 0, out ZoneTree nextTree, out int nextLabel)) return false;
-        if (!steered && nextTree != tree) return false;
+        // Proofs are collected of one zone; a resolver asks for the rest by itself.
+        if (nextTree != tree && (!steered || !denial.IsEmpty)) return false;
         (tree, apexLabel) = (nextTree, nextLabel);
         return true;
     }
 
-    /// <summary>Gives the target when the name is an alias that must be followed.</summary>
-    private DnsName? AnswerStatic(
-        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    /// <summary>Gives the target when the name is an alias that must be followed, else nothing.</summary>
+    private ReadOnlySpan<byte> AnswerStatic(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, scoped ReadOnlySpan<byte> owner,
+        int ownerOffset)
     {
-        if (node.Cname is not null && asked.Type is not (RecordType.Cname or RecordType.Any))
-            return WriteSet(ref writer, node.Cname, owner, ownerOffset) ? node.Cname.TargetName : null;
+        if ((node.Flags & NodeFlags.Cname) != 0 && !IsAnsweredAtAlias(asked.Type))
+        {
+            int cname = node.SetOf(RecordType.Cname);
+            return WriteSet(ref writer, node.View(cname), owner, ownerOffset) ? node.View(cname).Rdata(0) : default;
+        }
 
+        if (asked.Type == RecordType.Rrsig && TryWriteSignatures(ref writer, node, owner, ownerOffset)) return default;
         // RFC 8482 §4.1: ANY gets one set, whichever.
-        int index = asked.Type == RecordType.Any && !node.Sets.IsEmpty ? 0 : node.IndexOf(asked.Type);
-        if (index < 0) WriteSoa(ref writer, tree, uint.MaxValue);
-        else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
-        return null;
+        int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
+        if (set < 0) WriteNoData(ref writer, tree, node, uint.MaxValue);
+        else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) targets = (tree, set);
+        return default;
+    }
+
+    // RFC 4035 §2.5: beside a CNAME stand its signature and its NSEC, and both can be asked for.
+    private static bool IsAnsweredAtAlias(RecordType type) =>
+        type is RecordType.Cname or RecordType.Any or RecordType.Rrsig or RecordType.Nsec;
+
+    // As with ANY, the signatures of one set are an answer: nobody needs them apart from what they sign.
+    private bool TryWriteSignatures(
+        scoped ref MessageWriter writer, scoped in ZoneNode node, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    {
+        for (int i = node.SetsFrom; i < node.SetsTo; i++)
+        {
+            SetView set = node.View(i);
+            if (set.SignatureCount == 0) continue;
+            Truncated = !set.TryWriteSignatures(ref writer, Section.Answer, ownerOffset, owner, set.TtlSeconds);
+            return true;
+        }
+
+        return false;
+    }
+
+    private void WriteNoData(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, uint ttlSecondsMax)
+    {
+        WriteSoa(ref writer, tree, ttlSecondsMax);
+        if (asked.DnssecOk) denial.NoData(tree, node, asked.Type, ttlSecondsMax);
     }
 
     private DnsName? AnswerSteered(
-        scoped ref MessageWriter writer, ZoneTree tree, ZoneNode node, int step, scoped ReadOnlySpan<byte> owner,
-            int ownerOffset)
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, int step,
+        scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
         SteeredEntry entry = table.Steering[node.Steered];
-        if (!regionKnown)
-        {
-            // RFC 7871 §7.1.2: a source length of 0 asks not to be told apart, so the resolver's address decides.
-            bool bySubnet = asked.HasSubnet && asked.Subnet.SourceLength > 0;
-            region = bySubnet
-                ? table.Regions.Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
-                : table.Regions.Find(clientMapped, 128);
-            regionKnown = true;
-        }
-
+        CompiledSteering steering = entry.Steering;
         // RFC 7871 §7.2.1 gives one scope for the whole answer, and cannot say which record it belongs to. So a chain
         // that began with data for all stops before a name that is for some: the resolver asks for that one by itself.
-        bool forAll = entry.IsOneForAll(asked.Type);
-        if (step > 0 && !forAll && !scoped && asked.HasSubnet && asked.Subnet.SourceLength > 0) return null;
-        scoped |= !forAll;
+        bool forAll = entry.ReflectsRegions is null && steering.IsOneForAll(asked.Type);
+        if (step > 0 && !forAll && !scoped && IsBySubnet) return null;
 
-        SteeredWire wire = entry.For(region.Region);
-        if (wire.Cname is not null)
+        RegionMatch region = Place(entry, steering.ClassesOf(asked.Type));
+        if (entry.ReflectsRegions is { } regions)
         {
-            int start = writer.BeginRecord(ownerOffset, owner, RecordType.Cname, entry.TtlSeconds);
-            writer.Name(wire.Cname.Wire);
-            Truncated = writer.Failed;
-            if (Truncated) return null;
-            writer.EndRecord(start);
-            writer.Count(Section.Answer, 1);
-            return asked.Type is RecordType.Cname or RecordType.Any ? null : wire.Cname;
-        }
-
-        RecordType type = asked.Type;
-        if (type == RecordType.Any) type = wire.A.Length > 0 ? RecordType.A : RecordType.Aaaa;
-        byte[] records = type switch { RecordType.A => wire.A, RecordType.Aaaa => wire.Aaaa, _ => [] };
-        if (records.Length == 0)
-        {
-            int index =
-                node.IndexOf(asked.Type == RecordType.Any && !node.Sets.IsEmpty ? node.Sets[0].Type : asked.Type);
-            // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
-            if (index < 0) WriteSoa(ref writer, tree, entry.TtlSeconds);
-            else if (WriteSet(ref writer, node.Sets[index], owner, ownerOffset)) WriteTargets(ref writer, node, index);
+            scoped = true;
+            scopeLengthMapped = 128;
+            string word = regions[region.Region < regions.Length ? region.Region : 0];
+            Reflect(ref writer, tree, node, word, owner, ownerOffset);
             return null;
         }
 
-        WriteAddresses(ref writer, records, SteeredWire.RecordBytes(type), owner, ownerOffset);
+        CompiledRegion answers = steering[region.Region];
+        CompiledSplit? split = answers.For(asked.Type);
+        int slot = split is { LotOfSlot.Length: > 0 } ? SteeredSplit.SlotOf(SlotPrefix.Bits) : 0;
+        if (!forAll)
+        {
+            scoped = true;
+            scopeLengthMapped = Math.Max(scopeLengthMapped, region.ScopeLengthMapped);
+            if (split is { LotOfSlot.Length: > 0 })
+                scopeLengthMapped = Math.Max(scopeLengthMapped, SlotPrefix.LengthMapped);
+        }
+
+        CompiledShare share = split?.Choose(slot, entry) ?? default;
+        SteeredLabel = share.Label;
+        if (entry.SetOf(share) is { } set)
+        {
+            Truncated = !TryWrite(ref writer, set.View, Section.Answer, ownerOffset, owner, answers.TtlSeconds);
+            return Truncated || asked.Type is RecordType.Cname or RecordType.Any ? null : share.Target;
+        }
+
+        int standing = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
+        // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
+        if (standing < 0) WriteNoData(ref writer, tree, node, answers.TtlSeconds);
+        else if (WriteSet(ref writer, node.View(standing), owner, ownerOffset)) targets = (tree, standing);
         return null;
     }
 
-    private void WriteAddresses(
-        scoped ref MessageWriter writer, ReadOnlySpan<byte> records, int recordBytes, scoped ReadOnlySpan<byte> owner,
-            int ownerOffset)
+    // RFC 7871 §7.1.2: a source length of 0 asks not to be told apart, so the resolver's address decides.
+    private readonly bool IsBySubnet => asked.HasSubnet && asked.Subnet.SourceLength > 0;
+
+    private readonly RegionMatch Place(SteeredEntry entry, ReadOnlySpan<ushort> classes) => IsBySubnet
+        ? (entry.Regions ?? table.Regions).Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped, classes)
+        : (entry.Regions ?? table.Regions).Find(clientMapped, 128, classes);
+
+    private readonly Prefix SlotPrefix => IsBySubnet
+        ? SteeredEntry.SlotPrefix(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
+        : SteeredEntry.SlotPrefix(clientMapped, 128);
+
+    // What the server sees of the asker, for him: a name for people with questions, not for users.
+    private void Reflect(
+        scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode node, string region,
+        scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
-        if (ownerOffset == QueryMessage.HeaderBytes)
+        if (asked.Type is not (RecordType.Txt or RecordType.Any))
         {
-            writer.Bytes(records);
+            WriteNoData(ref writer, tree, node, 0);
+            return;
         }
-        else
+
+        string subnet = asked.HasSubnet
+            ? Prefix.OfMapped(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped).ToString()
+            : "none";
+        string[] lines =
+            [$"resolver={Prefix.OfMapped(clientMapped, 128).Address}", $"subnet={subnet}", $"region={region}"];
+        int start = writer.BeginRecord(ownerOffset, owner, RecordType.Txt, 0);
+        foreach (string line in lines)
         {
-            // Reached through a chain: the ready records point to the question, but their owner is the chain's end.
-            for (int at = 0; at < records.Length; at += recordBytes)
-            {
-                writer.Name(owner);
-                writer.Bytes(records.Slice(at + 2, recordBytes - 2));
-            }
+            byte[] text = Encoding.ASCII.GetBytes(line.Length > 255 ? line[..255] : line);
+            writer.Bytes([(byte)text.Length, .. text]);
         }
 
         Truncated = writer.Failed;
-        if (!Truncated) writer.Count(Section.Answer, records.Length / recordBytes);
+        if (Truncated) return;
+        writer.EndRecord(start);
+        writer.Count(Section.Answer, 1);
     }
 
-    private bool WriteSet(scoped ref MessageWriter writer, RRset set, scoped ReadOnlySpan<byte> owner, int ownerOffset)
+    private bool WriteSet(
+        scoped ref MessageWriter writer, SetView set, scoped ReadOnlySpan<byte> owner, int ownerOffset)
     {
-        Truncated = !set.TryWrite(ref writer, Section.Answer, ownerOffset, owner, set.TtlSeconds);
+        Truncated = !TryWrite(ref writer, set, Section.Answer, ownerOffset, owner, set.TtlSeconds);
         return !Truncated;
     }
+
+    // RFC 4035 §3.1.1: with DO the signatures go along, with the TTL of the set (RFC 4034 §3).
+    private readonly bool TryWrite(
+        scoped ref MessageWriter writer, SetView set, Section section, int ownerOffset,
+        scoped ReadOnlySpan<byte> owner, uint ttlSeconds) =>
+        set.TryWrite(ref writer, section, ownerOffset, owner, ttlSeconds)
+        && (!asked.DnssecOk || set.TryWriteSignatures(ref writer, section, ownerOffset, owner, ttlSeconds));
 
     // RFC 2308 §3 and §5: the SOA goes along, with the time that the denial may live.
     private void WriteSoa(scoped ref MessageWriter writer, ZoneTree tree, uint ttlSecondsMax)
     {
         Zone zone = tree.Zone;
         uint ttl = Math.Min(zone.NegativeTtlSeconds, ttlSecondsMax);
-        Truncated = !zone.Soa.TryWrite(ref writer, Section.Authority, 0, zone.Origin.Wire, ttl);
+        Truncated = !TryWrite(ref writer, zone.Soa.View, Section.Authority, 0, zone.Origin.Wire, ttl);
     }
 
     // RFC 1034 §4.2.1: NS of the child and the addresses of those that lie below the cut. AA is off: not our data.
-    private void WriteReferral(scoped ref MessageWriter writer, ZoneNode cut, bool isFirst)
+    private void WriteReferral(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode cut, bool isFirst)
     {
         if (isFirst) Authoritative = false;
-        int index = cut.IndexOf(RecordType.Ns);
-        RRset servers = cut.Sets[index];
-        if (!servers.TryWrite(ref writer, Section.Authority, 0, cut.Owner.Wire, servers.TtlSeconds))
+        int set = cut.SetOf(RecordType.Ns);
+        SetView servers = cut.View(set);
+        if (!servers.TryWrite(ref writer, Section.Authority, 0, cut.Owner, servers.TtlSeconds))
+        {
+            Truncated = true;
+            return;
+        }
+
+        if (asked.DnssecOk && !TryWriteDs(ref writer, tree, cut))
         {
             Truncated = true;
             return;
         }
 
         // RFC 9471 §2.1: all glue of servers below the cut, or TC; that of others only when there is room.
-        foreach (ZoneNode target in cut.Targets[index])
+        for (int i = 0; i < servers.Count; i++)
         {
-            if (!WriteTarget(ref writer, target) && target.Cut == cut)
+            if (!tree.TryTarget(set, i, out ZoneNode target)) continue;
+            if (!WriteTarget(ref writer, target) && tree.IsCoveredBy(target, cut))
             {
                 Truncated = true;
                 return;
@@ -222,20 +305,40 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         }
     }
 
-    private static void WriteTargets(scoped ref MessageWriter writer, ZoneNode node, int index)
+    // RFC 4035 §3.1.4: the DS, or the proof that there is none, so that the child is known to be signed or not.
+    private bool TryWriteDs(scoped ref MessageWriter writer, ZoneTree tree, scoped in ZoneNode cut)
     {
-        foreach (ZoneNode target in node.Targets[index]) WriteTarget(ref writer, target);
+        int set = cut.SetOf(RecordType.Ds);
+        if (set < 0) denial.NoData(tree, cut, RecordType.Ds, uint.MaxValue);
+        else if (!TryWrite(ref writer, cut.View(set), Section.Authority, 0, cut.Owner, cut.View(set).TtlSeconds)) return false;
+        bool fits = denial.TryWrite(ref writer);
+        denial.Clear();
+        return fits;
     }
 
-    private static bool WriteTarget(scoped ref MessageWriter writer, ZoneNode target)
+    private readonly void WriteTargets(scoped ref MessageWriter writer, ZoneTree tree, int set)
     {
-        bool all = true;
-        foreach (RRset set in target.Sets)
+        if (!RecordTypes.HasTargets(tree.Zone.Data.TypeOf(set))) return;
+        int count = tree.Zone.Data.View(set).Count;
+        for (int i = 0; i < count; i++)
         {
-            if (set.Type is RecordType.A or RecordType.Aaaa)
-                all &= set.TryWrite(ref writer, Section.Additional, 0, target.Owner.Wire, set.TtlSeconds);
+            if (tree.TryTarget(set, i, out ZoneNode target)) WriteTarget(ref writer, target);
         }
+    }
 
-        return all;
+    private readonly bool WriteTarget(scoped ref MessageWriter writer, scoped in ZoneNode target) =>
+        WriteAddresses(ref writer, target, RecordType.A) & WriteAddresses(ref writer, target, RecordType.Aaaa);
+
+    private readonly bool WriteAddresses(
+        scoped ref MessageWriter writer, scoped in ZoneNode target, RecordType type)
+    {
+        int set = target.SetOf(type);
+        if (set < 0) return true;
+        SetView addresses = target.View(set);
+        uint ttl = addresses.TtlSeconds;
+        if (!addresses.TryWrite(ref writer, Section.Additional, 0, target.Owner, ttl)) return false;
+        // RFC 4035 §3.1.1: here the signatures may be missing when there is no room.
+        if (asked.DnssecOk) addresses.TryWriteSignatures(ref writer, Section.Additional, 0, target.Owner, ttl);
+        return true;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
 
@@ -8,6 +9,8 @@ internal struct MmdbFields
 {
     public string? Continent;
     public string? Country;
+    public string? Subdivision;
+    public ulong Asn;
     public double? Latitude;
     public double? Longitude;
     public string? DatabaseType;
@@ -20,7 +23,7 @@ internal struct MmdbFields
     /// <summary>A database of countries says nothing of coordinates: then the country's middle must do.</summary>
     public readonly Place? ToPlace()
     {
-        if (Country is null && Continent is null && Latitude is null) return null;
+        if (Country is null && Continent is null && Latitude is null && Asn == 0) return null;
         (string? continent, double? latitude, double? longitude) = (Continent, Latitude, Longitude);
         if (Country is not null && CountryCentroids.TryFind(Country, out CountryCentroid centroid))
         {
@@ -28,7 +31,11 @@ internal struct MmdbFields
             if (latitude is null || longitude is null) (latitude, longitude) = (centroid.Latitude, centroid.Longitude);
         }
 
-        return new Place(continent, Country, latitude, longitude);
+        return new Place(continent, Country, latitude, longitude)
+        {
+            Subdivision = Subdivision,
+            Asn = Asn is > 0 and <= uint.MaxValue ? new Asn((uint)Asn) : null,
+        };
     }
 }
 
@@ -96,7 +103,9 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         {
             for (int i = 0; i < size; i++)
             {
-                if (!TryRead(ref at, "[]", depth + 1, ref fields, out _)) return false;
+                // A place's largest subdivision comes first.
+                string inner = path == "subdivisions" && i == 0 ? path : "[]";
+                if (!TryRead(ref at, inner, depth + 1, ref fields, out _)) return false;
             }
 
             return true;
@@ -116,7 +125,8 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         {
             if (!TryKey(ref at, out string key)) return false;
             // Nothing that we want lies deeper than two levels: there the path needs no text.
-            string inner = depth switch { 0 => key, 1 => $"{path}.{key}", _ => "[]" };
+            bool known = depth == 1 || (depth == 2 && path == "subdivisions");
+            string inner = depth == 0 ? key : known ? $"{path}.{key}" : "[]";
             if (!TryRead(ref at, inner, depth + 1, ref fields, out _)) return false;
         }
 
@@ -204,6 +214,8 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
             {
                 case "continent.code" or "continent_code": fields.Continent = Code(value); break;
                 case "country.iso_code" or "country_code" or "country": fields.Country = Code(value); break;
+                case "subdivisions.iso_code": fields.Subdivision = Part(value); break;
+                case "asn" when value.StartsWith("AS"u8): fields.Asn = Digits(value[2..]); break;
                 case "database_type": fields.DatabaseType = Encoding.UTF8.GetString(value); break;
                 default: break;
             }
@@ -222,6 +234,9 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
             foreach (byte one in value) number = (number << 8) | one;
             switch (path)
             {
+                case "autonomous_system_number" or "traits.autonomous_system_number" or "asn":
+                    fields.Asn = number;
+                    break;
                 case "node_count": fields.NodeCount = Math.Min(number, int.MaxValue); break;
                 case "record_size": fields.RecordSize = Math.Min(number, 255); break;
                 case "ip_version": fields.IpVersion = number; break;
@@ -240,4 +255,19 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         string code = Encoding.ASCII.GetString(value).ToUpperInvariant();
         return code == "ZZ" ? null : code;
     }
+
+    // The part of ISO 3166-2 behind the hyphen: up to three letters or digits.
+    private static string? Part(ReadOnlySpan<byte> value)
+    {
+        if (value.Length is < 1 or > 3) return null;
+        foreach (byte one in value)
+        {
+            if (!char.IsAsciiLetterOrDigit((char)one)) return null;
+        }
+
+        return Encoding.ASCII.GetString(value).ToUpperInvariant();
+    }
+
+    private static ulong Digits(ReadOnlySpan<byte> value) =>
+        ulong.TryParse(value, System.Globalization.CultureInfo.InvariantCulture, out ulong number) ? number : 0;
 }

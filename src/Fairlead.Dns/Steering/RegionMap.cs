@@ -18,6 +18,7 @@ public readonly record struct RegionMatch(int Region, int ScopeLengthMapped);
 public sealed class RegionMap
 {
     private const int IndexBits = 16;
+    private const int RunsToLookAt = 64;
     private static readonly UInt128 MappedBits = (UInt128)0xffffUL << 32;
 
     // Run i goes from starts[i] to the address before starts[i + 1]; the index gives the run that holds the first
@@ -29,7 +30,8 @@ public sealed class RegionMap
     private readonly int[] regions6;
     private readonly int[] index6;
 
-    private RegionMap(List<(UInt128 Start, int Region)> runs4, List<(UInt128 Start, int Region)> runs6)
+    private RegionMap(
+        IReadOnlyList<(UInt128 Start, int Region)> runs4, IReadOnlyList<(UInt128 Start, int Region)> runs6)
     {
         starts4 = new uint[runs4.Count];
         regions4 = new int[runs4.Count];
@@ -50,47 +52,59 @@ public sealed class RegionMap
     /// <summary>
     /// A more specific prefix wins over a wider one, a later entry over an equal one. Region 0 is the default.
     /// </summary>
-    public static RegionMap Compile(IEnumerable<(Prefix Prefix, int Region)> entries)
-    {
-        var all = new List<Entry>();
-        int order = 0;
-        foreach ((Prefix prefix, int region) in entries)
-        {
-            bool v4 = prefix.IsIPv4;
-            UInt128 start = v4 ? (uint)prefix.Bits : prefix.Bits;
-            all.Add(new Entry(v4, start, (v4 ? 32 : 128) - prefix.Length, order++, region));
-        }
+    public static RegionMap Compile(IEnumerable<(Prefix Prefix, int Region)> entries) =>
+        Of(AddressRuns<int>.Compile(entries, 0));
 
-        all.Sort();
-        int split = all.FindIndex(entry => !entry.IsV4) is var first and >= 0 ? first : all.Count;
-        return new RegionMap(Runs(all.GetRange(0, split), 32), Runs(all.GetRange(split, all.Count - split), 128));
-    }
+    public static RegionMap Of(AddressRuns<int> runs) => new(runs.IPv4, runs.IPv6);
 
     /// <summary>
     /// The region of the address (IPv4 in mapped form). When only a prefix of the client is known, its other bits are
     /// zero and lengthMaxMapped is its length: the answer is the one for that very address, and the scope goes no
     /// further than what was told (RFC 7871 §7.2.1).
     /// </summary>
-    public RegionMatch Find(UInt128 mappedBits, int lengthMaxMapped)
+    public RegionMatch Find(UInt128 mappedBits, int lengthMaxMapped) => Find(mappedBits, lengthMaxMapped, []);
+
+    /// <summary>
+    /// As above; where classes (a number for each region; 0 beyond the end) are given, the scope spans neighbouring
+    /// regions of the same class, for their answers are the same.
+    /// </summary>
+    public RegionMatch Find(UInt128 mappedBits, int lengthMaxMapped, ReadOnlySpan<ushort> classes)
     {
         if (mappedBits >> 32 == MappedBits >> 32)
         {
             uint address = (uint)mappedBits;
             int block = (int)(address >> (32 - IndexBits));
             int run = Search(starts4, address, index4[block], index4[block + 1]);
-            int scope = run == 0 ? 0 : Common(address, starts4[run] - 1) + 1;
-            if (run + 1 < starts4.Length) scope = Math.Max(scope, Common(address, starts4[run + 1]) + 1);
+            (int first, int last) = Alike(regions4, run, classes);
+            int scope = first == 0 ? 0 : Common(address, starts4[first] - 1) + 1;
+            if (last + 1 < starts4.Length) scope = Math.Max(scope, Common(address, starts4[last + 1]) + 1);
             return new RegionMatch(regions4[run], Math.Min(scope + 96, Math.Max(96, lengthMaxMapped)));
         }
         else
         {
             int block = (int)(uint)(mappedBits >> (128 - IndexBits));
             int run = Search(starts6, mappedBits, index6[block], index6[block + 1]);
-            int scope = run == 0 ? 0 : Common(mappedBits, starts6[run] - 1) + 1;
-            if (run + 1 < starts6.Length) scope = Math.Max(scope, Common(mappedBits, starts6[run + 1]) + 1);
+            (int first, int last) = Alike(regions6, run, classes);
+            int scope = first == 0 ? 0 : Common(mappedBits, starts6[first] - 1) + 1;
+            if (last + 1 < starts6.Length) scope = Math.Max(scope, Common(mappedBits, starts6[last + 1]) + 1);
             return new RegionMatch(regions6[run], Math.Min(scope, lengthMaxMapped));
         }
     }
+
+    // The first and the last run around this one whose regions are of its class, as far as looking is cheap.
+    private static (int First, int Last) Alike(int[] regions, int run, ReadOnlySpan<ushort> classes)
+    {
+        if (classes.IsEmpty) return (run, run);
+        int one = ClassOf(regions[run], classes);
+        (int first, int last) = (run, run);
+        int firstMin = Math.Max(0, run - RunsToLookAt), lastMax = Math.Min(regions.Length - 1, run + RunsToLookAt);
+        while (first > firstMin && ClassOf(regions[first - 1], classes) == one) first--;
+        while (last < lastMax && ClassOf(regions[last + 1], classes) == one) last++;
+        return (first, last);
+    }
+
+    private static int ClassOf(int region, ReadOnlySpan<ushort> classes) =>
+        classes[(uint)region < (uint)classes.Length ? region : 0];
 
     // The last run that starts at or before the address; it lies between the two given.
     private static int Search<T>(T[] starts, T address, int low, int high)
@@ -110,7 +124,7 @@ public sealed class RegionMap
 
     private static int Common(UInt128 one, UInt128 other) => (int)UInt128.LeadingZeroCount(one ^ other);
 
-    private static int[] IndexOf(List<(UInt128 Start, int Region)> runs, int bits)
+    private static int[] IndexOf(IReadOnlyList<(UInt128 Start, int Region)> runs, int bits)
     {
         var index = new int[(1 << IndexBits) + 1];
         int run = 0;
@@ -123,49 +137,5 @@ public sealed class RegionMap
 
         index[^1] = runs.Count - 1;
         return index;
-    }
-
-    // One sweep over the sorted prefixes: those that are open at a place lie on a stack, the innermost on top.
-    private static List<(UInt128 Start, int Region)> Runs(List<Entry> sorted, int bits)
-    {
-        var runs = new List<(UInt128 Start, int Region)> { (UInt128.Zero, 0) };
-        UInt128 last = bits == 128 ? UInt128.MaxValue : (UInt128.One << bits) - 1;
-        var open = new Stack<(UInt128 Last, int Region)>();
-        foreach (Entry entry in sorted)
-        {
-            while (open.Count > 0 && open.Peek().Last < entry.Start) Close(open, runs, last);
-            Begin(runs, entry.Start, entry.Region);
-            UInt128 size = entry.HostBits == 128 ? UInt128.Zero : UInt128.One << entry.HostBits;
-            open.Push((entry.Start + (size - 1), entry.Region));
-        }
-
-        while (open.Count > 0) Close(open, runs, last);
-        return runs;
-    }
-
-    private static void Close(
-        Stack<(UInt128 Last, int Region)> open, List<(UInt128 Start, int Region)> runs, UInt128 last)
-    {
-        UInt128 end = open.Pop().Last;
-        if (end < last) Begin(runs, end + 1, open.Count > 0 ? open.Peek().Region : 0);
-    }
-
-    // A run of no addresses gives way to the new one, and a new one of the same region as before is no new run.
-    private static void Begin(List<(UInt128 Start, int Region)> runs, UInt128 start, int region)
-    {
-        if (runs[^1].Start == start) runs.RemoveAt(runs.Count - 1);
-        if (runs.Count == 0 || runs[^1].Region != region) runs.Add((start, region));
-    }
-
-    private readonly record struct Entry(bool IsV4, UInt128 Start, int HostBits, int Order, int Region)
-        : IComparable<Entry>
-    {
-        public int CompareTo(Entry other)
-        {
-            if (IsV4 != other.IsV4) return IsV4 ? -1 : 1;
-            int order = Start.CompareTo(other.Start);
-            if (order == 0) order = other.HostBits.CompareTo(HostBits);
-            return order != 0 ? order : Order.CompareTo(other.Order);
-        }
     }
 }

@@ -5,7 +5,7 @@ using Fairlead.Dns.Wire;
 namespace Fairlead.Dns.Steering;
 
 /// <summary>
-/// What a region is answered: addresses, or one CNAME and no addresses. All empty: the name has no data there.
+/// One possible answer: addresses, or one CNAME and no addresses. All empty: the name has no data there.
 /// </summary>
 public sealed record SteeredAnswer
 {
@@ -14,17 +14,103 @@ public sealed record SteeredAnswer
     public ImmutableArray<IPAddress> Aaaa { get; init; } = [];
 
     public DnsName? Cname { get; init; }
+
+    /// <summary>What it is counted as: where it sends the client, and why ("nyc preferred").</summary>
+    public string Label { get; init; } = "";
+}
+
+/// <summary>An answer and how often it is given: Weight times in the sum of its neighbours' weights.</summary>
+public readonly record struct SteeredShare(SteeredAnswer Answer, uint Weight);
+
+/// <summary>
+/// How the clients of one region are shared out. Without LotOfSlot every client draws from Lots[0]; else the client's
+/// subnet (/24 or /48, or what ECS told of it) falls into one of SlotCount slots, always the same one, and LotOfSlot
+/// says from which lot it draws. A lot's shares are given in proportion to their weights, exactly over the long run.
+/// </summary>
+public sealed class SteeredSplit
+{
+    /// <summary>A slot is a tenth of a per cent of the subnets.</summary>
+    public const int SlotCount = 1000;
+
+    /// <summary>ArgumentException when a lot is empty or has no weight, or a slot names none.</summary>
+    public SteeredSplit(ImmutableArray<ImmutableArray<SteeredShare>> lots, ImmutableArray<byte> lotOfSlot = default)
+    {
+        Lots = lots;
+        LotOfSlot = lotOfSlot.IsDefault ? [] : lotOfSlot;
+        if (lots.IsDefaultOrEmpty || lots.Length > 256)
+            throw new ArgumentException("from 1 to 256 lots", nameof(lots));
+        if (lots.Any(lot => lot.IsDefaultOrEmpty || lot.Sum(share => (long)share.Weight) is < 1 or > uint.MaxValue))
+            throw new ArgumentException("a lot's weights must have a sum from 1 to 2^32 - 1", nameof(lots));
+        if (LotOfSlot.Length is not (0 or SlotCount) || LotOfSlot.Any(lot => lot >= lots.Length))
+            throw new ArgumentException($"{SlotCount} slots, each with one of the lots", nameof(lotOfSlot));
+    }
+
+    public static SteeredSplit Empty { get; } = One(new SteeredAnswer());
+
+    public ImmutableArray<ImmutableArray<SteeredShare>> Lots { get; }
+
+    public ImmutableArray<byte> LotOfSlot { get; }
+
+    public IEnumerable<SteeredAnswer> Answers => Lots.SelectMany(lot => lot).Select(share => share.Answer);
+
+    public static SteeredSplit One(SteeredAnswer answer) => new([[new SteeredShare(answer, 1)]]);
+
+    /// <summary>The slot of a client's subnet, the same on every node; bits in the 128-bit space.</summary>
+    public static int SlotOf(UInt128 subnetBitsMapped)
+    {
+        ulong mixed = ((ulong)(subnetBitsMapped >> 64) * 0x9e3779b97f4a7c15) ^ (ulong)subnetBitsMapped;
+        mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93;
+        mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93;
+        return (int)(((mixed >> 32) * SlotCount) >> 32);
+    }
+}
+
+/// <summary>
+/// What the clients of one region are answered, a family each: one may be up where the other is not. With a Cname only
+/// that counts.
+/// </summary>
+public sealed record SteeredRegion
+{
+    /// <summary>At most the name's; null: that one.</summary>
+    public uint? TtlSeconds { get; init; }
+
+    public SteeredSplit A { get; init; } = SteeredSplit.Empty;
+
+    public SteeredSplit Aaaa { get; init; } = SteeredSplit.Empty;
+
+    public SteeredSplit? Cname { get; init; }
+
+    public IEnumerable<SteeredAnswer> Answers => Cname?.Answers ?? A.Answers.Concat(Aaaa.Answers);
+
+    /// <summary>The same for every client of the region.</summary>
+    public static implicit operator SteeredRegion(SteeredAnswer answer) => Of(answer);
+
+    public static SteeredRegion Of(SteeredAnswer answer)
+    {
+        SteeredSplit split = SteeredSplit.One(answer);
+        return new SteeredRegion { A = split, Aaaa = split, Cname = answer.Cname is null ? null : split };
+    }
 }
 
 /// <summary>
 /// A name whose answer depends on where the asker is. The owner may be a wildcard. ByRegion is indexed by the region
-/// ids of the RegionMap; index 0 is the default, and answers for regions beyond the end.
+/// ids of the RegionMap; index 0 is the default, and answers for regions beyond the end. Names that share one ByRegion
+/// are compiled once.
 /// </summary>
 public sealed record SteeredName
 {
     public required DnsName Owner { get; init; }
 
+    /// <summary>The longest TTL that any answer has: signatures are made for it (RFC 4034 §3.1.4).</summary>
     public required uint TtlSeconds { get; init; }
 
-    public required ImmutableArray<SteeredAnswer> ByRegion { get; init; }
+    public required ImmutableArray<SteeredRegion> ByRegion { get; init; }
+
+    /// <summary>From address to region; null: the table's own.</summary>
+    public RegionMap? Regions { get; init; }
+
+    /// <summary>
+    /// Not null: the name answers TXT with what the server sees of the asker, and of his region this word.
+    /// </summary>
+    public ImmutableArray<string>? ReflectsRegions { get; init; }
 }

@@ -1,13 +1,15 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
-using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
+using Fairlead.Dns.Zones;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
 
 /// <summary>
-/// All steered names with their answers ready in wire form. Immutable; made anew when any answer changes.
+/// All steered names with their answers ready to be written. Immutable; made anew when any answer changes.
 /// </summary>
 public sealed class SteeringTable
 {
@@ -18,13 +20,37 @@ public sealed class SteeringTable
 
     private readonly ImmutableArray<SteeredEntry> entries;
 
-    /// <summary>ArgumentException, with all faults, when Problems has any.</summary>
-    public SteeringTable(IEnumerable<SteeredName> names)
+    /// <summary>
+    /// signerOf gives, for the owners of a zone that is signed here, who signs; null: nobody. ArgumentException, with
+    /// all faults, when Problems has any.
+    /// </summary>
+    public SteeringTable(IEnumerable<SteeredName> names, Func<DnsName, SetSigner?>? signerOf = null)
     {
         Names = [.. names.OrderBy(name => name.Owner)];
         List<string> problems = [.. Problems(Names)];
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
-        entries = [.. Names.Select(name => new SteeredEntry(name))];
+        var labels = new List<string> { "" };
+        var compiled = new Dictionary<(ImmutableArray<SteeredRegion>, uint), CompiledSteering>();
+        var made = new SteeredEntry[Names.Length];
+        var steerings = new CompiledSteering[Names.Length];
+        for (int i = 0; i < made.Length; i++)
+        {
+            SteeredName name = Names[i];
+            if (!compiled.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? steering))
+            {
+                steering = new CompiledSteering(name, labels);
+                compiled.Add((name.ByRegion, name.TtlSeconds), steering);
+            }
+
+            steerings[i] = steering;
+        }
+
+        // What is signed anew takes its time, so all cores share it.
+        void Make(int i) => made[i] = new SteeredEntry(Names[i], steerings[i], signerOf?.Invoke(Names[i].Owner));
+        if (signerOf is not null) Parallel.For(0, made.Length, Make);
+        else for (int i = 0; i < made.Length; i++) Make(i);
+        entries = ImmutableCollectionsMarshal.AsImmutableArray(made);
+        Labels = [.. labels];
     }
 
     public static SteeringTable Empty { get; } = new([]);
@@ -32,109 +58,99 @@ public sealed class SteeringTable
     /// <summary>In canonical order.</summary>
     public ImmutableArray<SteeredName> Names { get; }
 
+    /// <summary>The answers' labels by the numbers that they are counted under; 0 is none.</summary>
+    public ImmutableArray<string> Labels { get; }
+
     /// <summary>
     /// What is wrong with the names themselves; DnsTable.Problems says what is wrong with them in their zones.
     /// </summary>
     public static IEnumerable<string> Problems(IEnumerable<SteeredName> names)
     {
         var seen = new HashSet<DnsName>();
+        var checkedBefore = new HashSet<ImmutableArray<SteeredRegion>>();
         foreach (SteeredName name in names)
         {
             if (!seen.Add(name.Owner)) yield return $"{name.Owner} is steered twice";
-            if (name.ByRegion.IsDefaultOrEmpty) yield return $"{name.Owner} has no default answer";
+            if (name.ByRegion.IsDefaultOrEmpty && name.ReflectsRegions is null)
+                yield return $"{name.Owner} has no default answer";
             if (name.TtlSeconds > int.MaxValue) yield return $"{name.Owner}: TTL {name.TtlSeconds} is over 2147483647";
-            foreach (SteeredAnswer answer in name.ByRegion.IsDefault ? [] : name.ByRegion)
-            {
-                if (answer.Cname is not null && answer.A.Length + answer.Aaaa.Length > 0)
-                    yield return $"{name.Owner}: a CNAME and addresses in one answer";
-                if (answer.A.Any(address => address.AddressFamily != AddressFamily.InterNetwork))
-                    yield return $"{name.Owner}: an address among A that is not IPv4";
-                if (answer.Aaaa.Any(address => address.AddressFamily != AddressFamily.InterNetworkV6))
-                    yield return $"{name.Owner}: an address among AAAA that is not IPv6";
-                if (Math.Max(answer.A.Length, answer.Aaaa.Length) > AddressesMax)
-                    yield return $"{name.Owner}: over {AddressesMax} addresses in one answer";
-            }
+            if (name.ByRegion.IsDefaultOrEmpty || !checkedBefore.Add(name.ByRegion)) continue;
+            foreach (string problem in name.ByRegion.SelectMany(r => r.Answers).Distinct().SelectMany(Problems))
+                yield return $"{name.Owner}: {problem}";
         }
+    }
+
+    /// <summary>
+    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address or
+    /// subnet is in the 128-bit space, with the length that is known of it.
+    /// </summary>
+    public SteeredLook? Look(DnsName owner, RecordType type, Prefix client)
+    {
+        int index = Names.IndexOf(Names.FirstOrDefault(name => name.Owner == owner)!);
+        if (index < 0) return null;
+        SteeredName name = Names[index];
+        CompiledSteering steering = entries[index].Steering;
+        RegionMatch match = (name.Regions ?? RegionMap.Empty).Find(
+            client.Bits, client.LengthMapped, steering.ClassesOf(type));
+        int slot = SteeredSplit.SlotOf(SteeredEntry.SlotPrefix(client.Bits, client.LengthMapped).Bits);
+        bool one = name.ReflectsRegions is null && steering.IsOneForAll(type);
+        CompiledSplit? split = name.ByRegion.IsDefaultOrEmpty ? null : steering[match.Region].For(type);
+        int scope = one ? 0 : match.ScopeLengthMapped;
+        if (split is { LotOfSlot.Length: > 0 })
+            scope = Math.Max(scope, SteeredEntry.SlotPrefix(client.Bits, client.LengthMapped).LengthMapped);
+        uint ttl = name.ByRegion.IsDefaultOrEmpty ? 0 : steering[match.Region].TtlSeconds;
+        return new SteeredLook(match.Region, slot, ttl, one ? 0 : scope - (client.IsIPv4 ? 96 : 0));
     }
 
     internal SteeredEntry this[int index] => entries[index];
+
+    private static IEnumerable<string> Problems(SteeredAnswer answer)
+    {
+        if (answer.Cname is not null && answer.A.Length + answer.Aaaa.Length > 0)
+            yield return "a CNAME and addresses in one answer";
+        if (answer.A.Any(address => address.AddressFamily != AddressFamily.InterNetwork))
+            yield return "an address among A that is not IPv4";
+        if (answer.Aaaa.Any(address => address.AddressFamily != AddressFamily.InterNetworkV6))
+            yield return "an address among AAAA that is not IPv6";
+        if (Math.Max(answer.A.Length, answer.Aaaa.Length) > AddressesMax)
+            yield return $"over {AddressesMax} addresses in one answer";
+    }
 }
+
+/// <summary>How a client is seen by a steered name.</summary>
+/// <param name="Region">His region in the name's own map.</param>
+/// <param name="Slot">Where his subnet falls, of SteeredSplit.SlotCount.</param>
+/// <param name="TtlSeconds">The TTL of his answer.</param>
+/// <param name="ScopeLength">The ECS scope of it, 0 to 32 or 0 to 128.</param>
+public sealed record SteeredLook(int Region, int Slot, uint TtlSeconds, int ScopeLength);
 
 /// <summary>A steered name ready to send.</summary>
-internal sealed class SteeredEntry
+internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, SetSigner? signer)
 {
-    private readonly ImmutableArray<SteeredWire> variants;
-    private readonly ImmutableArray<int> variantOfRegion;
-    private readonly bool oneForA;
-    private readonly bool oneForAaaa;
-    private readonly bool oneForOthers;
+    // A signature is over the owner too: names that share their sets have each their own signed ones.
+    private readonly RRset[]? signed =
+        signer is null ? null : [.. steering.Sets.Select(set => signer.Sign(set.At(name.Owner)))];
 
-    public SteeredEntry(SteeredName name)
-    {
-        TtlSeconds = name.TtlSeconds;
-        var distinct = new List<SteeredWire>();
-        var indexes = ImmutableArray.CreateBuilder<int>(name.ByRegion.Length);
-        foreach (SteeredAnswer answer in name.ByRegion)
-        {
-            var wire = new SteeredWire(answer, name.TtlSeconds);
-            int known = distinct.FindIndex(other => other.SameAs(wire));
-            if (known < 0) distinct.Add(wire);
-            indexes.Add(known < 0 ? distinct.Count - 1 : known);
-        }
+    private uint drawn;
 
-        variants = [.. distinct];
-        variantOfRegion = indexes.ToImmutable();
-        oneForOthers = distinct.TrueForAll(wire => wire.Cname == distinct[0].Cname);
-        oneForA = oneForOthers && distinct.TrueForAll(wire => wire.A.AsSpan().SequenceEqual(distinct[0].A));
-        oneForAaaa = oneForOthers && distinct.TrueForAll(wire => wire.Aaaa.AsSpan().SequenceEqual(distinct[0].Aaaa));
-    }
+    public DnsName Owner => name.Owner;
 
-    public uint TtlSeconds { get; }
+    public RegionMap? Regions => name.Regions;
 
-    public SteeredWire For(int region) =>
-        variants[variantOfRegion[(uint)region < (uint)variantOfRegion.Length ? region : 0]];
+    public ImmutableArray<string>? ReflectsRegions => name.ReflectsRegions;
 
-    /// <summary>Whether every region has the same answer to this type: then the scope is 0 (RFC 7871 §7.2.1).</summary>
-    public bool IsOneForAll(RecordType type) => type switch
-    {
-        RecordType.A => oneForA,
-        RecordType.Aaaa => oneForAaaa,
-        RecordType.Any => oneForA && oneForAaaa,
-        _ => oneForOthers,
-    };
-}
+    public CompiledSteering Steering => steering;
 
-/// <summary>Whole records of one answer, their owner a pointer to the question's name.</summary>
-internal sealed class SteeredWire(SteeredAnswer answer, uint ttlSeconds)
-{
-    private const ushort QuestionPointer = 0xc000 | QueryMessage.HeaderBytes;
-    private const int BeforeRdata = 12;
+    /// <summary>
+    /// Subnets are told apart down to /24 and /48: nobody tells more of a client, and neighbours stay together.
+    /// </summary>
+    public static Prefix SlotPrefix(UInt128 clientMapped, int knownLengthMapped) =>
+        Prefix.OfMapped(clientMapped, Math.Min(clientMapped >> 32 == 0xffff ? 120 : 48, knownLengthMapped));
 
-    public byte[] A { get; } = Records(answer.A, RecordType.A, 4, ttlSeconds);
+    /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
+    public RRset? SetOf(in CompiledShare share) =>
+        signed is null || share.SetNumber < 0 ? share.Set : signed[share.SetNumber];
 
-    public byte[] Aaaa { get; } = Records(answer.Aaaa, RecordType.Aaaa, 16, ttlSeconds);
-
-    public DnsName? Cname { get; } = answer.Cname;
-
-    public static int RecordBytes(RecordType type) => BeforeRdata + (type == RecordType.A ? 4 : 16);
-
-    public bool SameAs(SteeredWire other) =>
-        Cname == other.Cname && A.AsSpan().SequenceEqual(other.A) && Aaaa.AsSpan().SequenceEqual(other.Aaaa);
-
-    private static byte[] Records(ImmutableArray<IPAddress> addresses, RecordType type, int rdataBytes, uint ttlSeconds)
-    {
-        var wire = new byte[addresses.Length * (BeforeRdata + rdataBytes)];
-        for (int i = 0; i < addresses.Length; i++)
-        {
-            Span<byte> record = wire.AsSpan(i * (BeforeRdata + rdataBytes), BeforeRdata + rdataBytes);
-            BinaryPrimitives.WriteUInt16BigEndian(record, QuestionPointer);
-            BinaryPrimitives.WriteUInt16BigEndian(record[2..], (ushort)type);
-            BinaryPrimitives.WriteUInt16BigEndian(record[4..], (ushort)RecordClass.Internet);
-            BinaryPrimitives.WriteUInt32BigEndian(record[6..], ttlSeconds);
-            BinaryPrimitives.WriteUInt16BigEndian(record[10..], (ushort)rdataBytes);
-            addresses[i].TryWriteBytes(record[BeforeRdata..], out _);
-        }
-
-        return wire;
-    }
+    /// <summary>The next number of an even sequence over all 32-bit numbers: shares come out exact over time.</summary>
+    public uint Draw() => Interlocked.Increment(ref drawn) * 0x9e3779b9u;
 }

@@ -19,6 +19,7 @@ internal ref struct MessageWriter
 {
     public const int KnownNamesMax = 32;
     private const int PointerMax = 0x3fff;
+    private const int BodyHeadBytes = 10;
 
     private readonly Span<byte> message;
     private readonly Span<ushort> knownOffsets;
@@ -36,6 +37,9 @@ internal ref struct MessageWriter
     }
 
     public readonly bool Failed => wire.Failed;
+
+    /// <summary>Something did not fit, and was left out or was too much for the message.</summary>
+    public bool HasLeftOut { get; private set; }
 
     public readonly int Position => wire.Position;
 
@@ -70,6 +74,41 @@ internal ref struct MessageWriter
     public readonly void EndRecord(int rdataStart) =>
         wire.PatchU16(rdataStart - 2, (ushort)(wire.Position - rdataStart));
 
+    /// <summary>
+    /// A whole record from its body (type, class, TTL, length, RDATA), with the TTL given; `names` names that begin
+    /// `before` bytes into the RDATA are compressed. Gives where the owner stands; meaningless when it did not fit.
+    /// </summary>
+    public int Record(
+        int ownerOffset, scoped ReadOnlySpan<byte> ownerName, scoped ReadOnlySpan<byte> body, uint ttlSeconds,
+        int before, int names)
+    {
+        int ownerAt = ownerOffset;
+        if (ownerOffset is > 0 and <= PointerMax) wire.U16((ushort)(0xc000 | ownerOffset));
+        else ownerAt = Name(ownerName);
+        int start = wire.Position;
+        if (names == 0)
+        {
+            wire.Bytes(body);
+        }
+        else
+        {
+            int plain = BodyHeadBytes + before;
+            wire.Bytes(body[..plain]);
+            for (body = body[plain..]; names > 0; names--)
+            {
+                int length = NameHash.LengthOf(body, out _);
+                Name(body[..length]);
+                body = body[length..];
+            }
+
+            wire.Bytes(body);
+            wire.PatchU16(start + BodyHeadBytes - 2, (ushort)(wire.Position - start - BodyHeadBytes));
+        }
+
+        if (!wire.Failed) BinaryPrimitives.WriteUInt32BigEndian(message[(start + 4)..], ttlSeconds);
+        return ownerAt;
+    }
+
     public readonly void Count(Section section, int records)
     {
         Span<byte> count = message.Slice(6 + ((int)section * 2), 2);
@@ -96,7 +135,7 @@ internal ref struct MessageWriter
             if (target > 0)
             {
                 wire.U16((ushort)(0xc000 | target));
-                return at;
+                return i == 0 ? target : at; // A pointer to a pointer is more than some readers follow.
             }
 
             int start = view.StartOf(i);
@@ -114,6 +153,7 @@ internal ref struct MessageWriter
 
     public void RewindTo((int Position, int Known) mark)
     {
+        HasLeftOut |= wire.Failed;
         wire.RewindTo(mark.Position);
         known = mark.Known;
     }

@@ -78,7 +78,7 @@ internal ref struct NameView(Span<byte> folded, Span<byte> starts, Span<uint> ha
     public int Length { get; private set; }
 
     /// <summary>Takes a valid uncompressed name.</summary>
-    public void Set(ReadOnlySpan<byte> wire)
+    public void Set(scoped ReadOnlySpan<byte> wire)
     {
         Length = wire.Length;
         NameHash.Fold(wire, folded);

@@ -60,6 +60,20 @@ public static class RecordTypes
         RecordType.Mx => (2, 1, true),
         RecordType.Soa => (0, 2, true),
         RecordType.Srv => (6, 1, false),
+        RecordType.Dname => (0, 1, false),
         _ => (0, 0, false),
     };
+
+    /// <summary>Whether an answer of this type sends the addresses of the names in it along.</summary>
+    internal static bool HasTargets(RecordType type) => type
+        is RecordType.Ns or RecordType.Mx or RecordType.Srv or RecordType.Svcb or RecordType.Https;
+
+    /// <summary>The name whose addresses go along, uncompressed; empty when the RDATA has none.</summary>
+    internal static ReadOnlySpan<byte> TargetIn(RecordType type, ReadOnlySpan<byte> rdata)
+    {
+        int before = type is RecordType.Svcb or RecordType.Https ? 2 : NamesIn(type).Before;
+        if (rdata.Length <= before) return default;
+        rdata = rdata[before..];
+        return rdata[..NameHash.LengthOf(rdata, out _)];
+    }
 }

@@ -15,9 +15,8 @@ public sealed class MasterFile
     public const int ProblemsMax = 500;
 
     private readonly string file;
-    private readonly DnsName zoneOrigin;
     private readonly List<ZoneProblem> problems = [];
-    private readonly List<ZoneRecord> records = [];
+    private readonly ZoneBuilder builder;
     private DnsName origin;
     private DnsName? lastOwner;
     private uint? defaultTtl;
@@ -26,7 +25,8 @@ public sealed class MasterFile
     private MasterFile(string file, DnsName origin)
     {
         this.file = file;
-        this.origin = zoneOrigin = origin;
+        this.origin = origin;
+        builder = new ZoneBuilder(origin);
     }
 
     /// <summary>Reads the text; `file` is only the name that problems carry.</summary>
@@ -34,9 +34,13 @@ public sealed class MasterFile
     {
         var reader = new MasterFile(file, origin);
         reader.ReadAll(text);
-        List<RRset> sets = ZoneChecks.Group(origin, reader.records, reader.Report);
+        var checks = new ZoneChecks(
+            reader.builder, (place, message) => reader.Report(place.Line, place.Column, message));
+        checks.CheckOutside();
+        ZoneData data = reader.builder.Build();
+        checks.Check(data);
         reader.problems.Sort((one, other) => (one.Line, one.Column).CompareTo((other.Line, other.Column)));
-        return new MasterFileResult(reader.problems.Count == 0 ? new Zone(origin, sets) : null, reader.problems);
+        return new MasterFileResult(reader.problems.Count == 0 ? new Zone(origin, data) : null, reader.problems);
     }
 
     private void ReadAll(string text)
@@ -108,7 +112,9 @@ public sealed class MasterFile
         lastTtl = ttl ?? lastTtl;
         uint? effective = ttl ?? defaultTtl ?? lastTtl;
         if (effective is null) Report(typeWord, "no TTL: write one here, or a $TTL line above");
-        records.Add(new ZoneRecord(lastOwner, type, effective ?? 0, rdata, typeWord.Line, first.Column));
+        var place = new RecordPlace(0, (ushort)Math.Min(first.Column, ushort.MaxValue), typeWord.Line);
+        if (!builder.Add(lastOwner.Wire, type, effective ?? 0, rdata ?? [], rdata is null, place))
+            Report(first, "the zone is over 2 GiB");
     }
 
     // TTL and class stand in either order, and either may be missing.

@@ -26,7 +26,9 @@ internal static class RdataText
             {
                 case RecordType.A: reader.Address(AddressFamily.InterNetwork); break;
                 case RecordType.Aaaa: reader.Address(AddressFamily.InterNetworkV6); break;
-                case RecordType.Ns or RecordType.Cname or RecordType.Ptr: reader.Name("the target"); break;
+                case RecordType.Ns or RecordType.Cname or RecordType.Ptr or RecordType.Dname:
+                    reader.Name("the target");
+                    break;
                 case RecordType.Mx: reader.Mx(); break;
                 case RecordType.Txt: reader.Strings(); break;
                 case RecordType.Srv: reader.Srv(); break;

@@ -2,102 +2,146 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;
 
-/// <summary>A record as it was read; Rdata is null when it was faulty (it still counts as being there).</summary>
-internal sealed record ZoneRecord(DnsName Owner, RecordType Type, uint TtlSeconds, byte[]? Rdata, int Line, int Column);
-
-/// <summary>What must hold among the records of a zone.</summary>
-internal static class ZoneChecks
+/// <summary>What must hold among the records of a zone. One pass, every fault.</summary>
+internal sealed class ZoneChecks(ZoneBuilder builder, Action<RecordPlace, string> report)
 {
-    /// <summary>An RRset beyond this cannot be sent in one message, its names and the question beside it.</summary>
-    private const int SetBytesMax = 60_000;
+    private static readonly RecordPlace Top = new(0, 1, 1);
 
-    public static List<RRset> Group(DnsName origin, List<ZoneRecord> records, Action<int, int, string> report)
+    private readonly DnsName origin = builder.Origin;
+
+    /// <summary>Before Build, which leaves these out.</summary>
+    public void CheckOutside()
     {
-        void At(ZoneRecord record, string message) => report(record.Line, record.Column, message);
-
-        foreach (ZoneRecord outside in records.Where(record => !record.Owner.IsWithin(origin)))
-            At(outside, $"{outside.Owner} is outside the zone {origin}");
-        foreach (ZoneRecord dname in records.Where(record => record.Type == RecordType.Dname))
-            At(dname, "DNAME is not supported");
-
-        List<ZoneRecord> soas = [.. records.Where(record => record.Type == RecordType.Soa)];
-        if (soas.Count == 0) report(1, 1, $"the zone has no SOA record: {origin} must have one");
-        foreach (ZoneRecord soa in soas.Where(soa => soa.Owner != origin)) At(soa, $"the SOA belongs at {origin}");
-        foreach (ZoneRecord soa in soas.Skip(1)) At(soa, $"a second SOA; the first is in line {soas[0].Line}");
-        if (!records.Exists(record => record.Type == RecordType.Ns && record.Owner == origin))
-            report(1, 1, $"the zone has no NS record: {origin} must have one");
-
-        ILookup<DnsName, ZoneRecord> byOwner = records.ToLookup(record => record.Owner);
-        var sets = new List<RRset>();
-        foreach (IGrouping<DnsName, ZoneRecord> owner in byOwner)
+        foreach (RecordEntry record in builder.Unsorted)
         {
-            CheckCname(owner, At);
-            foreach (IGrouping<RecordType, ZoneRecord> set in owner.GroupBy(record => record.Type))
+            DnsName owner = builder.OwnerOf(record);
+            if (!owner.IsWithin(origin)) report(record.Place, $"{owner} is outside the zone {origin}");
+        }
+    }
+
+    public void Check(ZoneData data)
+    {
+        CheckApex(data);
+        ReadOnlySpan<RecordEntry> records = builder.Sorted;
+        for (int at = 0; at < records.Length;)
+        {
+            int end = at + 1;
+            while (end < records.Length && records[end].Owner == records[at].Owner) end++;
+            CheckNode(data, at, end);
+            at = end;
+        }
+    }
+
+    private void CheckApex(ZoneData data)
+    {
+        int soaLine = 0;
+        foreach (RecordEntry record in builder.Sorted)
+        {
+            if (record.Type != RecordType.Soa) continue;
+            if (record.Owner != 0) report(record.Place, $"the SOA belongs at {origin}");
+            if (soaLine > 0) report(record.Place, $"a second SOA; the first is in line {soaLine}");
+            else soaLine = record.Place.Line;
+        }
+
+        if (soaLine == 0) report(Top, $"the zone has no SOA record: {origin} must have one");
+        if (data.SetOf(0, RecordType.Ns) < 0) report(Top, $"the zone has no NS record: {origin} must have one");
+    }
+
+    private void CheckNode(ZoneData data, int from, int end)
+    {
+        DnsName owner = data.OwnerOf(builder.Sorted[from].Owner);
+        CheckAlone(owner, from, end);
+        for (int at = from; at < end;)
+        {
+            RecordEntry first = builder.Sorted[at];
+            int after = at + 1;
+            while (after < end && builder.Sorted[after].Type == first.Type) after++;
+            if (first.Type == RecordType.Rrsig) CheckSignatures(owner, from, at, after);
+            else CheckSet(owner, at, after);
+            for (int i = at; i < after && first.Type == RecordType.Ns; i++) CheckGlue(data, builder.Sorted[i]);
+            at = after;
+        }
+    }
+
+    // RFC 2181 §10.1: a CNAME is alone at its name, and there is one; RFC 6672 §2.4: one DNAME.
+    private void CheckAlone(DnsName owner, int from, int end)
+    {
+        foreach (RecordType type in (ReadOnlySpan<RecordType>)[RecordType.Cname, RecordType.Dname])
+        {
+            int first = -1;
+            for (int i = end - 1; i >= from; i--)
             {
-                CheckSet([.. set], At);
-                byte[][] rdata = [.. set.Where(record => record.Rdata is not null).Select(record => record.Rdata!)];
-                if (rdata.Length > 0) sets.Add(new RRset(owner.Key, set.Key, set.First().TtlSeconds, rdata));
+                if (builder.Sorted[i].Type == type) first = i;
+            }
+
+            for (int i = from; i < end && first >= 0; i++)
+            {
+                RecordEntry record = builder.Sorted[i];
+                if (i == first) continue;
+                string name = RecordTypes.NameOf(type);
+                int line = builder.Sorted[first].Place.Line;
+                if (record.Type == type)
+                    report(record.Place, $"{owner} has a second {name}; the first is in line {line}");
+                // RFC 4035 §2.5: what signs the name may stand there too.
+                else if (type == RecordType.Cname && record.Type is not (RecordType.Rrsig or RecordType.Nsec))
+                    report(record.Place, $"{owner} has a CNAME in line {line}: no other data may stand beside it");
             }
         }
-
-        CheckGlue(origin, records, byOwner, At);
-        return sets;
     }
 
-    // RFC 2181 §10.1: a CNAME is alone at its name, and there is one.
-    private static void CheckCname(IEnumerable<ZoneRecord> owner, Action<ZoneRecord, string> report)
+    private void CheckSet(DnsName owner, int from, int end)
     {
-        List<ZoneRecord> all = [.. owner];
-        ZoneRecord? cname = all.Find(record => record.Type == RecordType.Cname);
-        if (cname is null) return;
-        foreach (ZoneRecord record in all.Where(record => record != cname))
+        RecordEntry first = builder.Sorted[from];
+        string type = RecordTypes.NameOf(first.Type);
+        long bytes = 0;
+        for (int i = from; i < end; i++)
         {
-            report(record, record.Type == RecordType.Cname
-                ? $"{record.Owner} has a second CNAME; the first is in line {cname.Line}"
-                : $"{record.Owner} has a CNAME in line {cname.Line}: no other data may stand beside it");
-        }
-    }
-
-    private static void CheckSet(List<ZoneRecord> set, Action<ZoneRecord, string> report)
-    {
-        ZoneRecord first = set[0];
-        foreach (ZoneRecord record in set.Where(record => record.TtlSeconds != first.TtlSeconds))
-        {
+            RecordEntry record = builder.Sorted[i];
+            bytes += record.RdataBytes + 12;
+            if (record.TtlSeconds == first.TtlSeconds) continue;
             // RFC 2181 §5.2: one set, one TTL.
-            report(record, $"TTL {record.TtlSeconds}, but {first.Owner} {RecordTypes.NameOf(first.Type)} in line "
-                + $"{first.Line} has TTL {first.TtlSeconds}: all records of a set have one TTL");
+            report(record.Place, $"TTL {record.TtlSeconds}, but {owner} {type} in line "
+                + $"{first.Place.Line} has TTL {first.TtlSeconds}: all records of a set have one TTL");
         }
 
-        if (set.Sum(record => (record.Rdata?.Length ?? 0) + 12) > SetBytesMax)
-            report(first, $"{first.Owner} {RecordTypes.NameOf(first.Type)}: the set does not fit into a message");
+        if (bytes > ZoneBuilder.SetBytesMax)
+            report(first.Place, $"{owner} {type}: the set does not fit into a message");
+    }
+
+    private void CheckSignatures(DnsName owner, int nodeFrom, int from, int end)
+    {
+        RecordType covered = builder.CoveredBy(builder.Sorted[from]);
+        // Records stand by type, so what a signature covers stands right before it.
+        bool there = from > nodeFrom && builder.Sorted[from - 1].Type == covered;
+        for (int i = from; i < end; i++)
+        {
+            RecordType type = builder.CoveredBy(builder.Sorted[i]);
+            if (builder.Sorted[i].Faulty || (there && type == covered)) continue;
+            report(builder.Sorted[i].Place, $"{owner} has no {RecordTypes.NameOf(type)} for this RRSIG to cover");
+        }
     }
 
     // RFC 1034 §4.2.1: the address of a name server inside the zone, or below one of its cuts, must stand in the zone.
-    private static void CheckGlue(
-        DnsName origin, List<ZoneRecord> records, ILookup<DnsName, ZoneRecord> byOwner, Action<ZoneRecord,
-            string> report)
+    private void CheckGlue(ZoneData data, in RecordEntry ns)
     {
-        HashSet<DnsName> cuts =
-            [.. records.Where(r => r.Type == RecordType.Ns && r.Owner != origin).Select(r => r.Owner)];
-        foreach (ZoneRecord ns in records.Where(record => record is { Type: RecordType.Ns, Rdata: not null }))
-        {
-            if (!DnsName.TryFromWire(ns.Rdata, out DnsName target) || !target.IsWithin(origin)) continue;
-            // A server below another cut is found through that cut's own servers.
-            DnsName? cut = CutAbove(target, origin, cuts);
-            if (cut is not null && cut != ns.Owner) continue;
-            if (!byOwner[target].Any(record => record.Type is RecordType.A or RecordType.Aaaa))
-                report(ns, $"the name server {target} lies in the zone but has no address in it");
-        }
+        if (ns.Faulty || !DnsName.TryFromWire(builder.RdataOf(ns), out DnsName target)) return;
+        if (!target.IsWithin(origin)) return;
+        // A server below another cut is found through that cut's own servers.
+        int cut = CutAbove(data, target);
+        if (cut >= 0 && cut != ns.Owner) return;
+        int node = data.Find(target.Key);
+        bool addresses = node >= 0 && (data.SetOf(node, RecordType.A) >= 0 || data.SetOf(node, RecordType.Aaaa) >= 0);
+        if (!addresses) report(ns.Place, $"the name server {target} lies in the zone but has no address in it");
     }
 
-    private static DnsName? CutAbove(DnsName name, DnsName origin, HashSet<DnsName> cuts)
+    private int CutAbove(ZoneData data, DnsName name)
     {
-        DnsName? cut = null;
-        for (; name != origin; name = name.Parent)
+        for (DnsName above = name; ; above = above.Parent)
         {
-            if (cuts.Contains(name)) cut = name;
+            int node = data.Find(above.Key);
+            if (node < 0) continue;
+            if (data[node].Cover >= 0) return data[node].Cover;
+            return above != name && (data[node].Flags & NodeFlags.Dname) != 0 ? node : -1;
         }
-
-        return cut;
     }
 }

@@ -25,8 +25,21 @@ public static class Decision
                     .OrderBy(intent => intent.Id, StringComparer.Ordinal)
                     .Select(intent => new ExtraAnnouncement(intent.Pop, intent.Prefix!.Value)),
             ],
+            Overrides =
+            [
+                .. world.Intents
+                    .Where(intent => intent is { Kind: IntentKind.Override, Pattern: not null } && intent.HoldsAt(now))
+                    .OrderByDescending(intent => intent.Pattern!.Count(c => c != '*'))
+                    .ThenBy(intent => intent.Id, StringComparer.Ordinal)
+                    .Select(intent => new OverridePlan(intent.Pattern!, intent.Up, intent.Reason)),
+            ],
         };
-        foreach (Intent intent in world.Intents) evidence.LookAgainAt(intent.Until);
+        foreach (Intent intent in world.Intents)
+        {
+            evidence.LookAgainAt(intent.At);
+            evidence.LookAgainAt(intent.Until);
+        }
+
         return (plan, evidence.LookAgain);
     }
 }

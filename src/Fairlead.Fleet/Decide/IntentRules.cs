@@ -1,4 +1,6 @@
+using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
+using Fairlead.Fleet.Steer;
 
 namespace Fairlead.Fleet.Decide;
 
@@ -6,7 +8,8 @@ namespace Fairlead.Fleet.Decide;
 public static class IntentRules
 {
     public static IEnumerable<string> Refusals(FleetSpec fleet, World world, Intent intent, DateTimeOffset now) =>
-        fleet.Pop(intent.Pop) is not { } pop
+        intent.Kind == IntentKind.Override ? Override(fleet, intent)
+        : fleet.Pop(intent.Pop) is not { } pop
             ? [$"unknown pop \"{intent.Pop}\"{NearestName.Hint(intent.Pop, fleet.Pops.Select(p => p.Name))}"]
             : intent.Kind == IntentKind.Drain ? Drain(fleet, world, pop, now) : Announce(fleet, intent);
 
@@ -31,6 +34,20 @@ public static class IntentRules
                     + string.Join(", ", survivors.Select(s => s.Name));
             }
         }
+    }
+
+    private static IEnumerable<string> Override(FleetSpec fleet, Intent intent)
+    {
+        if (intent.Pattern is not { } pattern || pattern.Count(c => c == '/') != 1)
+        {
+            yield return "an override needs a pattern such as */lon, www.example.com/lon or web/lon";
+            yield break;
+        }
+
+        IEnumerable<string> known = fleet.Services.Select(service => service.Name).Concat(fleet.Zones.SelectMany(
+            zone => zone.Steer.Select(s => Steering.TryOwner(zone, s.Name, out DnsName? owner) ? $"{owner}" : s.Name)));
+        bool hits = known.Any(name => fleet.Pops.Any(pop => Glob.Matches(pattern, $"{name.TrimEnd('.')}/{pop.Name}")));
+        if (!hits) yield return $"{pattern} fits no steered name or service and no pop";
     }
 
     private static IEnumerable<string> Announce(FleetSpec fleet, Intent intent)

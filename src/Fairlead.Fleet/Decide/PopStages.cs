@@ -9,7 +9,10 @@ namespace Fairlead.Fleet.Decide;
 /// </summary>
 internal static class PopStages
 {
-    public static PopPlan Of(PopSpec pop, Evidence evidence)
+    public static PopPlan Of(PopSpec pop, Evidence evidence) =>
+        Stage(pop, evidence) with { LeavesSoon = LeavesSoon(pop, evidence) };
+
+    private static PopPlan Stage(PopSpec pop, Evidence evidence)
     {
         bool? alive = evidence.IsAlive(pop);
         if (alive == false)
@@ -58,7 +61,7 @@ internal static class PopStages
     private static PopPlan Draining(PopSpec pop, Intent drain, Evidence evidence)
     {
         TimeSpan settle = evidence.Fleet.Safety.Settle;
-        DateTimeOffset dnsEmpty = drain.At + LongestTtl(evidence.Fleet);
+        DateTimeOffset dnsEmpty = drain.At + LongestTtl(evidence.Fleet, drain);
         evidence.LookAgainAt(dnsEmpty);
         if (evidence.Now < dnsEmpty)
             return Stage(DrainingDns, "waiting for resolvers to forget its addresses", AggregateStance.Announce, false);
@@ -85,9 +88,32 @@ internal static class PopStages
         || evidence.Fleet.Pops.Any(other => other != pop && evidence.AllAnnouncedFor(other, pop.Regional) is not null);
 
     /// <summary>For how long a resolver may go on handing out a pop's address. Anycast answers name no pop.</summary>
-    private static TimeSpan LongestTtl(FleetSpec fleet) => fleet.Zones.SelectMany(zone => zone.Steer)
-        .Where(steer => steer.Answer != SteerAnswer.Anycast)
-        .Select(steer => steer.Ttl).DefaultIfEmpty(TimeSpan.Zero).Max();
+    private static TimeSpan LongestTtl(FleetSpec fleet, Intent drain)
+    {
+        TimeSpan longest = Ttls(fleet, ttl => ttl.Max);
+        // One that was said early enough had the TTLs lowered ahead of it.
+        return drain.At - (drain.SaidAt ?? drain.At) >= longest ? Ttls(fleet, ttl => ttl.Min) : longest;
+    }
+
+    private static TimeSpan Ttls(FleetSpec fleet, Func<TtlSpec, TimeSpan> part) => fleet.Zones
+        .SelectMany(zone => zone.Steer).Where(steer => steer is { Answer: not SteerAnswer.Anycast, Service: not "" })
+        .Select(steer => part(steer.Ttl)).DefaultIfEmpty(TimeSpan.Zero).Max();
+
+    // Ahead of a drain that is set for later the names' TTLs go down, so that it begins with short ones.
+    private static bool LeavesSoon(PopSpec pop, Evidence evidence)
+    {
+        TimeSpan ahead = Ttls(evidence.Fleet, ttl => ttl.Max);
+        bool soon = false;
+        foreach (Intent later in evidence.World.Intents)
+        {
+            if (later.Kind != IntentKind.Drain || later.Pop != pop.Name || later.At <= evidence.Now) continue;
+            evidence.LookAgainAt(later.At - ahead);
+            evidence.LookAgainAt(later.At);
+            soon |= evidence.Now >= later.At - ahead;
+        }
+
+        return soon;
+    }
 
     private static void LookWhenReached(Evidence evidence, TimeSpan? age, params ReadOnlySpan<TimeSpan> marks)
     {

@@ -37,7 +37,13 @@ internal static class ServiceVerdicts
         if (held4) Hold(AddressFamily.InterNetwork);
         if (held6) Hold(AddressFamily.InterNetworkV6);
         return new ServicePlan(service.Name, held4 ? previous!.UpIPv4 : [.. up4], held6 ? previous!.UpIPv6 : [.. up6],
-            held4, held6, backends.ToImmutable());
+            held4, held6, backends.ToImmutable())
+        {
+            Turns = evidence.Fleet.Pops
+                .Select(pop => (pop.Name, Turns: Turns(Pools(service, pop, evidence))))
+                .Where(pair => pair.Turns is not null)
+                .ToImmutableSortedDictionary(pair => pair.Name, pair => pair.Turns!, StringComparer.Ordinal),
+        };
 
         void Hold(AddressFamily family)
         {
@@ -55,14 +61,24 @@ internal static class ServiceVerdicts
     /// <summary>What the pop's nodes say of its pool, joined; null: no fresh report knows.</summary>
     private static ImmutableArray<IPAddress>? Healthy(ServiceSpec service, PopSpec pop, Evidence evidence)
     {
+        PoolReport[] pools = Pools(service, pop, evidence);
+        if (pools.Length == 0) return null;
+        return [.. pools.SelectMany(pool => pool.Healthy).Distinct().OrderBy(Net.Addresses.Prefix.BitsOf)];
+    }
+
+    private static PoolReport[] Pools(ServiceSpec service, PopSpec pop, Evidence evidence)
+    {
         // A pop without nodes is seen by the deciding node's own checks.
         PopSpec seenFrom = pop.Nodes.IsEmpty ? evidence.Fleet.Pop(evidence.World.OwnPop)! : pop;
-        PoolReport[] pools =
+        return
         [
             .. evidence.Fresh(seenFrom).SelectMany(view => view.Report.Pools)
                 .Where(pool => pool.Known && pool.Service == service.Name && pool.Pop == pop.Name),
         ];
-        if (pools.Length == 0) return null;
-        return [.. pools.SelectMany(pool => pool.Healthy).Distinct().OrderBy(Net.Addresses.Prefix.BitsOf)];
     }
+
+    // Several nodes see the pool: the first that may turn counts.
+    private static PoolTurns? Turns(PoolReport[] pools) => pools.Length == 0 || pools.Any(pool => pool.Turns is null)
+        ? null
+        : new PoolTurns(pools.Min(pool => pool.Turns!.AnySeconds), pools.Min(pool => pool.Turns!.PoolSeconds));
 }

@@ -16,7 +16,7 @@ internal static class FleetRules
         (["anycast", "pops"], Prefixes),
         (["anycast", "asn", "pops", "zones"], Pops),
         (["anycast", "pops", "services"], Services),
-        (["anycast", "pops", "services", "zones"], Zones),
+        (["anycast", "pops", "services", "zones", "geo"], SteerRules.Broken),
         (["pops", "safety", "store"], Waits),
     ];
 
@@ -63,7 +63,8 @@ internal static class FleetRules
         else if (fleet.Pops.All(pop => pop.Nodes.IsEmpty))
             yield return ("pops", "no pop has a node: give one \"nodes\"");
         var seen = new Dictionary<string, string>();
-        bool steersByPlace = fleet.Zones.Any(zone => !zone.Steer.IsEmpty) && fleet.Pops.Length > 1;
+        bool steersByPlace = fleet.Pops.Length > 1 && fleet.Zones.SelectMany(zone => zone.Steer).Any(
+            steer => steer.Service.Length > 0 && steer.Policy.Any(step => step is PolicyStep.Geo));
         foreach (PopSpec pop in fleet.Pops)
         {
             string at = $"pops.{pop.Name}";
@@ -176,34 +177,6 @@ internal static class FleetRules
             if (taken is not null)
                 yield return (path,
                     $"the anycast VIP {vip.Address} falls into the regional prefix of pop {taken.Name}");
-        }
-    }
-
-    private static IEnumerable<(string Path, string Message)> Zones(FleetSpec fleet)
-    {
-        foreach (ZoneSpec zone in fleet.Zones)
-        {
-            foreach (SteerSpec steer in zone.Steer)
-            {
-                string at = $"zones.{zone.Origin}.steer.{steer.Name}";
-                if (fleet.Service(steer.Service) is null)
-                    yield return ($"{at}.service",
-                        $"unknown service \"{steer.Service}\""
-                            + NearestName.Hint(steer.Service, fleet.Services.Select(s => s.Name)));
-                bool answersVips = steer.Answer is SteerAnswer.Regional or SteerAnswer.Anycast;
-                if (answersVips
-                    && (fleet.Cover.IsEmpty || fleet.Service(steer.Service) is { Host.Value: var host } && host == 0))
-                    yield return (at,
-                        "its answers are VIPs: they need \"anycast.cover\" and the service's \"host\"; "
-                            + "else \"answer: backends\"");
-                if (steer.Answer == SteerAnswer.Cname && steer.Name == "@")
-                    yield return (at, "a CNAME cannot stand at the apex, beside SOA and NS (RFC 1034 §3.6.2)");
-                if (steer.Answer == SteerAnswer.Cname != !steer.Cname.IsEmpty)
-                    yield return (at, "\"answer: cname\" and the key \"cname\" go together");
-                foreach (string pop in steer.Cname.Keys.Where(pop => fleet.Pop(pop) is null))
-                    yield return ($"{at}.cname.{pop}",
-                        $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
-            }
         }
     }
 

@@ -34,6 +34,9 @@ public sealed record FleetSpec
 
     public ImmutableArray<ZoneSpec> Zones { get; init; } = [];
 
+    /// <summary>Every master file in it is a zone too; relative to the fleet file.</summary>
+    public string? ZoneFolder { get; init; }
+
     public PopSpec? Pop(string name) => Pops.FirstOrDefault(pop => pop.Name == name);
 
     public ServiceSpec? Service(string name) => Services.FirstOrDefault(service => service.Name == name);
@@ -185,42 +188,6 @@ public sealed record ServiceSpec
         OnNodes ? node.Addresses : Backends.GetValueOrDefault(pop.Name, []);
 }
 
-public sealed record ZoneSpec
-{
-    /// <summary>The zone's name as written, with or without the last dot.</summary>
-    public required string Origin { get; init; }
-
-    /// <summary>The master file, as a path that the loader has made absolute.</summary>
-    public required string File { get; init; }
-
-    public ImmutableArray<SteerSpec> Steer { get; init; } = [];
-}
-
-public enum SteerAnswer
-{
-    Regional,
-    Anycast,
-    Cname,
-    Backends,
-}
-
-/// <summary>A steered name: relative to its zone, "@" for the apex.</summary>
-public sealed record SteerSpec
-{
-    public required string Name { get; init; }
-
-    /// <summary>The service whose state and VIPs decide.</summary>
-    public required string Service { get; init; }
-
-    public SteerAnswer Answer { get; init; } = SteerAnswer.Regional;
-
-    /// <summary>For Answer Cname: each pop's target name.</summary>
-    public ImmutableSortedDictionary<string, string> Cname { get; init; } =
-        ImmutableSortedDictionary<string, string>.Empty;
-
-    public TimeSpan Ttl { get; init; } = TimeSpan.FromSeconds(30);
-}
-
 /// <summary>Where pops learn each other's state. No endpoint: files in the node's own state folder.</summary>
 public sealed record StoreSpec
 {
@@ -228,14 +195,6 @@ public sealed record StoreSpec
 
     /// <summary>How often a node publishes its report.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(1);
-}
-
-/// <summary>Where clients are. Entries of the map win over the database.</summary>
-public sealed record GeoSpec
-{
-    public string? Database { get; init; }
-
-    public string? Map { get; init; }
 }
 
 /// <summary>The waiting times of Decide.</summary>

@@ -19,7 +19,7 @@ namespace Fairlead.Api;
 /// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsCounters? dns,
-    TimeProvider time) : IAsyncDisposable
+    FleetReload reload, TimeProvider time) : IAsyncDisposable
 {
     private const int BodyBytesMax = 64 * 1024;
     private static readonly TimeSpan LongestIntent = TimeSpan.FromDays(30);
@@ -95,6 +95,7 @@ public sealed class ApiServer(
                     p.Bfd?.ToString(), p.Announced, p.LastError)),
             ],
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
+            ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Dns = dns is null ? null : new DnsView(
                 dns[DnsCounter.UdpQueries], dns[DnsCounter.TcpQueries],
@@ -110,6 +111,8 @@ public sealed class ApiServer(
         Task answering = (context.Request.Method, path) switch
         {
             ("GET", "/v1/status") => SendAsync(context, 200, Status()),
+            ("GET", "/v1/why/dns") => DnsQuestions.WhyAsync(context, loop, SendAsync),
+            ("GET", "/v1/dns/ttl") => SendAsync(context, 200, new OldAnswers(loop.TtlDebt.At(time.GetUtcNow()))),
             ("GET", "/metrics") => SendMetricsAsync(context),
             ("POST", "/v1/intents") => AddIntentAsync(context),
             ("DELETE", _) when path.StartsWith(Intents, StringComparison.Ordinal) =>
@@ -132,7 +135,8 @@ public sealed class ApiServer(
         DateTimeOffset now = time.GetUtcNow();
         Prefix? prefix = Prefix.TryParse(asked.Prefix, out Prefix read) ? read : null;
         bool endless = !(asked.ForSeconds > 0) || asked.ForSeconds > LongestIntent.TotalSeconds;
-        if (endless || string.IsNullOrWhiteSpace(asked.Reason))
+        bool ahead = asked.InSeconds >= 0 && asked.InSeconds <= LongestIntent.TotalSeconds;
+        if (endless || !ahead || string.IsNullOrWhiteSpace(asked.Reason))
         {
             await SendAsync(
                 context, 400, new Refusal("bad-request", ["an intent needs a reason, and an end within 30 days"]));
@@ -141,13 +145,16 @@ public sealed class ApiServer(
 
         var intent = new Intent
         {
-            Id = IdOf(asked.Kind, asked.Pop, asked.Prefix),
+            Id = IdOf(asked.Kind, asked.Pop, asked.Pattern ?? asked.Prefix),
             Kind = asked.Kind,
             Pop = asked.Pop,
             Prefix = prefix,
+            Pattern = asked.Pattern,
+            Up = asked.Up,
             Reason = asked.Reason,
-            At = now,
-            Until = now + TimeSpan.FromSeconds(asked.ForSeconds),
+            SaidAt = now,
+            At = now + TimeSpan.FromSeconds(asked.InSeconds),
+            Until = now + TimeSpan.FromSeconds(asked.InSeconds + asked.ForSeconds),
         };
         ImmutableArray<string> refusals =
             [.. IntentRules.Refusals(loop.Fleet.Spec, view.World with { Previous = view.Plan }, intent, now)];
@@ -187,8 +194,12 @@ public sealed class ApiServer(
         }
     }
 
-    internal static string IdOf(IntentKind kind, string pop, string? prefix) =>
-        kind == IntentKind.Drain ? $"drain-{pop}" : $"announce-{pop}-{prefix?.Replace('/', '_')}";
+    internal static string IdOf(IntentKind kind, string pop, string? subject) => kind switch
+    {
+        IntentKind.Drain => $"drain-{pop}",
+        IntentKind.Override => $"override-{subject?.Replace('/', '_')}",
+        _ => $"announce-{pop}-{subject?.Replace('/', '_')}",
+    };
 
     private async Task SendMetricsAsync(HttpContext context)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fairlead.Fleet;
+using Fairlead.Node;
 
 namespace Fairlead.Api;
 
@@ -29,6 +30,9 @@ public sealed record StatusView
     /// <summary>The prefixes this node wants announced; what the guard refuses of them is in GuardRefusals.</summary>
     public required ImmutableArray<string> Announcements { get; init; }
 
+    /// <summary>Why the newest fleet file, zone file or geo database was not taken; empty: it was.</summary>
+    public ImmutableArray<string> ReloadRefused { get; init; } = [];
+
     public required long GuardRefusals { get; init; }
 
     public required DnsView? Dns { get; init; }
@@ -52,6 +56,14 @@ public sealed record IntentRequest
 
     public string? Prefix { get; init; }
 
+    /// <summary>For an override: "name/pop" or "service/pop", * standing for anything.</summary>
+    public string? Pattern { get; init; }
+
+    public bool Up { get; init; }
+
+    /// <summary>For later: it begins to hold after this time.</summary>
+    public double InSeconds { get; init; }
+
     public required string Reason { get; init; }
 
     public required double ForSeconds { get; init; }
@@ -59,3 +71,6 @@ public sealed record IntentRequest
 
 /// <summary>Why something was not done: the same envelope on every path (UX: code, message, help).</summary>
 public sealed record Refusal(string Code, ImmutableArray<string> Messages);
+
+/// <summary>What resolvers may still answer though the fleet does not any more, the longest first.</summary>
+public sealed record OldAnswers(ImmutableArray<OldAnswer> Answers);

@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Fairlead.Api;
 using Fairlead.Fleet;
+using Fairlead.Fleet.Steer;
 
 namespace Fairlead.Cli;
 
@@ -38,6 +39,13 @@ internal sealed class ApiClient(string socketPath) : IDisposable
 
     public Task<StatusView> StatusAsync(CancellationToken stop) =>
         SendAsync<StatusView>(HttpMethod.Get, "v1/status", null, stop);
+
+    public Task<DnsWhy> WhyDnsAsync(string name, string type, string from, CancellationToken stop) =>
+        SendAsync<DnsWhy>(HttpMethod.Get,
+            $"v1/why/dns?name={Uri.EscapeDataString(name)}&type={type}&from={Uri.EscapeDataString(from)}", null, stop);
+
+    public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
+        SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 
     public Task<Intent> AddAsync(IntentRequest request, CancellationToken stop) =>
         SendAsync<Intent>(HttpMethod.Post, "v1/intents", FleetJson.Write(request), stop);

@@ -9,24 +9,27 @@ namespace Fairlead.Cli;
 /// <summary>What an operator says: drains and announcements. Each has a reason and an end.</summary>
 internal static class IntentCommands
 {
-    public static IEnumerable<Command> All() => [Drain(), Undrain(), Announce(), Unannounce()];
+    public static IEnumerable<Command> All() => [Drain(), Undrain(), Announce(), Unannounce(), Override()];
 
     private static Command Drain()
     {
         var pop = new Argument<string>("pop") { Description = "the pop to take out" };
         Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
         Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
+        Option<string> later = CommandLine.WithDefault(
+            "--in", "0s", "when it begins: until then DNS lowers its TTLs, so that it goes faster");
         (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
         var command = new Command("drain",
             "Takes a pop out with nothing lost: exits with 0 when it is drained, 73 when refused.")
         {
-            pop, reason, lasting, control, within, noWait,
+            pop, reason, lasting, later, control, within, noWait,
         };
         command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
         {
             if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds)
+                || !Durations.TryParse(parsed.GetValue(later)!, out TimeSpan ahead)
                 || !Durations.TryParse(parsed.GetValue(within)!, out TimeSpan limit))
-                return Output.Fault(ExitCode.Usage, "--for and --within expect a time such as 30m or 2h");
+                return Output.Fault(ExitCode.Usage, "--for, --in and --within expect a time such as 30m or 2h");
             string name = parsed.GetValue(pop)!;
             await client.AddAsync(
                 new IntentRequest
@@ -35,10 +38,11 @@ internal static class IntentCommands
                     Pop = name,
                     Reason = parsed.GetValue(reason)!,
                     ForSeconds = holds.TotalSeconds,
+                    InSeconds = ahead.TotalSeconds,
                 }, stop);
             return parsed.GetValue(noWait)
                 ? ExitCode.Ok
-                : await FollowAsync(client, name, PopState.Drained, limit, stop);
+                : await FollowAsync(client, name, PopState.Drained, limit + ahead, stop);
         }));
         return command;
     }
@@ -109,12 +113,57 @@ internal static class IntentCommands
         return command;
     }
 
+    private static Command Override()
+    {
+        var pattern = new Argument<string>("pattern")
+        {
+            Description = "a steered name or service, a slash and a pop; * stands for anything: \"*/lon\"",
+        };
+        var state = new Argument<string>("state") { Description = "down, up, or clear: what the checks say counts again" };
+        state.AcceptOnlyFromAmong("down", "up", "clear");
+        Option<string> reason = CommandLine.WithDefault("--reason", "", "why, for the others; needed unless cleared");
+        Option<string> lasting = CommandLine.WithDefault("--for", "30m", "how long it holds; then it ends by itself");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("override",
+            "Makes DNS count pops as down or up, whatever the checks say; exits with 73 when refused.")
+        {
+            pattern, state, reason, lasting, control,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            string asked = parsed.GetValue(pattern)!;
+            if (parsed.GetValue(state) == "clear")
+            {
+                await client.EndAsync(ApiServer.IdOf(IntentKind.Override, "", asked), stop);
+                return ExitCode.Ok;
+            }
+
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
+                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
+            if (string.IsNullOrWhiteSpace(parsed.GetValue(reason)))
+                return Output.Fault(ExitCode.Usage, "--reason: say why, for the others");
+            Intent intent = await client.AddAsync(
+                new IntentRequest
+                {
+                    Kind = IntentKind.Override,
+                    Pop = "",
+                    Pattern = asked,
+                    Up = parsed.GetValue(state) == "up",
+                    Reason = parsed.GetValue(reason)!,
+                    ForSeconds = holds.TotalSeconds,
+                }, stop);
+            Output.Say($"{intent.Id}: until {intent.Until:u}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
     private static (Option<string> Control, Option<string> Within, Option<bool> NoWait) Following() =>
         (NodeCommands.ControlSocket(),
             CommandLine.WithDefault("--within", "10m", "how long to follow before giving up with 75"),
             new Option<bool>("--no-wait") { Description = "do not follow: the fleet goes on by itself" });
 
-    private static async Task<int> ActAsync(string socket, Func<ApiClient, Task<int>> act)
+    internal static async Task<int> ActAsync(string socket, Func<ApiClient, Task<int>> act)
     {
         using var client = new ApiClient(socket);
         try

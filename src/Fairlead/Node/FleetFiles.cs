@@ -1,12 +1,13 @@
 using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Fleet;
-using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
-using Fairlead.Net.Addresses;
+using Fairlead.Fleet.Steer;
 
 namespace Fairlead.Node;
 
@@ -17,14 +18,24 @@ public sealed record LoadedFleet
 {
     public required FleetSpec Spec { get; init; }
 
+    public required ImmutableArray<ZoneFile> ZoneFiles { get; init; }
+
     public required ImmutableArray<Zone> Zones { get; init; }
 
-    public required RegionOrders Orders { get; init; }
+    /// <summary>Every file beside the fleet file, and the zone folder, as they looked when they were read.</summary>
+    public required IReadOnlyDictionary<string, FileStamp> Files { get; init; }
 
-    public required RegionMap Regions { get; init; }
+    /// <summary>What policies see of clients.</summary>
+    public required ClientViews Views { get; init; }
 
-    /// <summary>The fleet, or null and every fault of every file.</summary>
-    public static LoadedFleet? Read(string path, out IReadOnlyList<SpecProblem> problems)
+    /// <summary>The addresses of static names that aliases point to.</summary>
+    public required IReadOnlyDictionary<DnsName, SteeredAnswer> Aliases { get; init; }
+
+    /// <summary>
+    /// The fleet, or null and every fault of every file. What has not changed since the fleet before is not read again.
+    /// </summary>
+    public static LoadedFleet? Read(
+        string path, out IReadOnlyList<SpecProblem> problems, LoadedFleet? before = null)
     {
         if (!TryReadText(path, out string text, out string fault))
         {
@@ -37,13 +48,19 @@ public sealed record LoadedFleet
 
         var all = new List<SpecProblem>();
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        ImmutableArray<Zone> zones = [.. ReadZones(file, folder, all)];
-        var orders = new RegionOrders(file.Spec);
-        RegionMap regions = ReadPlaces(file, folder, orders, all);
+        Dictionary<string, FileStamp> files = Stamps(file.Spec, folder);
+        ImmutableArray<ZoneFile> zoneFiles = Node.ZoneFiles.Read(file, folder, before?.ZoneFiles ?? [], all);
+        ImmutableArray<Zone> zones = [.. zoneFiles.Select(one => one.Zone)];
+        foreach (ZoneFile zone in zoneFiles) files[zone.Path] = zone.Stamp;
+        bool samePlaces = before is not null && GeoFiles.AreTheSame(before.Spec, file.Spec)
+            && GeoFiles.Paths(file.Spec, folder).All(geo => before.Files.GetValueOrDefault(geo) == files[geo]);
+        Geography geography = samePlaces ? before!.Views.Geography : GeoFiles.Read(file, folder, all);
+        Dictionary<DnsName, SteeredAnswer> aliases = FindAliases(file, zones, all);
+        var views = new ClientViews(file.Spec, geography);
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
         if (all.Count == 0)
         {
-            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), orders);
+            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), views, aliases);
             List<string> misfits = [.. SteeringTable.Problems(names)];
             if (misfits.Count == 0) misfits.AddRange(DnsTable.Problems(zones, new SteeringTable(names)));
             all.AddRange(misfits.Select(misfit => file.At("zones", misfit)));
@@ -52,80 +69,80 @@ public sealed record LoadedFleet
         problems = all;
         return all.Count > 0
             ? null
-            : new LoadedFleet { Spec = file.Spec, Zones = zones, Orders = orders, Regions = regions };
+            : new LoadedFleet
+            {
+                Spec = file.Spec,
+                ZoneFiles = zoneFiles,
+                Zones = zones,
+                Files = files,
+                Views = views,
+                Aliases = aliases,
+            };
     }
 
-    private static IEnumerable<Zone> ReadZones(FleetFile file, string folder, List<SpecProblem> problems)
+    // Taken before the files are read: a change in between is then a change to come.
+    private static Dictionary<string, FileStamp> Stamps(FleetSpec fleet, string folder)
     {
+        IEnumerable<string> paths = GeoFiles.Paths(fleet, folder);
+        if (fleet.ZoneFolder is { } zones) paths = paths.Append(Path.Combine(folder, zones));
+        return paths.Distinct().ToDictionary(path => path, FileStamp.Of, StringComparer.Ordinal);
+    }
+
+    // An alias points to a steered name that answers addresses, or to addresses that stand in one of the zones.
+    private static Dictionary<DnsName, SteeredAnswer> FindAliases(
+        FleetFile file, ImmutableArray<Zone> zones, List<SpecProblem> problems)
+    {
+        var found = new Dictionary<DnsName, SteeredAnswer>();
+        var steered = new Dictionary<DnsName, SteerSpec>();
         foreach (ZoneSpec zone in file.Spec.Zones)
         {
-            string at = $"zones.{zone.Origin}";
-            if (!DnsName.TryParse(zone.Origin.TrimEnd('.') + ".", out DnsName? origin))
-            {
-                problems.Add(file.At(at, $"\"{zone.Origin}\" is not a domain name"));
-                continue;
-            }
-
             foreach (SteerSpec steer in zone.Steer)
             {
-                if (!Steering.TryOwner(zone, steer, out _))
-                    problems.Add(file.At($"{at}.steer.{steer.Name}", $"\"{steer.Name}\" is not a domain name"));
-                foreach ((string pop, string target) in steer.Cname.Where(pair => !DnsName.TryParse(pair.Value, out _)))
-                    problems.Add(file.At($"{at}.steer.{steer.Name}.cname.{pop}", $"\"{target}\" is not a domain name"));
+                if (Steering.TryOwner(zone, steer.Name, out DnsName? owner)) steered[owner!] = steer;
             }
-
-            string path = Path.Combine(folder, zone.File);
-            if (!TryReadText(path, out string text, out string fault))
-            {
-                problems.Add(file.At($"{at}.file", fault));
-                continue;
-            }
-
-            MasterFileResult result = MasterFile.Read(path, origin!, text);
-            problems.AddRange(result.Problems.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-            if (result.Zone is not null) yield return result.Zone;
         }
+
+        foreach (ZoneSpec zone in file.Spec.Zones)
+        {
+            foreach (SteerSpec steer in zone.Steer.Where(steer => steer.Alias is not null))
+            {
+                string at = $"zones.{zone.Origin}.steer.{steer.Name}.alias";
+                if (!Steering.TryOwner(zone, steer.Alias!, out DnsName? target))
+                    problems.Add(file.At(at, $"\"{steer.Alias}\" is not a domain name"));
+                else if (steered.TryGetValue(target!, out SteerSpec? other))
+                {
+                    if (other.Answer == SteerAnswer.Cname || other.Alias is not null || other.Reflect)
+                        problems.Add(file.At(at, $"{target} has no addresses of its own: point to a name that has"));
+                }
+                else if (AddressesAt(target!, zones) is { } answer)
+                    found[target!] = answer;
+                else
+                    problems.Add(file.At(at,
+                        $"{target} is neither a steered name nor has it addresses in one of the fleet's zones"));
+            }
+        }
+
+        return found;
     }
 
-    private static RegionMap ReadPlaces(FleetFile file, string folder, RegionOrders orders, List<SpecProblem> problems)
+    private static SteeredAnswer? AddressesAt(DnsName name, ImmutableArray<Zone> zones)
     {
-        IEnumerable<(Prefix Prefix, int Region)> entries = [];
-        if (file.Spec.Geo.Database is { } database)
+        IPAddress[] all =
+        [
+            .. zones.Where(zone => name.IsWithin(zone.Origin))
+                .SelectMany(zone => (RRset?[])[zone.Find(name, RecordType.A), zone.Find(name, RecordType.Aaaa)])
+                .OfType<RRset>()
+                .SelectMany(set => Enumerable.Range(0, set.Count).Select(i => new IPAddress(set[i].ToArray()))),
+        ];
+        return all.Length == 0 ? null : new SteeredAnswer
         {
-            string path = Path.Combine(folder, database);
-            try
-            {
-                // Read whole and never mapped: a file replaced under a mapping kills the process (SIGBUS).
-                MmdbDatabase? places = MmdbDatabase.Open(File.ReadAllBytes(path), out string? problem);
-                if (places is null) problems.Add(file.At("geo.database", $"{path}: {problem}"));
-                else entries = places.Places().Select(entry => (entry.Prefix, orders.RegionOf(entry.Place)));
-            }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-            {
-                problems.Add(file.At("geo.database", $"cannot be read: {fault.Message}"));
-            }
-        }
-
-        if (file.Spec.Geo.Map is { } map)
-        {
-            string path = Path.Combine(folder, map);
-            if (TryReadText(path, out string text, out string fault))
-            {
-                (IReadOnlyList<(Prefix Prefix, Place Place)> places, IReadOnlyList<ZoneProblem> faults) = CidrMap.Read(
-                    path, text);
-                problems.AddRange(faults.Select(p => new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-                entries = entries.Concat(places.Select(entry => (entry.Prefix, orders.RegionOf(entry.Place))));
-            }
-            else
-            {
-                problems.Add(file.At("geo.map", fault));
-            }
-        }
-
-        return RegionMap.Compile(entries);
+            A = [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetwork)],
+            Aaaa = [.. all.Where(a => a.AddressFamily == AddressFamily.InterNetworkV6)],
+            Label = "alias",
+        };
     }
 
-    private static bool TryReadText(string path, out string text, out string fault)
+    internal static bool TryReadText(string path, out string text, out string fault)
     {
         (text, fault) = ("", "");
         try

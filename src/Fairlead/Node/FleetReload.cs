@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Node;
 
-/// <summary>SIGHUP: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.</summary>
+/// <summary>SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.</summary>
 public sealed class FleetReload(
     NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
 {
@@ -19,7 +19,8 @@ public sealed class FleetReload(
     {
         lock (gate)
         {
-            LoadedFleet? next = LoadedFleet.Read(options.FleetFile, out IReadOnlyList<SpecProblem> problems);
+            LoadedFleet? next = LoadedFleet.Read(
+                options.FleetFile, out IReadOnlyList<SpecProblem> problems, loop.Fleet);
             Refused = [.. problems.Select(problem => problem.ToString()), .. next is null ? [] : Unchangeable(next)];
             if (next is null || Refused.Count > 0)
             {

@@ -62,9 +62,29 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
                 CheckState StateOf(IPAddress address) => states.GetValueOrDefault(IdOf(service, seen, address));
                 yield return new PoolReport(
                     service.Name, seen.Name, pool.All(address => StateOf(address).Known),
-                    [.. pool.Where(a => StateOf(a).Up)]);
+                    [.. pool.Where(a => StateOf(a).Up)])
+                {
+                    Turns = Turns(service, [.. pool.Select(StateOf)]),
+                };
             }
         }
+    }
+
+    // The time in which each state can turn at the earliest is its interval x the results still missing.
+    private static PoolTurns? Turns(ServiceSpec service, CheckState[] states)
+    {
+        if (states.Length == 0 || states.Any(state => !state.Known)) return null;
+        CheckSpec check = service.Check;
+        int SecondsOf(CheckState state) =>
+            (int)(check.Interval.TotalSeconds * ((state.Up ? check.Fall : check.Rise) - state.Streak));
+        int[] falls = [.. states.Where(state => state.Up).Select(SecondsOf).Order()];
+        int[] rises = [.. states.Where(state => !state.Up).Select(SecondsOf).Order()];
+        int up = falls.Length, needed = Math.Max(1, service.MinHealthy);
+        // As many must fall, or rise, as stand between the pool and its other verdict: the last of them decides.
+        int verdict = up >= needed ? falls[up - needed]
+            : needed - up <= rises.Length ? rises[needed - up - 1]
+            : int.MaxValue;
+        return new PoolTurns(falls.Concat(rises).Min(), verdict);
     }
 
     /// <summary>Follows since when each aggregate is held by a router: told on a session that is up.</summary>

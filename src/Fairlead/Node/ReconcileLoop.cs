@@ -5,8 +5,10 @@ using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Session;
 using Fairlead.Control;
 using Fairlead.Dns.Answering;
+using Fairlead.Dns.Steering;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Steer;
 using Fairlead.Health;
 using Fairlead.Net;
 using Microsoft.Extensions.Logging;
@@ -79,6 +81,12 @@ public sealed class ReconcileLoop(
         }
     }
 
+    /// <summary>What resolvers may still answer though we do not any more.</summary>
+    public TtlDebt TtlDebt { get; } = new();
+
+    /// <summary>What steered names answer now.</summary>
+    public SteeringTable Steered => dns.Current.Steering;
+
     /// <summary>One turn of the loop. Gives when to look again.</summary>
     private DateTimeOffset? Turn(DateTimeOffset now)
     {
@@ -115,9 +123,10 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
-        dns.Publish(DnsTable.Create(
-            marked, current.Zones, current.Regions, Steering.Of(current.Spec, next, current.Orders), options.Node,
-            dns.Current));
+        SteeringTable steering = Steering.Of(current.Spec, next, current.Views, current.Aliases);
+        dns.Publish(
+            DnsTable.Create(marked, current.Zones, RegionMap.Empty, steering, options.Node, dns.Current));
+        TtlDebt.Follow(steering, time.GetUtcNow());
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
     }

@@ -4,6 +4,8 @@ using Fairlead.Dns.Wire;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
+using Fairlead.Fleet.Steer;
+using Fairlead.Net.Addresses;
 using Fairlead.Tests.Lab;
 
 namespace Fairlead.Tests.Decide;
@@ -28,46 +30,46 @@ public class SteeringTests
     public void A_region_prefers_the_pops_by_great_circle(
         double latitude, double longitude, string first, string second, string third)
     {
-        var regions = new RegionOrders(ThreeCities.Fleet);
+        var regions = new ClientView(ThreeCities.Fleet, byDistance: true, null);
 
         int region = regions.RegionOf(new Place(null, null, latitude, longitude));
 
-        Assert.Equal($"{first} {second} {third}", string.Join(' ', regions.Orders[region]));
+        Assert.Equal($"{first} {second} {third}", regions.Regions[region].ToString());
         Assert.Equal(region, regions.RegionOf(new Place("XX", "XX", latitude, longitude)));
     }
 
     [Fact]
     public void A_place_without_coordinates_is_region_0_and_equal_orders_share_a_region()
     {
-        var regions = new RegionOrders(ThreeCities.Fleet);
+        var regions = new ClientView(ThreeCities.Fleet, byDistance: true, null);
 
         Assert.Equal(0, regions.RegionOf(new Place("EU", "DE", null, null)));
         Assert.Equal(0, regions.RegionOf(new Place(null, null, 52, null)));
-        Assert.Equal("nyc lon tyo", string.Join(' ', regions.Orders[0]));
+        Assert.Equal("nyc lon tyo", regions.Regions[0].ToString());
         for (double longitude = -180; longitude < 180; longitude += 7)
         {
             for (double latitude = -90; latitude <= 90; latitude += 9)
                 regions.RegionOf(new Place(null, null, latitude, longitude));
         }
 
-        Assert.InRange(regions.Orders.Count, 4, 6); // Three pops have six orders.
+        Assert.InRange(regions.Regions.Count, 4, 6); // Three pops have six orders.
     }
 
     [Fact]
     public void Distances_are_those_of_a_globe()
     {
         const double EarthRadiusKm = 6371;
-        Assert.InRange(RegionOrders.Distance(40.71, -74.01, 51.51, -0.13) * EarthRadiusKm, 5_540, 5_600);
-        Assert.Equal(0, RegionOrders.Distance(10, 20, 10, 20), 9);
-        Assert.Equal(Math.PI, RegionOrders.Distance(0, 0, 0, 180), 9);
-        Assert.Equal(Math.PI, RegionOrders.Distance(90, 13, -90, 77), 9);
+        Assert.InRange(ClientView.Distance(40.71, -74.01, 51.51, -0.13) * EarthRadiusKm, 5_540, 5_600);
+        Assert.Equal(0, ClientView.Distance(10, 20, 10, 20), 9);
+        Assert.Equal(Math.PI, ClientView.Distance(0, 0, 0, 180), 9);
+        Assert.Equal(Math.PI, ClientView.Distance(90, 13, -90, 77), 9);
         Property.Holds(500, random =>
         {
             double Latitude() => (random.NextDouble() * 180) - 90;
             double Longitude() => (random.NextDouble() * 360) - 180;
             (double a, double b, double c, double d) = (Latitude(), Longitude(), Latitude(), Longitude());
-            Assert.Equal(RegionOrders.Distance(a, b, c, d), RegionOrders.Distance(c, d, a, b), 9);
-            Assert.InRange(RegionOrders.Distance(a, b, c, d), 0, Math.PI);
+            Assert.Equal(ClientView.Distance(a, b, c, d), ClientView.Distance(c, d, a, b), 9);
+            Assert.InRange(ClientView.Distance(a, b, c, d), 0, Math.PI);
         });
     }
 
@@ -89,15 +91,11 @@ public class SteeringTests
     public void An_anycast_name_is_the_same_everywhere_so_that_its_scope_is_zero()
     {
         var fleet = new Situation().Fails("web", "tyo");
-        var regions = new RegionOrders(fleet.Fleet);
-        regions.RegionOf(Osaka);
-        regions.RegionOf(Sydney);
+        SteeredName name = Name(fleet, World, "anycast");
 
-        SteeredName name = Name(fleet, regions, "anycast");
-
-        Assert.True(name.ByRegion.Length >= 3);
-        Assert.All(name.ByRegion, answer => Assert.Equal("2001:db8:f00::1", Assert.Single(answer.Aaaa).ToString()));
-        Assert.All(name.ByRegion, answer => Assert.Equal("192.0.2.1", Assert.Single(answer.A).ToString()));
+        SteeredRegion only = Assert.Single(name.ByRegion);
+        Assert.All(only.A.Answers, a => Assert.Equal("2001:db8:f00::1", Assert.Single(a.Aaaa).ToString()));
+        Assert.All(only.A.Answers, a => Assert.Equal("192.0.2.1", Assert.Single(a.A).ToString()));
         Assert.Equal(60u, name.TtlSeconds);
     }
 
@@ -120,7 +118,7 @@ public class SteeringTests
             Aaaa("direct", Osaka, new Situation(fleet).BackendFails("tyo", "2001:db8:3::b1")));
         Assert.Equal(["2001:db8:2::b1", "2001:db8:2::b2"],
             Aaaa("direct", Osaka, new Situation(fleet).Fails("web", "tyo")));
-        SteeredAnswer fresh = Name(new Plan(), fleet, new RegionOrders(fleet), "direct").ByRegion[0];
+        SteeredAnswer fresh = Only(Name(new Plan(), fleet, World, "direct").ByRegion[0]);
         Assert.Equal(["2001:db8:1::b1", "2001:db8:1::b2"], fresh.Aaaa.Select(a => a.ToString()));
     }
 
@@ -150,14 +148,11 @@ public class SteeringTests
         }
 
         Plan plan = situation.Plan();
-        var regions = new RegionOrders(fleet);
-        regions.RegionOf(Osaka);
-        regions.RegionOf(Sydney);
         string[] dead = [.. plan.Pops.Where(pop => pop.State == PopState.Dead).Select(pop => pop.Pop)];
         ServicePlan web = plan.Service("web")!;
-        foreach (SteeredName name in Steering.Of(fleet, plan, regions).Names)
+        foreach (SteeredName name in Steering.Of(fleet, plan, new ClientViews(fleet, World)).Names)
         {
-            foreach (SteeredAnswer answer in name.ByRegion)
+            foreach (SteeredAnswer answer in name.ByRegion.SelectMany(region => region.Answers))
             {
                 Assert.DoesNotContain(answer.Aaaa, a => dead.Any(pop => PopOf(fleet, a) == pop));
                 Assert.DoesNotContain(answer.A, a => dead.Any(pop => PopOf(fleet, a) == pop));
@@ -175,19 +170,27 @@ public class SteeringTests
     private static string[] Aaaa(string name, Place place, Situation situation) =>
         [.. Answer(name, place, situation).Aaaa.Select(address => address.ToString())];
 
+    // One network a place, so that views have regions of them.
+    private static readonly Geography World = Geography.Of(
+        [(Prefix.Parse("10.1.0.0/16"), Osaka), (Prefix.Parse("10.2.0.0/16"), Sydney)]);
+
     private static SteeredAnswer Answer(string name, Place place, Situation situation)
     {
-        var regions = new RegionOrders(situation.Fleet);
-        int region = regions.RegionOf(place);
-        return Name(situation, regions, name).ByRegion[region];
+        var views = new ClientViews(situation.Fleet, World);
+        SteerSpec steer = situation.Fleet.Zones.Single().Steer.Single(one => one.Name == name);
+        return Only(Name(situation, World, name).ByRegion[views[steer].RegionOf(place)]);
     }
 
-    private static SteeredName Name(Situation situation, RegionOrders regions, string name) =>
-        Name(situation.Plan(), situation.Fleet, regions, name);
+    private static SteeredAnswer Only(SteeredRegion region) => region.Cname is { } cname
+        ? Assert.Single(cname.Answers)
+        : new SteeredAnswer { A = Assert.Single(region.A.Answers).A, Aaaa = Assert.Single(region.Aaaa.Answers).Aaaa };
 
-    private static SteeredName Name(Plan plan, FleetSpec fleet, RegionOrders regions, string name)
+    private static SteeredName Name(Situation situation, Geography geography, string name) =>
+        Name(situation.Plan(), situation.Fleet, geography, name);
+
+    private static SteeredName Name(Plan plan, FleetSpec fleet, Geography geography, string name)
     {
         DnsName.TryParse($"{name}.example.com.", out DnsName? owner);
-        return Steering.Of(fleet, plan, regions).Names.Single(steered => steered.Owner.Equals(owner));
+        return Steering.Of(fleet, plan, new ClientViews(fleet, geography)).Names.Single(one => one.Owner.Equals(owner));
     }
 }

@@ -39,8 +39,7 @@ public class MasterFileTests
     [InlineData("www TXT \"open", "x.zone:4:9: this string is not closed on its line")]
     [InlineData("www TXT ( a", "x.zone:4:9: this parenthesis is never closed")]
     [InlineData("www TXT a )", "x.zone:4:11: this parenthesis was never opened")]
-    [InlineData("www DNAME x",
-        "x.zone:4:11: write DNAME data as \\# LENGTH HEX (RFC 3597)|x.zone:4:1: DNAME is not supported")]
+    [InlineData("www DNAME x\nwww DNAME y", "x.zone:5:1: www.example.com. has a second DNAME; the first is in line 4")]
     public void A_fault_is_reported_where_it_stands(string lines, string problem) =>
         Assert.Equal(problem.Split('|').Order(), Read(Start + lines).Problems.Select(p => p.ToString()).Order());
 

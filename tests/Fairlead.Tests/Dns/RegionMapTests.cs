@@ -71,11 +71,11 @@ public class RegionMapTests
     });
 
     [Fact]
-    public void Six_hundred_thousand_prefixes_compile_in_moments()
+    public void Two_hundred_thousand_prefixes_compile_in_moments()
     {
         var random = new Random(1);
-        List<(Prefix Prefix, int Region)> entries = new(600_000);
-        for (int i = 0; i < 600_000; i++)
+        List<(Prefix Prefix, int Region)> entries = new(200_000);
+        for (int i = 0; i < 200_000; i++)
         {
             bool v4 = i % 2 == 0;
             UInt128 bits = v4 ? ((UInt128)0xffff << 32) | (uint)random.NextInt64(1L << 32)
@@ -88,7 +88,7 @@ public class RegionMapTests
         RegionMap map = RegionMap.Compile(entries);
         TimeSpan took = TimeProvider.System.GetElapsedTime(started);
 
-        Assert.True(map.RunCount > 300_000);
+        Assert.True(map.RunCount > 100_000);
         // Loose, since the machine may be busy and this build unoptimized: it must not be quadratic.
         Assert.True(took < TimeSpan.FromSeconds(30), $"took {took}");
     }

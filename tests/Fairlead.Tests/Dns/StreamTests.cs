@@ -198,7 +198,8 @@ public class StreamTests
         }
 
         // Slowloris or not: within the idle time one who asks properly is served, and those are gone.
-        await UntilAsync(() => server.Counters[DnsCounter.TcpClosedIdle] + server.Counters[DnsCounter.TcpEvicted] >= 40);
+        await UntilAsync(
+            () => server.Counters[DnsCounter.TcpClosedIdle] + server.Counters[DnsCounter.TcpEvicted] >= 40);
         await using NetworkStream good = await ConnectAsync(local);
         await good.WriteAsync(Framed(Www));
         Assert.Equal(2, new Reply(await ReadFramedAsync(good)).Answers.Count);

@@ -1,6 +1,7 @@
 using System.Text;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Steer;
 using Fairlead.Node;
 using Fairlead.Tests.Decide;
 using Fairlead.Tests.Lab;
@@ -135,7 +136,7 @@ public class ObserverTests
         (Plan plan, _) = Decision.Decide(situation.Fleet, world, Now);
         _ = FleetJson.Write(plan);
         _ = NodeRoutes.Of(situation.Fleet, plan, situation.Report("lon1"), 1);
-        _ = Steering.Of(situation.Fleet, plan, new RegionOrders(situation.Fleet));
+        _ = Steering.Of(situation.Fleet, plan, new ClientViews(situation.Fleet, Geography.Unknown));
 
         void Damage(string key, byte[] value)
         {

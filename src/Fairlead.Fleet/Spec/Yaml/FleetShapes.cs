@@ -101,30 +101,6 @@ internal static class FleetShapes
         MinHealthy = f.Optional("minHealthy", Number(1, 10_000), 1, "healthy backends a pop needs to serve it"),
     });
 
-    private static readonly ObjectOf<SteerSpec> Steer = new("a steered name", f => new SteerSpec
-    {
-        Name = "",
-        Service = f.Required("service", Name, "the service whose state and addresses decide"),
-        Answer = f.Optional("answer", new OneOf<SteerAnswer>(
-            ("regional", SteerAnswer.Regional), ("anycast", SteerAnswer.Anycast), ("cname", SteerAnswer.Cname),
-            ("backends", SteerAnswer.Backends)),
-            SteerAnswer.Regional,
-            "the regional VIP, the anycast VIP, a CNAME a pop, or the healthy backends' own addresses"),
-        Cname = f.Optional("cname", new MapOf<string>(Name, Text), [], "answer cname: each pop's target name")
-            is { IsDefaultOrEmpty: false } targets
-                ? targets.ToImmutableSortedDictionary()
-                : ImmutableSortedDictionary<string, string>.Empty,
-        Ttl = f.Optional("ttl", Duration, TimeSpan.FromSeconds(30), "how long resolvers may keep the answer"),
-    });
-
-    private static readonly ObjectOf<ZoneSpec> Zone = new("a zone", f => new ZoneSpec
-    {
-        Origin = "",
-        File = f.Required("file", Text, "the master file, relative to this file"),
-        Steer = Named(f.Optional("steer", new MapOf<SteerSpec>(Text, Steer), [], "names answered by place and health"),
-            (name, steer) => steer with { Name = name }),
-    });
-
     private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
         "anycast", f => (
             f.Required("subnets", Prefixes, "the reserved addresses: nothing outside them is ever announced"),
@@ -134,14 +110,6 @@ internal static class FleetShapes
     {
         Etcd = f.Optional("etcd", new ListOf<Uri>(HttpUri), [], "etcd's endpoints; none: files on this node"),
         Heartbeat = f.Optional("heartbeat", Duration, TimeSpan.FromSeconds(1), "how often a node publishes its report"),
-    });
-
-    private static readonly ObjectOf<GeoSpec> Geo = new("geo", f => new GeoSpec
-    {
-        Database =
-            f.Optional<string?>("database", Text!, null, "an MMDB file (Country or City), relative to this file"),
-        Map =
-            f.Optional<string?>("map", Text!, null, "a CSV file of prefixes and places, which wins over the database"),
     });
 
     private static readonly ObjectOf<SafetySpec> Safety = new("safety", f => new SafetySpec
@@ -166,6 +134,8 @@ internal static class FleetShapes
         Asn? asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the origin AS of its prefixes; none: no BGP");
         (ImmutableArray<Prefix> subnets, ImmutableArray<Prefix> cover) =
             f.Optional("anycast", Anycast, ([], []), "the reserved addresses and the prefixes announced everywhere");
+        (string? folder, ImmutableArray<ZoneSpec> zones) =
+            f.Optional("zones", SteerShapes.Zones, (null, []), "the DNS zones it answers");
         return new FleetSpec
         {
             Name = name,
@@ -173,19 +143,19 @@ internal static class FleetShapes
             AnycastSubnets = subnets.IsDefault ? [] : subnets,
             Cover = cover.IsDefault ? [] : cover,
             Store = f.Optional("store", Store, new StoreSpec(), "where pops learn each other's state"),
-            Geo = f.Optional("geo", Geo, new GeoSpec(), "where clients are"),
+            Geo = f.Optional("geo", SteerShapes.Geo, new GeoSpec(), "where clients are"),
             Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),
             Dns = f.Optional("dns", Dns, new DnsSpec(), "the DNS server"),
             Pops = Named(
                 f.Required("pops", new MapOf<PopSpec>(Name, Pop), "the sites"), (n, pop) => pop with { Name = n }),
             Services = Named(f.Optional("services", new MapOf<ServiceSpec>(Name, Service), [], "what users come for"),
                 (n, service) => service with { Name = n }),
-            Zones = Named(f.Optional("zones", new MapOf<ZoneSpec>(Text, Zone), [], "the DNS zones it answers"),
-                (n, zone) => zone with { Origin = n }),
+            Zones = zones,
+            ZoneFolder = folder,
         };
     });
 
-    private static ImmutableArray<T> Named<T>(ImmutableArray<KeyValuePair<string, T>> map, Func<string, T, T> name) =>
+    public static ImmutableArray<T> Named<T>(ImmutableArray<KeyValuePair<string, T>> map, Func<string, T, T> name) =>
         map.IsDefaultOrEmpty ? [] : [.. map.Select(pair => name(pair.Key, pair.Value))];
 
     private static ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Dictionary(
@@ -194,6 +164,6 @@ internal static class FleetShapes
             ? ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty
             : map.ToImmutableSortedDictionary(StringComparer.Ordinal);
 
-    private static NullableOf<T> Nullable<T>(Shape<T> shape)
+    public static NullableOf<T> Nullable<T>(Shape<T> shape)
         where T : struct => new(shape);
 }

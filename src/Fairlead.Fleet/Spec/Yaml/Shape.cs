@@ -292,3 +292,88 @@ internal sealed class NullableOf<T>(Shape<T> shape) : Shape<T?>
 
     public override JsonObject Schema() => shape.Schema();
 }
+
+/// <summary>Written in one of two ways: the second one's node is a mapping where the first one's is not.</summary>
+internal sealed class EitherOf<T>(Shape<T> plain, Shape<T> mapping) : Shape<T>
+{
+    public override bool TryRead(YamlNode node, Reading reading, out T? value) =>
+        (node is YamlMappingNode ? mapping : plain).TryRead(node, reading, out value);
+
+    public override JsonObject Schema() => new() { ["anyOf"] = new JsonArray(plain.Schema(), mapping.Schema()) };
+}
+
+/// <summary>A mapping with exactly one of several keys, each with a shape of its own.</summary>
+internal sealed class OneKeyOf<T>(params (string Key, Shape<T> Shape)[] keys) : Shape<T>
+{
+    public override bool TryRead(YamlNode node, Reading reading, out T? value)
+    {
+        value = default;
+        var map = (YamlMappingNode)node;
+        string? name = (map.Children.Keys.FirstOrDefault() as YamlScalarNode)?.Value;
+        (string _, Shape<T>? shape) = keys.FirstOrDefault(pair => pair.Key == name);
+        if (map.Children.Count == 1 && shape is not null)
+        {
+            value = reading.Within(name!, map.Children.Values.First(), shape, out bool fits);
+            return fits;
+        }
+
+        string words = string.Join(", ", keys.Select(pair => pair.Key));
+        reading.Fault(node, map.Children.Count == 1
+            ? $"unknown word \"{name}\"{NearestName.Hint(name ?? "", keys.Select(pair => pair.Key))}"
+            : $"expected one key, one of {words}, found {map.Children.Count}");
+        return false;
+    }
+
+    public override JsonObject Schema() => new()
+    {
+        ["type"] = "object",
+        ["maxProperties"] = 1,
+        ["minProperties"] = 1,
+        ["additionalProperties"] = false,
+        ["properties"] = new JsonObject(
+            [.. keys.Select(pair => KeyValuePair.Create<string, JsonNode?>(pair.Key, pair.Shape.Schema()))]),
+    };
+}
+
+/// <summary>Another shape's value, made into this one's.</summary>
+internal sealed class MadeOf<TFrom, T>(Shape<TFrom> from, Func<TFrom, T> make) : Shape<T>
+{
+    public override bool TryRead(YamlNode node, Reading reading, out T? value)
+    {
+        bool fits = from.TryRead(node, reading, out TFrom? read);
+        value = fits ? make(read!) : default;
+        return fits;
+    }
+
+    public override JsonObject Schema() => from.Schema();
+}
+
+/// <summary>A mapping in which one key is reserved; what is left is read by the second shape.</summary>
+internal sealed class WithKey<TKey, T>(string key, Shape<TKey> reserved, Shape<T> rest)
+    : Shape<(TKey? Reserved, T Others)>
+{
+    public override bool TryRead(YamlNode node, Reading reading, out (TKey? Reserved, T Others) value)
+    {
+        value = default;
+        var others = new YamlMappingNode();
+        TKey? kept = default;
+        foreach ((YamlNode name, YamlNode child) in (node as YamlMappingNode ?? others).Children)
+        {
+            // A scalar: a mapping of that name is one of the others.
+            if (child is YamlScalarNode && (name as YamlScalarNode)?.Value == key)
+                kept = reading.Within(key, child, reserved, out _, name);
+            else others.Add(name, child);
+        }
+
+        if (!rest.TryRead(node is YamlMappingNode ? others : node, reading, out T? read)) return false;
+        value = (kept, read!);
+        return true;
+    }
+
+    public override JsonObject Schema()
+    {
+        JsonObject schema = rest.Schema();
+        schema["properties"] = new JsonObject { [key] = reserved.Schema() };
+        return schema;
+    }
+}
