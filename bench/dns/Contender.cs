@@ -101,7 +101,8 @@ internal sealed record Gdnsd() : Contender("gdnsd", CanSteer: true)
         Write($"{folder}/zones", Workload.Origin, Workload.ZoneText(_ => "DYNA geoip!all"));
         var networks = new StringBuilder();
         foreach ((uint network, int country) in Workload.ClientNetworks())
-            networks.Append(CultureInfo.InvariantCulture, $"{Workload.Text(network)} => {Workload.Countries[country]}\n");
+            networks.Append(
+                CultureInfo.InvariantCulture, $"{Workload.Text(network)} => {Workload.Countries[country]}\n");
         Write($"{folder}/geoip", "nets", networks.ToString());
         string centers = string.Join(", ", Workload.Countries);
         string map = string.Concat(Workload.Countries.Index().Select(

@@ -36,8 +36,10 @@ internal static class CpuMeter
     private static long Resident(int pid)
     {
         // The proportional set counts what forked processes share once.
-        string? line = Lines($"/proc/{pid}/smaps_rollup").FirstOrDefault(line => line.StartsWith("Pss:", StringComparison.Ordinal));
-        return line is null ? 0 : long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
+        string? line = Lines($"/proc/{pid}/smaps_rollup")
+            .FirstOrDefault(line => line.StartsWith("Pss:", StringComparison.Ordinal));
+        string? kibibytes = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
+        return kibibytes is null ? 0 : long.Parse(kibibytes, CultureInfo.InvariantCulture) * 1024;
     }
 
     // The fields after the command's name, which may hold blanks: field 0 is the state.

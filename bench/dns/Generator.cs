@@ -8,7 +8,8 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bench.Dns;
 
 /// <summary>What came of one run. Microseconds are from sending to receiving, of every answer.</summary>
-internal sealed record Run(long Sent, long Answered, double Seconds, long BytesOut, long BytesIn, int[] Rcodes, int[] LatencyMicros)
+internal sealed record Run(
+    long Sent, long Answered, double Seconds, long BytesOut, long BytesIn, int[] Rcodes, int[] LatencyMicros)
 {
     public long Lost => Sent - Answered;
 
@@ -127,7 +128,8 @@ internal sealed unsafe class Generator : IDisposable
             ushort id = (ushort)(nextId + i);
             byte[] query = queries[id % queries.Length];
             BinaryPrimitives.WriteUInt16BigEndian(query, id);
-            vectors[i] = new() { Base = (void*)pins[id % queries.Length].AddrOfPinnedObject(), Length = (nuint)query.Length };
+            var memory = (void*)pins[id % queries.Length].AddrOfPinnedObject();
+            vectors[i] = new() { Base = memory, Length = (nuint)query.Length };
         }
 
         int sent = Math.Max(0, Libc.SendMMsg((int)socket.Handle, headers, (uint)count, Libc.MSG_DONTWAIT));

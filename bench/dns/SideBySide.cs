@@ -8,7 +8,9 @@ using Fairlead.Net.Linux;
 
 namespace Fairlead.Bench.Dns;
 
-/// <summary>Runs every contender on every mix, some rounds, and takes each one's best round: noise only ever adds.</summary>
+/// <summary>
+/// Runs every contender on every mix, some rounds, and takes each one's best round: noise only ever adds.
+/// </summary>
 internal static class SideBySide
 {
     private const int Window = 192;
@@ -62,7 +64,8 @@ internal static class SideBySide
                     Run run = generator.Ask(TimeSpan.FromSeconds(seconds), Window);
                     (double userAfter, double systemAfter) = CpuMeter.Micros(server.Id);
                     var figure = new Figure(
-                        (userAfter - user) / run.Answered, (systemAfter - system) / run.Answered, run.PerSecond, run.Lost,
+                        (userAfter - user) / run.Answered, (systemAfter - system) / run.Answered, run.PerSecond,
+                        run.Lost,
                         run.Percentile(0.99), CpuMeter.ResidentBytes(server.Id), run.Rcodes[3] / (double)run.Answered);
                     Console.Error.WriteLine($"{contender.Name} {figure}");
                     figures.Add((mix, figure));
@@ -119,15 +122,16 @@ internal static class SideBySide
         foreach (Contender contender in Contender.All) text.AppendLine($"# {contender.Name}: {contender.Version}");
         foreach ((int mix, (string name, _, _)) in Mixes.Index())
         {
-            text.AppendLine($"\n{name}\n{"server",-10} {"us CPU/query",12} {"of it user",10} {"x best peer",12} {"queries/s",11} {"lost",7} "
-                + $"{"p99 us",8} {"MiB",6} {"NXDOMAIN",9}");
+            text.AppendLine($"\n{name}\n{"server",-10} {"us CPU/query",12} {"of it user",10} {"x best peer",12} "
+                + $"{"queries/s",11} {"lost",7} {"p99 us",8} {"MiB",6} {"NXDOMAIN",9}");
             double peer = best.Where(pair => pair.Key.Mix == mix && pair.Key.Name != "Fairlead")
                 .Select(pair => pair.Value.Micros).DefaultIfEmpty(double.NaN).Min();
             foreach (Contender contender in Contender.All)
             {
                 if (!best.TryGetValue((mix, contender.Name), out Figure? figure)) continue;
-                text.AppendLine($"{contender.Name,-10} {figure.Micros,12:F2} {figure.User,10:F2} {figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} "
-                    + $"{figure.Lost,7} {figure.P99Micros,8} {figure.Bytes >> 20,6} {figure.NxDomain,9:P1}");
+                text.AppendLine($"{contender.Name,-10} {figure.Micros,12:F2} {figure.User,10:F2} "
+                    + $"{figure.Micros / peer,12:F2} {figure.PerSecond,11:F0} {figure.Lost,7} "
+                    + $"{figure.P99Micros,8} {figure.Bytes >> 20,6} {figure.NxDomain,9:P1}");
             }
         }
 

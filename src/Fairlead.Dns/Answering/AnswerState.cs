@@ -46,6 +46,9 @@ internal sealed class AnswerState
 
     public Rcode Rcode { get; set; }
 
+    /// <summary>See Resolution.SteeredLabel.</summary>
+    public int SteeredLabel { get; set; }
+
     public CookieState Cookie { get; set; }
 
     /// <summary>Answered from the cache.</summary>
@@ -56,6 +59,7 @@ internal sealed class AnswerState
         Opcode = (Opcode)((asked.Flags >> 11) & 0xf);
         Type = asked.Type;
         WasReady = false;
+        SteeredLabel = 0;
         Cookie = Cookies?.Judge(asked.Cookie, clientMapped, NowSeconds) ?? CookieState.None;
     }
 }

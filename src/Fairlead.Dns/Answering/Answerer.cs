@@ -117,10 +117,11 @@ public static class Answerer
 
         if (resolution.Truncated) writer.ClearRecords(afterQuestion);
         Tell(state, resolution.Rcode);
+        if (state is not null) state.SteeredLabel = resolution.SteeredLabel;
         edns.ScopeLength = resolution.ScopeLength;
         int flags = ((int)resolution.Rcode & 0xf) | (((int)resolution.Rcode & 0xff0) << 16)
             | (resolution.Authoritative ? 0x0400 : 0) | (resolution.Truncated ? 0x0200 : 0);
-        if (cache is not null && resolution.IsForEveryone && !resolution.Truncated && resolution.Rcode == Rcode.NoError)
+        if (cache is not null && resolution.IsForEveryone && !writer.HasLeftOut && resolution.Rcode == Rcode.NoError)
         {
             ReadOnlySpan<byte> body = writer.From(afterQuestion.Position);
             name.Set(asked.Name); // A chain has left it at its last name.
@@ -167,7 +168,8 @@ public static class Answerer
 
     // RFC 4892: who is it that answers here?
     private static void AnswerChaos(
-        in QueryMessage asked, ReadOnlySpan<byte> nsid, scoped ref Resolution resolution, scoped ref MessageWriter writer)
+        in QueryMessage asked, ReadOnlySpan<byte> nsid, scoped ref Resolution resolution,
+        scoped ref MessageWriter writer)
     {
         bool known = NamesEqual(asked.Name, IdServer) || NamesEqual(asked.Name, HostnameBind);
         if (!known || nsid.IsEmpty)

@@ -87,7 +87,9 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         tcp?.Dispose();
     }
 
-    /// <summary>A door for a transport that this server does not carry itself, as HTTPS; any thread may use it.</summary>
+    /// <summary>
+    /// A door for a transport that this server does not carry itself, as HTTPS; any thread may use it.
+    /// </summary>
     public AnswerDoor OpenDoor() => new(table, NewGuard(isStream: true), time);
 
     private string binding = "";

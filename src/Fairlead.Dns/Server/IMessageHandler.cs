@@ -22,7 +22,9 @@ public interface IMessageHandler
     IAnswerStream? Open(ReadOnlySpan<byte> query, in Asker asker);
 }
 
-/// <summary>The messages of one transfer, made one by one as the client takes them. Disposed when it ends or breaks.</summary>
+/// <summary>
+/// The messages of one transfer, made one by one as the client takes them. Disposed when it ends or breaks.
+/// </summary>
 public interface IAnswerStream : IDisposable
 {
     /// <summary>Writes the next message into 65535 bytes and gives its length; 0: that was all.</summary>

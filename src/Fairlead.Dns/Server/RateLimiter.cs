@@ -22,7 +22,9 @@ internal sealed class RateLimiter
 {
     public const int PerSecondMax = 65_536;
 
-    /// <summary>Time is counted in 2^-16 s: 32 bits last for 18 hours, and what lies further off is long over.</summary>
+    /// <summary>
+    /// Time is counted in 2^-16 s: 32 bits last for 18 hours, and what lies further off is long over.
+    /// </summary>
     private const int UnitsPerSecond = 65_536;
     private const int Ways = 8;
 
@@ -74,7 +76,8 @@ internal sealed class RateLimiter
         return options.Slip > 0 && ++slips % (uint)options.Slip == 0 ? RateVerdict.Slip : RateVerdict.Drop;
     }
 
-    private bool IsExempt(UInt128 client) => exempt is not null && exempt.TryLongest(Prefix.OfMapped(client, 128), out _, out _);
+    private bool IsExempt(UInt128 client) =>
+        exempt is not null && exempt.TryLongest(Prefix.OfMapped(client, 128), out _, out _);
 
     // The neighbourhood's own slot, or else that of its line which is owed the least.
     private ref (uint Tag, uint OwedUntil) Slot(UInt128 client, int kind, uint nowUnits)

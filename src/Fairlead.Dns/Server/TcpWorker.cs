@@ -57,7 +57,11 @@ internal sealed class TcpWorker(
 
             for (int i = 0; i < listeners.Count; i++)
             {
-                for (int more = AcceptsAtOnce; polled[i].Returned != 0 && more > 0 && Accept(listeners[i], now);) more--;
+                if (polled[i].Returned == 0) continue;
+                for (int more = AcceptsAtOnce; more > 0 && Accept(listeners[i], now); more--)
+                {
+                    // Nobody shall wait for a connection longer than for an answer.
+                }
             }
         }
     }

@@ -11,8 +11,8 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
 {
     private const int BatchSize = 64;
 
-    // What fits one packet: a longer query arrives cut, and is then a FORMERR. Not a power of two: buffers that lie 4096
-    // bytes apart share the same few lines of a processor's cache, and push each other out of it.
+    // What fits one packet: a longer query arrives cut, and is then a FORMERR. Not a power of two: buffers that lie
+    // 4096 bytes apart share the same few lines of a processor's cache, and push each other out of it.
     private const int BufferBytes = 1472;
 
     /// <summary>How long a receive waits, and so how long a stop may take.</summary>

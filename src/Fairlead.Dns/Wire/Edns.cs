@@ -2,7 +2,9 @@ using Fairlead.Net.Wire;
 
 namespace Fairlead.Dns.Wire;
 
-/// <summary>RFC 8914 §4: why an answer is as it is. Travels as a bare number: text over UDP only feeds reflectors.</summary>
+/// <summary>
+/// RFC 8914 §4: why an answer is as it is. Travels as a bare number: text over UDP only feeds reflectors.
+/// </summary>
 public enum ExtendedError : ushort
 {
     /// <summary>No option is sent.</summary>
@@ -47,7 +49,9 @@ internal ref struct Edns
     public byte ScopeLength;
     public ExtendedError Error;
 
-    /// <summary>RFC 9660: the serial of the zone that answered and the labels of its name; -1: not to be sent.</summary>
+    /// <summary>
+    /// RFC 9660: the serial of the zone that answered and the labels of its name; -1: not to be sent.
+    /// </summary>
     public int ZoneLabels;
     public uint ZoneSerial;
 

@@ -38,6 +38,9 @@ internal ref struct MessageWriter
 
     public readonly bool Failed => wire.Failed;
 
+    /// <summary>Something did not fit, and was left out or was too much for the message.</summary>
+    public bool HasLeftOut { get; private set; }
+
     public readonly int Position => wire.Position;
 
     /// <summary>Copies the question; its name's last labels become targets for compression.</summary>
@@ -150,6 +153,7 @@ internal ref struct MessageWriter
 
     public void RewindTo((int Position, int Known) mark)
     {
+        HasLeftOut |= wire.Failed;
         wire.RewindTo(mark.Position);
         known = mark.Known;
     }

@@ -57,7 +57,9 @@ public ref struct QueryMessage
     /// <summary>RFC 9660.</summary>
     public bool AsksZoneVersion { get; private set; }
 
-    /// <summary>RFC 7873 §4: 8 bytes of the client, then none or 8 to 32 of a server; empty without the option.</summary>
+    /// <summary>
+    /// RFC 7873 §4: 8 bytes of the client, then none or 8 to 32 of a server; empty without the option.
+    /// </summary>
     public ReadOnlySpan<byte> Cookie { get; private set; }
 
     public bool HasSubnet { get; private set; }

@@ -3,7 +3,9 @@ using System.Numerics;
 
 namespace Fairlead.Dns.Wire;
 
-/// <summary>SipHash-2-4 (Aumasson and Bernstein 2012), the keyed hash of interoperable cookies (RFC 9018 §4.4).</summary>
+/// <summary>
+/// SipHash-2-4 (Aumasson and Bernstein 2012), the keyed hash of interoperable cookies (RFC 9018 §4.4).
+/// </summary>
 internal static class SipHash
 {
     /// <summary>The key has 16 bytes.</summary>

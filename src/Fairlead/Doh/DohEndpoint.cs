@@ -21,9 +21,10 @@ public sealed class DohEndpoint(AnswerDoor door)
     /// <summary>The request's handler for Path: `app.Map(DohEndpoint.Path, endpoint.HandleAsync)`.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        ReadOnlyMemory<byte>? query = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)
-            ? FromUrl(context)
-            : HttpMethods.IsPost(context.Request.Method) ? await FromBodyAsync(context) : Refuse(context, 405);
+        string method = context.Request.Method;
+        ReadOnlyMemory<byte>? query = HttpMethods.IsGet(method) || HttpMethods.IsHead(method) ? FromUrl(context)
+            : HttpMethods.IsPost(method) ? await FromBodyAsync(context)
+            : Refuse(context, 405);
         if (query is null) return;
 
         byte[] response = new byte[ushort.MaxValue];
@@ -40,7 +41,7 @@ public sealed class DohEndpoint(AnswerDoor door)
         // RFC 8484 §5.1: no longer than the shortest TTL; and what HTTP keeps was made for this client's place alone.
         uint seconds = MessageTtl.Smallest(response.AsSpan(0, length));
         context.Response.Headers.CacheControl = seconds == 0 ? "no-store" : $"private, max-age={seconds}";
-        if (!HttpMethods.IsHead(context.Request.Method))
+        if (!HttpMethods.IsHead(method))
             await context.Response.Body.WriteAsync(response.AsMemory(0, length), context.RequestAborted);
     }
 

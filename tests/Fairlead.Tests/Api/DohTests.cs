@@ -23,15 +23,16 @@ public class DohTests
 
     private static async Task WithServerAsync(Func<HttpClient, DnsServer, Task> test)
     {
-        await using var server = new DnsServer(
-            new DnsServerOptions { Listen = [ServerBed.Free(IPAddress.Loopback)] }, new Snapshot<DnsTable>(DnsTestBed.Table));
+        var options = new DnsServerOptions { Listen = [ServerBed.Free(IPAddress.Loopback)] };
+        await using var server = new DnsServer(options, new Snapshot<DnsTable>(DnsTestBed.Table));
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.ConfigureKestrel(kestrel =>
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         await using WebApplication app = builder.Build();
         app.Map(DohEndpoint.Path, new DohEndpoint(server.OpenDoor()).HandleAsync);
         await app.StartAsync();
-        string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        string address = app.Services.GetRequiredService<IServer>().Features
+            .Get<IServerAddressesFeature>()!.Addresses.First();
         using var client = new HttpClient
         {
             BaseAddress = new Uri(address),

@@ -12,7 +12,8 @@ public class AnswerCacheTests
     private static readonly string[] Names =
     [
         "www", "WWW", "alias", "chain1", "ns1", "mail", "steered", "x.cdn", "v4only", "nothing", "a.b.c.ent", "c.ent",
-        "x.wild", "y.wild", "q.wcname", "deep.sub", "intosub", "dangling", "loop1", "steeralias", "typed", "ptr", "away",
+        "x.wild", "y.wild", "q.wcname", "deep.sub", "intosub", "dangling", "loop1", "steeralias", "typed", "ptr",
+        "away",
     ];
 
     private static readonly RecordType[] Types =
@@ -33,7 +34,8 @@ public class AnswerCacheTests
             _ => [],
         };
         int? edns = random.Next(4) switch { 0 => null, 1 => 512, _ => 1232 };
-        byte[] query = Query(name, Types[random.Next(Types.Length)], edns, options, (ushort)(random.Next(9) == 0 ? 3 : 1));
+        var @class = (ushort)(random.Next(9) == 0 ? 3 : 1);
+        byte[] query = Query(name, Types[random.Next(Types.Length)], edns, options, @class);
         (query[0], query[1]) = ((byte)random.Next(256), (byte)random.Next(256));
         if (edns is not null && random.Next(3) == 0) query[^(options.Length + 4)] = 0x80;
         return query;

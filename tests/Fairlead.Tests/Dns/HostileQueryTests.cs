@@ -202,7 +202,8 @@ public class HostileQueryTests
                 [1, 2, 3],
             Query("steered.example.com", RecordType.A, 1232, SubnetOption("2001:db8:1::/56")),
                 Query("x.y.wild.example.com", RecordType.A),
-            Query("www.example.com", RecordType.A, 1232, [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 11, 0, 0, 0, 12, 0, 0]),
+            Query("www.example.com", RecordType.A, 1232,
+                [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 11, 0, 0, 0, 12, 0, 0]),
             Query("x.example.net", RecordType.A, 1232, [0, 19, 0, 0]),
         ];
         byte[] response = new byte[65535];

@@ -122,7 +122,9 @@ public class RateLimitTests
     {
         AnswerGuard guard = Guard(new RateLimitOptions
         {
-            AnswersPerSecond = 100, Slip = 0, Exempt = [Prefix.Parse("198.51.100.0/24")],
+            AnswersPerSecond = 100,
+            Slip = 0,
+            Exempt = [Prefix.Parse("198.51.100.0/24")],
         }, threads: 4);
         byte[] query = Query("www.example.com", RecordType.A);
         for (int i = 0; i < 1000; i++)

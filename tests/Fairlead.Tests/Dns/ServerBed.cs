@@ -7,7 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Fairlead.Tests.Dns;
 
-/// <summary>What tests of a running server need: a free port, framing, patience with an end, and certificates.</summary>
+/// <summary>
+/// What tests of a running server need: a free port, framing, patience with an end, and certificates.
+/// </summary>
 internal static class ServerBed
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);

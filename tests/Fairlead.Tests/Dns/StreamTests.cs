@@ -106,7 +106,8 @@ public class StreamTests
         byte[] notify = Query("example.com", RecordType.Soa), update = Query("example.com", RecordType.Soa);
         (notify[2], update[2]) = (4 << 3, 5 << 3);
         IPEndPoint local = Free(IPAddress.Loopback), without = Free(IPAddress.Loopback);
-        await using DnsServer server = Started(new DnsServerOptions { Listen = [local], Handler = new FakeTransfers() });
+        await using DnsServer server =
+            Started(new DnsServerOptions { Listen = [local], Handler = new FakeTransfers() });
         await using DnsServer other = Started(new DnsServerOptions { Listen = [without] });
         byte[] answer = await UdpAsync(local, notify);
         Assert.Equal([0x12, 0x34, 0x80 | (4 << 3), 0], answer[..4]);
@@ -128,7 +129,10 @@ public class StreamTests
         var time = new FakeTime();
         await using var server = new DnsServer(new DnsServerOptions
         {
-            Listen = [local], ListenTls = [tlsLocal], TlsCertificateFile = chain, TlsKeyFile = key,
+            Listen = [local],
+            ListenTls = [tlsLocal],
+            TlsCertificateFile = chain,
+            TlsKeyFile = key,
             Handler = new FakeTransfers { Messages = 50, Bytes = 60_000 },
         }, new Snapshot<DnsTable>(Table), time);
         server.Start();
@@ -170,7 +174,9 @@ public class StreamTests
         IPEndPoint local = Free(IPAddress.Loopback);
         await using DnsServer server = Started(new DnsServerOptions
         {
-            Listen = [local], TcpConnectionsMax = 50, TcpConnectionsPerClientMax = 50,
+            Listen = [local],
+            TcpConnectionsMax = 50,
+            TcpConnectionsPerClientMax = 50,
             TcpIdle = TimeSpan.FromMilliseconds(500),
         });
         var random = new Random(1);
@@ -192,7 +198,8 @@ public class StreamTests
         }
 
         // Slowloris or not: within the idle time one who asks properly is served, and those are gone.
-        await UntilAsync(() => server.Counters[DnsCounter.TcpClosedIdle] + server.Counters[DnsCounter.TcpEvicted] >= 40);
+        await UntilAsync(
+            () => server.Counters[DnsCounter.TcpClosedIdle] + server.Counters[DnsCounter.TcpEvicted] >= 40);
         await using NetworkStream good = await ConnectAsync(local);
         await good.WriteAsync(Framed(Www));
         Assert.Equal(2, new Reply(await ReadFramedAsync(good)).Answers.Count);
