@@ -1,4 +1,5 @@
 using Fairlead.Dns.Wire;
+using Fairlead.Dns.Zones;
 using Fairlead.Net.Wire;
 
 namespace Fairlead.Dns.Answering;
@@ -19,40 +20,133 @@ public static class Answerer
     /// bytes for streams and at least 1232 otherwise.
     /// </summary>
     public static int Answer(
-        DnsTable table, ReadOnlySpan<byte> query, UInt128 clientMapped, bool isStream, Span<byte> response)
+        DnsTable table, ReadOnlySpan<byte> query, UInt128 clientMapped, bool isStream, Span<byte> response) =>
+        Answer(table, query, new Asker(clientMapped, isStream ? Transport.Tcp : Transport.Udp), null, response);
+
+    /// <summary>The same with what a server keeps: cookies, ready answers, and what it wants told.</summary>
+    internal static int Answer(
+        DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response)
     {
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
         if (fault is QueryFault.Short or QueryFault.Response) return 0;
-        if (fault == QueryFault.Opcode) return HeaderOnly(asked, Rcode.NotImp, response);
-        if (asked.Name.IsEmpty) return HeaderOnly(asked, Rcode.FormErr, response);
+        state?.Begin(asked, asker.ClientMapped);
+        if (fault == QueryFault.Opcode) return HeaderOnly(asked, Tell(state, Rcode.NotImp), response);
+        if (asked.Name.IsEmpty && fault != QueryFault.CookieOnly)
+            return HeaderOnly(asked, Tell(state, Rcode.FormErr), response);
 
-        ReadOnlySpan<byte> nsid = table.NsidBytes.Span;
-        int limit = isStream ? ushort.MaxValue : Math.Min((int)asked.UdpBytesMax, Edns.OurUdpBytesMax);
+        int limit = asker.IsStream ? ushort.MaxValue : Math.Min((int)asked.UdpBytesMax, Edns.OurUdpBytesMax);
         response = response[..Math.Min(limit, response.Length)];
+        Edns edns = EdnsFor(table, asked, asker, state);
         var name = new NameView(
             stackalloc byte[DnsName.WireBytesMax + 1], stackalloc byte[NameView.LabelsMax],
                 stackalloc uint[NameView.LabelsMax]);
-        name.Set(asked.Name);
-        var writer = new MessageWriter(response, Edns.OptBytes(asked, nsid.Length),
+        scoped var resolution = new Resolution(table, asked, asker.ClientMapped, stackalloc int[Denial.PlacesMax]);
+        var writer = new MessageWriter(response, edns.BytesMax(asked),
             stackalloc ushort[MessageWriter.KnownNamesMax], stackalloc uint[MessageWriter.KnownNamesMax]);
+        int flags = fault == QueryFault.CookieOnly
+            ? (int)Tell(state, Rcode.NoError)
+            : Fill(table, asked, fault, state, ref name, ref resolution, ref writer, ref edns);
+        var rcode = (Rcode)((flags & 0xf) | ((flags >> 16) & 0xff0));
+        writer.Header(asked.Id, (ushort)(0x8000 | (asked.Flags & 0x0100) | (flags & 0xffff)));
+        if (!asked.HasEdns) return writer.Position;
+        writer.Count(Section.Additional, 1);
+        return edns.Write(response, writer.Position, asked, rcode, asker.ClientMapped, state?.NowSeconds ?? 0);
+    }
+
+    /// <summary>
+    /// What is said to an asker over its rate: nothing but the question and TC, so that a true one comes again over
+    /// TCP; or BADCOOKIE with a cookie (RFC 7873 §5.2.3), so that it comes again with that.
+    /// </summary>
+    internal static int Limited(ReadOnlySpan<byte> query, in Asker asker, AnswerState state, Span<byte> response)
+    {
+        if (QueryMessage.Read(query, out QueryMessage asked) != QueryFault.None) return 0;
+        bool badCookie = state.Cookies is not null && state.Cookie != CookieState.None;
+        var edns = new Edns { KeepaliveTenths = -1, ZoneLabels = -1, Cookies = badCookie ? state.Cookies : null };
+        var writer = new WireWriter(response[..Math.Min(response.Length, Edns.OurUdpBytesMax)]);
+        writer.U16(asked.Id);
+        writer.U16((ushort)(0x8000 | (asked.Flags & 0x0100) | (badCookie ? (int)Rcode.BadCookie & 0xf : 0x0200)));
+        writer.U64(asked.HasEdns ? 0x0001_0000_0000_0001u : 0x0001_0000_0000_0000u);
+        writer.Bytes(asked.Name);
+        writer.U16((ushort)asked.Type);
+        writer.U16((ushort)asked.Class);
+        state.Rcode = badCookie ? Rcode.BadCookie : Rcode.NoError;
+        asked.ForgetSubnet(); // It says nothing about a place.
+        return asked.HasEdns
+            ? edns.Write(response, writer.Position, asked, state.Rcode, asker.ClientMapped, state.NowSeconds)
+            : writer.Position;
+    }
+
+    private static Edns EdnsFor(DnsTable table, in QueryMessage asked, in Asker asker, AnswerState? state) => new()
+    {
+        // RFC 5001 §2.1: only for those who ask.
+        Nsid = asked.AsksNsid ? table.NsidBytes.Span : default,
+        // RFC 7828 §3.2.2: over UDP it is passed over.
+        KeepaliveTenths = asked.AsksKeepalive && asker.IsStream && state is not null ? state.KeepaliveTenths : -1,
+        Cookies = asked.Cookie.IsEmpty ? null : state?.Cookies,
+        Pads = asked.IsPadded && asker.IsEncrypted,
+        ZoneLabels = -1,
+    };
+
+    /// <summary>Question and records; gives flags and rcode, the high bits of the latter above the flags.</summary>
+    private static int Fill(
+        DnsTable table, in QueryMessage asked, QueryFault fault, AnswerState? state, scoped ref NameView name,
+        scoped ref Resolution resolution, scoped ref MessageWriter writer, scoped ref Edns edns)
+    {
+        name.Set(asked.Name);
         writer.Question(asked.Name, asked.Type, asked.Class, name);
         (int Position, int Known) afterQuestion = writer.Mark();
+        bool mayBeReady = fault == QueryFault.None && asked.Class == RecordClass.Internet && !asked.AsksZoneVersion;
+        AnswerCache? cache = mayBeReady ? state?.Cache : null;
+        if (cache is not null && cache.TryAnswer(table, asked, name.Suffix(0), ref writer, out ushort ready))
+        {
+            state!.WasReady = true;
+            Tell(state, (Rcode)(ready & 0xf));
+            return ready;
+        }
 
-        scoped var resolution = new Resolution(table, asked, clientMapped, stackalloc int[Denial.PlacesMax]);
         if (fault != QueryFault.None)
             resolution.Rcode = fault == QueryFault.Version ? Rcode.BadVers : Rcode.FormErr;
         else if (asked.Class == RecordClass.Chaos)
-            AnswerChaos(asked, nsid, ref resolution, ref writer);
-        else if (asked.Class != RecordClass.Internet || asked.Type is RecordType.Axfr or RecordType.Ixfr)
-            resolution.Rcode = Rcode.Refused;
+            AnswerChaos(asked, table.NsidBytes.Span, ref resolution, ref writer);
+        else if (asked.Class != RecordClass.Internet)
+            (resolution.Rcode, edns.Error) = (Rcode.Refused, ExtendedError.NotAuthoritative);
+        else if (asked.Type is RecordType.Axfr or RecordType.Ixfr)
+            (resolution.Rcode, edns.Error) = (Rcode.Refused, ExtendedError.Prohibited);
         else
-            resolution.Run(ref name, ref writer);
+            Resolve(table, asked, ref resolution, ref name, ref writer, ref edns);
 
         if (resolution.Truncated) writer.ClearRecords(afterQuestion);
-        int flags = 0x8000 | (asked.Flags & 0x0100) | ((int)resolution.Rcode & 0xf)
+        Tell(state, resolution.Rcode);
+        if (state is not null) state.SteeredLabel = resolution.SteeredLabel;
+        edns.ScopeLength = resolution.ScopeLength;
+        int flags = ((int)resolution.Rcode & 0xf) | (((int)resolution.Rcode & 0xff0) << 16)
             | (resolution.Authoritative ? 0x0400 : 0) | (resolution.Truncated ? 0x0200 : 0);
-        writer.Header(asked.Id, (ushort)flags);
-        return writer.Finish(asked, resolution.Rcode, nsid, resolution.ScopeLength);
+        if (cache is not null && resolution.IsForEveryone && !writer.HasLeftOut && resolution.Rcode == Rcode.NoError)
+        {
+            ReadOnlySpan<byte> body = writer.From(afterQuestion.Position);
+            name.Set(asked.Name); // A chain has left it at its last name.
+            cache.Keep(table, asked, name.Suffix(0), (ushort)flags, writer.Counts, body);
+        }
+
+        return flags;
+    }
+
+    private static void Resolve(
+        DnsTable table, in QueryMessage asked, scoped ref Resolution resolution, scoped ref NameView name,
+        scoped ref MessageWriter writer, scoped ref Edns edns)
+    {
+        resolution.Run(ref name, ref writer);
+        if (resolution.Rcode == Rcode.Refused) edns.Error = ExtendedError.NotAuthoritative;
+        if (!asked.AsksZoneVersion || !resolution.Authoritative) return;
+        name.Set(asked.Name);
+        if (!table.TryFindZone(name, 0, out ZoneTree tree, out _)) return;
+        (edns.ZoneLabels, edns.ZoneSerial) = (tree.Zone.Origin.LabelCount, tree.Zone.Serial);
+    }
+
+    private static Rcode Tell(AnswerState? state, Rcode rcode)
+    {
+        if (state is not null) state.Rcode = rcode;
+        return rcode;
     }
 
     /// <summary>The answer of last resort, when answering itself failed: SERVFAIL with nothing but a header.</summary>
@@ -74,7 +168,8 @@ public static class Answerer
 
     // RFC 4892: who is it that answers here?
     private static void AnswerChaos(
-        in QueryMessage asked, ReadOnlySpan<byte> nsid, ref Resolution resolution, ref MessageWriter writer)
+        in QueryMessage asked, ReadOnlySpan<byte> nsid, scoped ref Resolution resolution,
+        scoped ref MessageWriter writer)
     {
         bool known = NamesEqual(asked.Name, IdServer) || NamesEqual(asked.Name, HostnameBind);
         if (!known || nsid.IsEmpty)

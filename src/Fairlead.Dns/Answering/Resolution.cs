@@ -30,6 +30,11 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     public int SteeredLabel { get; private set; }
 
     /// <summary>
+    /// Every asker gets these very records: no steered name was met on the way. Only such an answer may be kept.
+    /// </summary>
+    public bool IsForEveryone { get; private set; } = true;
+
+    /// <summary>
     /// The ECS scope, 0 to 32 or 0 to 128. Nothing of the answer depended on the asker's place, or it went by the
     /// address of the resolver: 0.
     /// </summary>
@@ -92,6 +97,7 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             (uint, int) place = (name.Suffix(0).Hash, node.Number);
             if (visited[..step].Contains(place)) return;
             visited[step] = place;
+            IsForEveryone &= node.Steered < 0;
             next = node.Steered >= 0
                 ? WireOf(AnswerSteered(ref writer, tree, node, step, owner, ownerOffset))
                 : AnswerStatic(ref writer, tree, node, owner, ownerOffset);

@@ -6,47 +6,132 @@ namespace Fairlead.Dns.Server;
 /// <summary>
 /// The way from a packet to the Answerer: it counts, and no packet can end the thread that carries it.
 /// </summary>
-internal sealed class AnswerGuard(DnsCounters all, ThreadCounters counters)
+internal sealed class AnswerGuard(
+    DnsCounters all, ThreadCounters counters, AnswerState state, RateLimiter? limiter = null,
+    IMessageHandler? handler = null)
 {
+    private uint nowUnits;
+
     public delegate int AnswerCall(
-        DnsTable table, ReadOnlySpan<byte> query, UInt128 clientMapped, bool isStream, Span<byte> response);
+        DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response);
 
     /// <summary>Only tests put another here, one that fails.</summary>
     public AnswerCall Call { get; init; } = Answerer.Answer;
 
     public ThreadCounters Counters => counters;
 
-    public int Answer(DnsTable table, ReadOnlySpan<byte> query, UInt128 client, bool isStream, Span<byte> response)
+    public AnswerState State => state;
+
+    /// <summary>The time of the queries that come now: Unix time for cookies, since the start for rates.</summary>
+    public void At(DateTimeOffset now, TimeSpan sinceStart)
     {
-        counters.Add(isStream ? DnsCounter.TcpQueries : DnsCounter.UdpQueries);
+        state.NowSeconds = (uint)now.ToUnixTimeSeconds();
+        nowUnits = RateLimiter.UnitsOf(sinceStart);
+    }
+
+    /// <summary>Gives the answer's length; 0: nothing is to be sent.</summary>
+    public int Answer(DnsTable table, ReadOnlySpan<byte> query, in Asker asker, Span<byte> response)
+    {
+        counters.Add(asker.Transport);
         int length;
         try
         {
-            length = Call(table, query, client, isStream, response);
+            length = Call(table, query, asker, state, response);
+            if (handler is not null && IsForHandler(asker)) length = AskHandler(table, query, asker, response);
         }
         catch (Exception fault)
         {
             // A top loop: one packet that meets a fault of ours must not take the server from everybody else.
             counters.Add(DnsCounter.Faults);
             all.Keep(query, fault);
+            state.Rcode = Rcode.ServFail;
             length = Answerer.ServFail(query, response);
         }
 
         if (length == 0)
+        {
             counters.Add(
                 query.Length < QueryMessage.HeaderBytes ? DnsCounter.DroppedShort : DnsCounter.DroppedResponse);
-        else
-            Count(query, response[..length]);
+            return 0;
+        }
+
+        counters.Add(state.Type);
+        counters.Add(state.Cookie);
+        if (state.WasReady) counters.Add(DnsCounter.AnswersReady);
+        if (limiter is not null && asker.Transport == Transport.Udp && state.Cookie != CookieState.Valid)
+        {
+            length = Limit(query, asker, response, length);
+            if (length == 0) return 0;
+        }
+
+        if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
+        counters.AddRcode(state.Rcode);
         return length;
     }
 
-    private void Count(ReadOnlySpan<byte> query, ReadOnlySpan<byte> response)
+    /// <summary>
+    /// The transfer that a query on a stream asks for; null when it asks for none, and is to be answered.
+    /// </summary>
+    public IAnswerStream? OpenStream(ReadOnlySpan<byte> query, in Asker asker)
     {
-        if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
-        // BADVERS has a low half of 0, as NOERROR has; the high half stands in the OPT, the only record it has then.
-        var rcode = (Rcode)(response[3] & 0xf);
-        bool onlyOpt = rcode == Rcode.NoError && response is [_, _, _, _, _, _, 0, 0, 0, 0, 0, 1, ..];
-        if (onlyOpt && QueryMessage.Read(query, out _) == QueryFault.Version) rcode = Rcode.BadVers;
-        counters.AddRcode(rcode);
+        if (handler is null || QueryMessage.Read(query, out QueryMessage asked) != QueryFault.None
+            || asked.Type is not (RecordType.Axfr or RecordType.Ixfr)) return null;
+        try
+        {
+            return handler.Open(query, asker);
+        }
+        catch (Exception fault)
+        {
+            // As in Answer: the client gets a refusal, the others go on.
+            counters.Add(DnsCounter.Faults);
+            all.Keep(query, fault);
+            return null;
+        }
+    }
+
+    /// <summary>The next message of a transfer; 0 at its end, -1 when it failed by a fault of ours.</summary>
+    public int Next(IAnswerStream stream, Span<byte> message)
+    {
+        try
+        {
+            return stream.Next(message);
+        }
+        catch (Exception fault)
+        {
+            // As in Answer.
+            counters.Add(DnsCounter.Faults);
+            all.Keep([], fault);
+            return -1;
+        }
+    }
+
+    // Only what was not answered is worth the question: the common query pays nothing for it.
+    private bool IsForHandler(in Asker asker) => state.Rcode == Rcode.NotImp
+        ? state.Opcode is Opcode.Notify or Opcode.Update
+        : state.Rcode == Rcode.Refused && state.Type == RecordType.Ixfr && !asker.IsStream;
+
+    private int AskHandler(DnsTable table, ReadOnlySpan<byte> query, in Asker asker, Span<byte> response)
+    {
+        int handled = handler!.Answer(query, asker, response);
+        // The answer that was written before is gone, so it is made again.
+        if (handled == 0) return Call(table, query, asker, state, response);
+        state.Rcode = (Rcode)(response[3] & 0xf);
+        return Math.Min(handled, response.Length);
+    }
+
+    private int Limit(ReadOnlySpan<byte> query, in Asker asker, Span<byte> response, int length)
+    {
+        bool hasRecords = (response[6] | response[7]) != 0;
+        switch (limiter!.Judge(asker.ClientMapped, state.Rcode, hasRecords, nowUnits))
+        {
+            case RateVerdict.Send:
+                return length;
+            case RateVerdict.Slip when Answerer.Limited(query, asker, state, response) is var small and > 0:
+                counters.Add(DnsCounter.RateSlipped);
+                return small;
+            default:
+                counters.Add(DnsCounter.RateDropped);
+                return 0;
+        }
     }
 }

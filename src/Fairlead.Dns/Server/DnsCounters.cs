@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Fairlead.Dns.Answering;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Server;
@@ -8,13 +9,33 @@ namespace Fairlead.Dns.Server;
 /// </summary>
 internal sealed class ThreadCounters
 {
-    private readonly long[] values = new long[Enum.GetValues<DnsCounter>().Length];
+    /// <summary>Types above CAA are counted together.</summary>
+    public const int TypesMax = (int)RecordType.Caa + 1;
 
-    public void Add(DnsCounter counter, long count = 1) => values[(int)counter] += count;
+    // A cache line of nothing on both sides: no other thread's counters share one with ours.
+    private const int Apart = 8;
+
+    private readonly long[] values = new long[Enum.GetValues<DnsCounter>().Length + (2 * Apart)];
+    private readonly long[] types = new long[TypesMax + 1 + (2 * Apart)];
+
+    public LatencyHistogram Latency { get; } = new();
+
+    public void Add(DnsCounter counter, long count = 1) => values[(int)counter + Apart] += count;
+
+    public void Add(Transport transport) => Add(DnsCounter.UdpQueries + (int)transport);
+
+    public void Add(CookieState cookie)
+    {
+        if (cookie != CookieState.None) Add(DnsCounter.CookiesClientOnly + ((int)cookie - 1));
+    }
+
+    public void Add(RecordType type) => types[Math.Min((int)type, TypesMax) + Apart]++;
 
     public void AddRcode(Rcode rcode) => Add(DnsCounters.OfRcode(rcode));
 
-    public long Read(DnsCounter counter) => Volatile.Read(ref values[(int)counter]);
+    public long Read(DnsCounter counter) => Volatile.Read(ref values[(int)counter + Apart]);
+
+    public long ReadType(int index) => Volatile.Read(ref types[index + Apart]);
 }
 
 /// <summary>What the server counts. Each reason for silence or refusal has one of its own.</summary>
@@ -22,6 +43,8 @@ public enum DnsCounter
 {
     UdpQueries,
     TcpQueries,
+    TlsQueries,
+    HttpsQueries,
     AnswersNoError,
     AnswersFormErr,
     AnswersServFail,
@@ -29,6 +52,13 @@ public enum DnsCounter
     AnswersNotImp,
     AnswersRefused,
     AnswersBadVers,
+    AnswersBadCookie,
+
+    /// <summary>Codes that have no counter of their own.</summary>
+    AnswersOther,
+
+    /// <summary>Taken ready from the cache.</summary>
+    AnswersReady,
     AnswersTruncated,
 
     /// <summary>Less than a header: dropped.</summary>
@@ -37,12 +67,32 @@ public enum DnsCounter
     /// <summary>A response, not a query: dropped, else two servers would answer each other for ever.</summary>
     DroppedResponse,
 
+    /// <summary>Queries with a client's cookie alone, with one that is not ours, with one of ours.</summary>
+    CookiesClientOnly,
+    CookiesWrong,
+    CookiesValid,
+
+    /// <summary>Over the rate: answered with TC or BADCOOKIE.</summary>
+    RateSlipped,
+
+    /// <summary>Over the rate: not answered.</summary>
+    RateDropped,
+
     /// <summary>Answers that the kernel would not take.</summary>
     SendLost,
 
     /// <summary>Answering failed by a fault of ours; see LastOffender.</summary>
     Faults,
+
+    /// <summary>AXFR and IXFR begun on a stream.</summary>
+    Transfers,
     TcpAccepted,
+
+    /// <summary>Handshakes that came to their end; TcpRefused and TcpClosedIdle count TLS too.</summary>
+    TlsAccepted,
+
+    /// <summary>Handshakes or records that were not TLS as we speak it, or broken off.</summary>
+    TlsFailed,
     TcpRefusedTotal,
     TcpRefusedClient,
 
@@ -72,6 +122,28 @@ public sealed class DnsCounters
         }
     }
 
+    /// <summary>Queries by type, those that came; types above CAA (257) are one, number 65535.</summary>
+    public IReadOnlyDictionary<RecordType, long> QueriesByType
+    {
+        get
+        {
+            var sums = new Dictionary<RecordType, long>();
+            for (int i = 0; i <= ThreadCounters.TypesMax; i++)
+            {
+                long sum = 0;
+                foreach (ThreadCounters thread in threads) sum += thread.ReadType(i);
+                if (sum > 0) sums[i == ThreadCounters.TypesMax ? (RecordType)ushort.MaxValue : (RecordType)i] = sum;
+            }
+
+            return sums;
+        }
+    }
+
+    /// <summary>
+    /// Answers by how long they took from leaving the kernel's queue to being sent, see LatencyHistogram.
+    /// </summary>
+    public ImmutableArray<long> Latency => LatencyHistogram.Sum(threads.Select(thread => thread.Latency));
+
     /// <summary>
     /// The first 512 bytes of the last query whose answering failed by a fault of ours; empty when none did.
     /// </summary>
@@ -88,7 +160,9 @@ public sealed class DnsCounters
         Rcode.NotImp => DnsCounter.AnswersNotImp,
         Rcode.Refused => DnsCounter.AnswersRefused,
         Rcode.BadVers => DnsCounter.AnswersBadVers,
-        _ => DnsCounter.AnswersServFail,
+        Rcode.ServFail => DnsCounter.AnswersServFail,
+        Rcode.BadCookie => DnsCounter.AnswersBadCookie,
+        _ => DnsCounter.AnswersOther,
     };
 
     internal ThreadCounters AddThread()

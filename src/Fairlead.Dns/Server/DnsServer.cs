@@ -13,13 +13,18 @@ namespace Fairlead.Dns.Server;
 public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table, TimeProvider? time = null)
     : IAsyncDisposable
 {
+    private readonly TimeProvider time = time ?? TimeProvider.System;
     private readonly List<Thread> threads = [];
     private readonly List<UdpWorker> udp = [];
     private TcpWorker? tcp;
+    private TlsServer? tls;
     private TaskCompletionSource? stopped;
     private int running;
 
     public DnsCounters Counters { get; } = new();
+
+    /// <summary>What TLS shows its clients, and what is wrong with its files; null without TLS.</summary>
+    public CertificateFiles? Certificate { get; private set; }
 
     /// <summary>Completes when a thread has ended by a fault; the process should then end too.</summary>
     public Task<Exception> Failure => failure.Task;
@@ -35,35 +40,57 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         if (threads.Count > 0) throw new InvalidOperationException("the server is started");
         if (options.Problems().FirstOrDefault() is { } problem) throw new ArgumentException(problem);
         var listeners = new List<Socket>();
+        var tlsListeners = new List<Socket>();
+        if (!options.ListenTls.IsDefaultOrEmpty)
+        {
+            Certificate = new CertificateFiles(options.TlsCertificateFile!, options.TlsKeyFile!, time);
+            _ = Certificate.Current; // A server that cannot speak TLS as told does not start.
+        }
+
         try
         {
             foreach (IPEndPoint local in options.Listen) BindAll(local, listeners);
+            foreach (IPEndPoint local in options.ListenTls)
+            {
+                binding = $"{local} (TLS)";
+                tlsListeners.Add(Listen(local, blocking: true));
+            }
         }
         catch (SocketException fault)
         {
-            foreach (Socket listener in listeners) listener.Dispose();
+            foreach (Socket listener in listeners.Concat(tlsListeners)) listener.Dispose();
             foreach (UdpWorker worker in udp) worker.Dispose();
             udp.Clear();
             throw new IOException($"cannot listen on {binding}: {Reason(fault.SocketErrorCode)}", fault);
         }
 
-        tcp = new TcpWorker(listeners, options, table, NewGuard(), time ?? TimeProvider.System);
+        tcp = new TcpWorker(listeners, options, table, NewGuard(isStream: true), time);
         stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         foreach (UdpWorker worker in udp) AddThread("dns-udp", worker.Run);
         AddThread("dns-tcp", tcp.Run);
         running = threads.Count;
         foreach (Thread thread in threads) thread.Start();
+        if (Certificate is null) return;
+        tls = new TlsServer(tlsListeners, options, OpenDoor(), Certificate, time);
+        tls.Start();
     }
 
     /// <summary>Ends the threads and gives the addresses back, within some tenths of a second.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (tls is not null) await tls.DisposeAsync();
+        Certificate?.Dispose();
         foreach (UdpWorker worker in udp) worker.Stop();
         tcp?.Stop();
         if (stopped is not null) await stopped.Task;
         foreach (UdpWorker worker in udp) worker.Dispose();
         tcp?.Dispose();
     }
+
+    /// <summary>
+    /// A door for a transport that this server does not carry itself, as HTTPS; any thread may use it.
+    /// </summary>
+    public AnswerDoor OpenDoor() => new(table, NewGuard(isStream: true), time);
 
     private string binding = "";
 
@@ -83,11 +110,11 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         for (int i = 0; i < options.UdpThreads; i++)
         {
             Socket socket = UdpBatch.Bind(local, UdpWorker.Wait, options.UdpKernelBufferBytes);
-            udp.Add(new UdpWorker(socket, table, NewGuard()));
+            udp.Add(new UdpWorker(socket, table, NewGuard(), time));
         }
     }
 
-    private static Socket Listen(IPEndPoint local)
+    private static Socket Listen(IPEndPoint local, bool blocking = false)
     {
         var socket = new Socket(local.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -95,7 +122,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
             if (local.AddressFamily == AddressFamily.InterNetworkV6) socket.DualMode = false;
             socket.Bind(local);
             socket.Listen(512);
-            socket.Blocking = false;
+            socket.Blocking = blocking;
             return socket;
         }
         catch
@@ -105,7 +132,13 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         }
     }
 
-    private AnswerGuard NewGuard() => new(Counters, Counters.AddThread());
+    private AnswerGuard NewGuard(bool isStream = false) => new(Counters, Counters.AddThread(), new AnswerState
+    {
+        Cookies = options.Cookies,
+        Cache = options.AnswerCacheSlots > 0 && !isStream ? new AnswerCache(options.AnswerCacheSlots) : null,
+        KeepaliveTenths = (int)(options.TcpIdle.TotalMilliseconds / 100),
+    }, options.RateLimit is null || isStream ? null : new RateLimiter(options.RateLimit, options.UdpThreads),
+        options.Handler);
 
     private void AddThread(string name, Action run) =>
         threads.Add(new Thread(() => RunToEnd(run)) { Name = name, IsBackground = true });

@@ -5,7 +5,8 @@ namespace Fairlead.Dns.Server;
 
 /// <summary>
 /// One TCP client: what it sent and has not been answered, what was answered and it has not taken. While an answer
-/// waits to be taken nothing more is read, so a client that never reads costs two small buffers and then its time.
+/// waits to be taken nothing more is read, so a client that never reads costs two small buffers and then its time. Its
+/// transfers go on only as it takes them.
 /// </summary>
 internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : IDisposable
 {
@@ -31,9 +32,17 @@ internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : I
     /// </summary>
     public bool HasMore { get; set; }
 
+    /// <summary>The client asks nothing more, and only waits for what it has asked for.</summary>
+    public bool InputEnded { get; private set; }
+
+    public bool IsDone => InputEnded && Streams.Count == 0 && !HasUnsent;
+
     public bool HasUnsent => unsentCount > 0;
 
     public bool IsInMessage => receivedCount > 0;
+
+    /// <summary>Transfers under way, in the order they were asked for.</summary>
+    public List<IAnswerStream> Streams { get; } = new(0);
 
     /// <summary>False when the client has ended or broken the connection.</summary>
     public bool TryReceive()
@@ -49,7 +58,9 @@ internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : I
             Array.Resize(ref received, Math.Min(received.Length * 4, MessageBytesMax));
         int count = socket.Receive(received.AsSpan(receivedCount), SocketFlags.None, out SocketError error);
         if (error is SocketError.WouldBlock or SocketError.Interrupted) return true;
-        if (error != SocketError.Success || count == 0) return false;
+        if (error != SocketError.Success) return false;
+        // RFC 7766 §6.2.4: who will ask nothing more may still want its transfer.
+        if (count == 0) return InputEnded = Streams.Count > 0 && !IsInMessage;
         receivedCount += count;
         return true;
     }
@@ -92,5 +103,9 @@ internal sealed class TcpConnection(Socket socket, UInt128 client, long now) : I
         return true;
     }
 
-    public void Dispose() => socket.Dispose();
+    public void Dispose()
+    {
+        foreach (IAnswerStream stream in Streams) stream.Dispose();
+        socket.Dispose();
+    }
 }

@@ -10,6 +10,7 @@ public enum Rcode
     NotImp = 4,
     Refused = 5,
     BadVers = 16,
+    BadCookie = 23,
 }
 
 /// <summary>RFC 6895 §2.2.</summary>

@@ -38,6 +38,9 @@ internal ref struct MessageWriter
 
     public readonly bool Failed => wire.Failed;
 
+    /// <summary>Something did not fit, and was left out or was too much for the message.</summary>
+    public bool HasLeftOut { get; private set; }
+
     public readonly int Position => wire.Position;
 
     /// <summary>Copies the question; its name's last labels become targets for compression.</summary>
@@ -150,6 +153,7 @@ internal ref struct MessageWriter
 
     public void RewindTo((int Position, int Known) mark)
     {
+        HasLeftOut |= wire.Failed;
         wire.RewindTo(mark.Position);
         known = mark.Known;
     }
@@ -161,37 +165,18 @@ internal ref struct MessageWriter
         message[6..QueryMessage.HeaderBytes].Clear();
     }
 
+    /// <summary>Overwrites the counts of the three sections, 6 bytes.</summary>
+    public readonly void SetCounts(ReadOnlySpan<byte> counts) => counts[..6].CopyTo(message[6..]);
+
+    public readonly ReadOnlySpan<byte> Counts => message.Slice(6, 6);
+
+    /// <summary>What was written from there on.</summary>
+    public readonly ReadOnlySpan<byte> From(int position) => message[position..wire.Position];
+
     public readonly void Header(ushort id, ushort flags)
     {
         BinaryPrimitives.WriteUInt16BigEndian(message, id);
         BinaryPrimitives.WriteUInt16BigEndian(message[2..], flags);
-    }
-
-    /// <summary>
-    /// The OPT record in the space kept back for it (RFC 6891 §6.1.2); gives the length of the message.
-    /// </summary>
-    public readonly int Finish(
-        scoped in QueryMessage query, Rcode rcode, scoped ReadOnlySpan<byte> nsid, byte scopeLength)
-    {
-        if (!query.HasEdns) return wire.Position;
-        var opt = new WireWriter(message[wire.Position..]);
-        opt.U8(0);
-        opt.U16((ushort)RecordType.Opt);
-        opt.U16((ushort)Edns.OurUdpBytesMax);
-        opt.U8((byte)((int)rcode >> 4));
-        opt.U8(0);
-        opt.U16((ushort)(query.DnssecOk ? 0x8000 : 0));
-        opt.U16((ushort)(Edns.OptBytes(query, nsid.Length) - Edns.EmptyOptBytes));
-        if (Edns.SendsNsid(query, nsid.Length))
-        {
-            opt.U16(Edns.NsidOption);
-            opt.U16((ushort)nsid.Length);
-            opt.Bytes(nsid);
-        }
-
-        if (query.HasSubnet) query.Subnet.Write(ref opt, scopeLength);
-        Count(Section.Additional, 1);
-        return wire.Position + opt.Position;
     }
 
     private void Remember(int offset, uint hash)
@@ -229,25 +214,5 @@ internal ref struct MessageWriter
             at += length + 1;
             matched += length + 1;
         }
-    }
-}
-
-/// <summary>The sizes of what we say in EDNS.</summary>
-internal static class Edns
-{
-    /// <summary>RFC 9715 §3.1: a datagram of 1232 bytes passes every path without fragments.</summary>
-    public const int OurUdpBytesMax = 1232;
-
-    public const int EmptyOptBytes = 11;
-    public const ushort NsidOption = 3;
-
-    /// <summary>RFC 5001 §2.1: only for those who ask.</summary>
-    public static bool SendsNsid(in QueryMessage query, int nsidBytes) => query.AsksNsid && nsidBytes > 0;
-
-    public static int OptBytes(in QueryMessage query, int nsidBytes)
-    {
-        if (!query.HasEdns) return 0;
-        return EmptyOptBytes + (SendsNsid(query, nsidBytes) ? 4 + nsidBytes : 0)
-            + (query.HasSubnet ? query.Subnet.OptionBytes : 0);
     }
 }

@@ -13,6 +13,9 @@ public enum QueryFault
     Opcode,
     Format,
     Version,
+
+    /// <summary>No question but a cookie (RFC 7873 §5.4): answered without records.</summary>
+    CookieOnly,
 }
 
 /// <summary>
@@ -24,7 +27,6 @@ public enum QueryFault
 public ref struct QueryMessage
 {
     public const int HeaderBytes = 12;
-    private const ushort NsidOption = 3;
 
     public ushort Id { get; private set; }
 
@@ -46,6 +48,20 @@ public ref struct QueryMessage
 
     public bool AsksNsid { get; private set; }
 
+    /// <summary>RFC 7828: the client would keep the connection.</summary>
+    public bool AsksKeepalive { get; private set; }
+
+    /// <summary>RFC 7830: the query is padded.</summary>
+    public bool IsPadded { get; private set; }
+
+    /// <summary>RFC 9660.</summary>
+    public bool AsksZoneVersion { get; private set; }
+
+    /// <summary>
+    /// RFC 7873 §4: 8 bytes of the client, then none or 8 to 32 of a server; empty without the option.
+    /// </summary>
+    public ReadOnlySpan<byte> Cookie { get; private set; }
+
     public bool HasSubnet { get; private set; }
 
     public ClientSubnet Subnet { get; private set; }
@@ -63,7 +79,10 @@ public ref struct QueryMessage
         ushort questions = reader.U16(), answers = reader.U16(), authorities = reader.U16(), additionals = reader.U16();
         if ((query.Flags & 0x8000) != 0) return QueryFault.Response;
         if (((query.Flags >> 11) & 0xf) != (int)Opcode.Query) return QueryFault.Opcode;
-        // RFC 9619 §4: a QUERY has exactly one question.
+        // RFC 9619 §4: a QUERY has one question; none when it only asks for a cookie (RFC 7873 §5.4).
+        if (questions == 0 && answers + authorities == 0 && additionals > 0)
+            return query.ReadAdditional(reader.Rest, additionals) is var fault and not QueryFault.None ? fault
+                : query.Cookie.IsEmpty ? QueryFault.Format : QueryFault.CookieOnly;
         if (questions != 1) return QueryFault.Format;
 
         // Nothing but the header stands before the question, so a pointer in its name cannot be right.
@@ -81,7 +100,7 @@ public ref struct QueryMessage
         return query.ReadAdditional(reader.Rest, additionals);
     }
 
-    private QueryFault ReadAdditional(scoped ReadOnlySpan<byte> records, int count)
+    private QueryFault ReadAdditional(ReadOnlySpan<byte> records, int count)
     {
         var reader = new WireReader(records);
         byte version = 0;
@@ -115,7 +134,7 @@ public ref struct QueryMessage
         return version != 0 ? QueryFault.Version : QueryFault.None;
     }
 
-    private bool TryReadOptions(scoped ReadOnlySpan<byte> options)
+    private bool TryReadOptions(ReadOnlySpan<byte> options)
     {
         var reader = new WireReader(options);
         while (reader.Remaining > 0)
@@ -123,14 +142,46 @@ public ref struct QueryMessage
             ushort code = reader.U16();
             ReadOnlySpan<byte> data = reader.Take(reader.U16());
             if (reader.Failed) return false;
-            if (code == NsidOption) AsksNsid = true;
-            if (code != ClientSubnet.OptionCode) continue;
-            if (HasSubnet || !ClientSubnet.TryRead(data, out ClientSubnet subnet)) return false;
-            (HasSubnet, Subnet) = (true, subnet);
+            if (!TryReadOption(code, data)) return false;
         }
 
         return true;
     }
+
+    // RFC 6891 §6.1.2: what we do not know we pass over.
+    private bool TryReadOption(ushort code, ReadOnlySpan<byte> data)
+    {
+        switch (code)
+        {
+            case Edns.NsidOption:
+                AsksNsid = true;
+                return true;
+            case Edns.KeepaliveOption:
+                AsksKeepalive = true;
+                return true;
+            case Edns.PaddingOption:
+                IsPadded = true;
+                return true;
+            case Edns.ZoneVersionOption:
+                // RFC 9660 §3: in a query it is empty.
+                AsksZoneVersion = true;
+                return data.IsEmpty;
+            case ServerCookies.OptionCode:
+                // RFC 7873 §5.2.2: other lengths are malformed; of two options the first counts (§5.2).
+                if (data.Length is not (8 or (>= 16 and <= 40))) return false;
+                if (Cookie.IsEmpty) Cookie = data;
+                return true;
+            case ClientSubnet.OptionCode:
+                if (HasSubnet || !ClientSubnet.TryRead(data, out ClientSubnet subnet)) return false;
+                (HasSubnet, Subnet) = (true, subnet);
+                return true;
+            default:
+                return true;
+        }
+    }
+
+    /// <summary>For an answer that has nothing to do with places.</summary>
+    internal void ForgetSubnet() => HasSubnet = false;
 
     // We never need the names of these records, so a pointer is not followed: it ends the name, and no loop can be.
     private static bool TrySkipName(scoped ref WireReader reader)

@@ -184,13 +184,13 @@ public class DnsServerTests
     public void A_fault_of_ours_costs_one_answer_and_is_kept()
     {
         var counters = new DnsCounters();
-        var guard = new AnswerGuard(counters, counters.AddThread())
+        var guard = new AnswerGuard(counters, counters.AddThread(), new AnswerState())
         {
-            Call = (_, _, _, _, _) => throw new InvalidOperationException("a bug"),
+            Call = (_, _, in _, _, _) => throw new InvalidOperationException("a bug"),
         };
         byte[] query = Query("www.example.com", RecordType.A), response = new byte[512];
 
-        Assert.Equal(12, guard.Answer(Table, query, 0, false, response));
+        Assert.Equal(12, guard.Answer(Table, query, default, response));
         Assert.Equal([0x12, 0x34, 0x81, (byte)Rcode.ServFail], response[..4]);
         Assert.Equal(query, counters.LastOffender.ToArray());
         Assert.Equal(1, counters[DnsCounter.Faults]);
@@ -201,7 +201,7 @@ public class DnsServerTests
     public void Silence_and_errors_are_counted_by_reason()
     {
         var counters = new DnsCounters();
-        var guard = new AnswerGuard(counters, counters.AddThread());
+        var guard = new AnswerGuard(counters, counters.AddThread(), new AnswerState());
         byte[] response = new byte[4096];
         byte[] version = Query("www.example.com", RecordType.A, 1232);
         version[^5] = 9;
@@ -209,7 +209,7 @@ public class DnsServerTests
         isResponse[2] |= 0x80;
         foreach (byte[] query in (byte[][])[[1, 2], isResponse, version, Query("x.example.net", RecordType.A),
             Query("x.example.com", RecordType.A)])
-            guard.Answer(Table, query, 0, false, response);
+            guard.Answer(Table, query, default, response);
         DnsCounter[] once =
             [DnsCounter.DroppedShort, DnsCounter.DroppedResponse, DnsCounter.AnswersBadVers, DnsCounter.AnswersRefused,
                 DnsCounter.AnswersNxDomain];

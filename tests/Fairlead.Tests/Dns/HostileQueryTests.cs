@@ -202,13 +202,23 @@ public class HostileQueryTests
                 [1, 2, 3],
             Query("steered.example.com", RecordType.A, 1232, SubnetOption("2001:db8:1::/56")),
                 Query("x.y.wild.example.com", RecordType.A),
+            Query("www.example.com", RecordType.A, 1232,
+                [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 11, 0, 0, 0, 12, 0, 0]),
+            Query("x.example.net", RecordType.A, 1232, [0, 19, 0, 0]),
         ];
         byte[] response = new byte[65535];
+        var state = new AnswerState { Cookies = ServerCookies.OfChance(), Cache = new AnswerCache(64) };
         long Round()
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < 10_000; i++) _ =
-                Answerer.Answer(Table, queries[i % queries.Length], Client, i % 2 == 0, response);
+            for (int i = 0; i < 10_000; i++)
+            {
+                byte[] query = queries[i % queries.Length];
+                var asker = new Asker(Client, (Transport)(i % 4));
+                _ = Answerer.Answer(Table, query, asker, i % 3 == 0 ? null : state, response);
+                _ = Answerer.Limited(query, asker, state, response);
+            }
+
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 

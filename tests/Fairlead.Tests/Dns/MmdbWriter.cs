@@ -15,10 +15,15 @@ public static class MmdbWriter
         var data = new List<byte>();
         AddText(data, "country_shared_key");
         var root = new Node();
+        var offsets = new Dictionary<Place, int>(); // Equal places share one record, as in real databases.
         foreach ((string text, Place place) in places.OrderBy(entry => Prefix.Parse(entry.Prefix).LengthMapped))
         {
-            int offset = data.Count;
-            AddRecord(data, place, flat);
+            if (!offsets.TryGetValue(place, out int offset))
+            {
+                offset = offsets[place] = data.Count;
+                AddRecord(data, place, flat);
+            }
+
             (UInt128 bits, int length) = TreeBits(Prefix.Parse(text), version);
             Set(root, bits, length, offset);
         }
