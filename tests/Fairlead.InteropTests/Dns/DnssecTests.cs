@@ -6,10 +6,6 @@ namespace Fairlead.InteropTests.Dns;
 /// <summary>What validators say of our answers: delv of BIND, Unbound, the checkers of ldns, Knot and BIND.</summary>
 public class DnssecTests
 {
-    // Printed in the form of RFC 3597: what is tested is how they are served, not how they are read.
-    private static readonly string[] Unknown =
-        ["RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "DS", "CDS", "CDNSKEY", "HTTPS"];
-
     [InteropFact("delv", "ip")]
     public async Task Delv_validates_every_kind_of_answer()
     {
@@ -58,7 +54,7 @@ public class DnssecTests
         Assert.Contains("SERVFAIL", Resolve(bed, "x.wild.example.com", "A"));
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ip")]
     public async Task A_zone_that_bind_signed_with_our_keys_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync(
@@ -66,7 +62,7 @@ public class DnssecTests
         Validates(bed, SignedBed.Questions, "CDS");
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ip")]
     public async Task A_zone_that_bind_signed_with_nsec3_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync(
@@ -74,7 +70,7 @@ public class DnssecTests
         Validates(bed, SignedBed.Questions, "CDS", "NSEC");
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ip")]
     public async Task A_zone_that_bind_signed_with_opt_out_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync(
@@ -137,8 +133,7 @@ public class DnssecTests
         File.WriteAllText(bed.FileOf("plain.zone"), text);
         bed.Run("dnssec-signzone", ["-S", "-K", bed.FileOf("keys"), "-o", "example.com", "-O", "full",
             "-f", bed.FileOf("bind.zone"), .. arguments, bed.FileOf("plain.zone")]);
-        return bed.Run(
-            "ldns-read-zone", [.. Unknown.SelectMany(type => (string[])["-u", type]), bed.FileOf("bind.zone")]);
+        return File.ReadAllText(bed.FileOf("bind.zone"));
     }
 
     private static string Resolve(SignedBed bed, string name, string type) =>
