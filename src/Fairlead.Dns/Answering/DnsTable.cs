@@ -107,7 +107,7 @@ public sealed class DnsTable
 
             bool isSigned = zone.HasNsec || zone.Nsec3 is not null;
             if (isSigned && name.ReflectsRegions is not null)
-                yield return $"{name.Owner} tells each asker something else, which zone {zone.Origin} cannot sign before";
+                yield return $"{name.Owner} reflects its asker: zone {zone.Origin}, which is signed, cannot hold it";
             if (isSigned && zone.Denials?.ContainsKey(name.Owner) != true)
                 yield return $"{name.Owner} is steered, but zone {zone.Origin} comes signed and has no keys here";
             bool hasCname = !name.ByRegion.IsDefault && name.ByRegion.Any(region => region.Cname is not null);

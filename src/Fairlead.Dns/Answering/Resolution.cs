@@ -310,7 +310,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     {
         int set = cut.SetOf(RecordType.Ds);
         if (set < 0) denial.NoData(tree, cut, RecordType.Ds, uint.MaxValue);
-        else if (!TryWrite(ref writer, cut.View(set), Section.Authority, 0, cut.Owner, cut.View(set).TtlSeconds)) return false;
+        else if (!TryWrite(ref writer, cut.View(set), Section.Authority, 0, cut.Owner, cut.View(set).TtlSeconds))
+            return false;
         bool fits = denial.TryWrite(ref writer);
         denial.Clear();
         return fits;

@@ -52,7 +52,7 @@ internal static class CanonicalForm
         return sorted;
     }
 
-    /// <summary>RFC 4034 §6.2 with RFC 6840 §5.1: the names of the older types in lower case, the rest as it is.</summary>
+    /// <summary>RFC 4034 §6.2, RFC 6840 §5.1: the names of the older types in lower case, the rest as it is.</summary>
     public static byte[] Rdata(RecordType type, ReadOnlySpan<byte> rdata)
     {
         byte[] canonical = rdata.ToArray();
@@ -69,7 +69,7 @@ internal static class CanonicalForm
         return canonical;
     }
 
-    // The list is closed (RFC 3597 §7): types that came later, SVCB among them, keep the case they were written in.
+    // The list is closed (RFC 3597 §7): later types, SVCB among them, keep the case they were written in.
     private static (int Before, int Names) NamesIn(RecordType type, ReadOnlySpan<byte> rdata) => (ushort)type switch
     {
         2 or 3 or 4 or 5 or 7 or 8 or 9 or 12 or 39 => (0, 1), // NS MD MF CNAME MB MG MR PTR DNAME

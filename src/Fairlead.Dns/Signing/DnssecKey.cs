@@ -8,7 +8,7 @@ namespace Fairlead.Dns.Signing;
 /// <summary>What a key signs.</summary>
 public enum KeyRole
 {
-    /// <summary>Both: the whole zone and the keys, and the parent's DS points to it. One key a zone is enough.</summary>
+    /// <summary>Both: the zone and its keys, and the parent's DS points to it. One a zone is enough.</summary>
     Csk,
 
     /// <summary>The DNSKEY, CDS and CDNSKEY sets; the parent's DS points to it.</summary>
@@ -19,8 +19,8 @@ public enum KeyRole
 }
 
 /// <summary>
-/// A key of a zone, ECDSA P-256 with SHA-256 (algorithm 13, RFC 6605): the DNSKEY record and the private key that signs.
-/// Any number of threads may sign at once.
+/// A key of a zone, ECDSA P-256 with SHA-256 (algorithm 13, RFC 6605): the DNSKEY record and the private key that
+/// signs. Any number of threads may sign at once.
 /// </summary>
 public sealed class DnssecKey : IDisposable
 {

@@ -70,7 +70,8 @@ internal static class KeyFile
         (DnsName zone, bool sep, byte[] publicKey) = ReadPublic(publicText);
         Dictionary<string, string> state = stateText is null ? [] : Fields(stateText);
         KeyRole role = !sep ? KeyRole.Zsk : bareSep;
-        if (sep && state.TryGetValue("ZSK", out string? signsZone)) role = signsZone == "yes" ? KeyRole.Csk : KeyRole.Ksk;
+        if (sep && state.TryGetValue("ZSK", out string? signsZone))
+            role = signsZone == "yes" ? KeyRole.Csk : KeyRole.Ksk;
 
         KeyTimes times = stateText is null ? TimesOfPrivate(secret) : TimesOfState(state);
         try

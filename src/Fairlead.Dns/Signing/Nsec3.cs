@@ -28,7 +28,7 @@ internal sealed class Nsec3Parameters
 
     public int Iterations { get; }
 
-    /// <summary>From the RDATA of NSEC3PARAM; null when it has another algorithm, a flag, or too many iterations.</summary>
+    /// <summary>From the RDATA of NSEC3PARAM; null with another algorithm, a flag, or too many iterations.</summary>
     public static Nsec3Parameters? Read(ReadOnlySpan<byte> rdata)
     {
         // RFC 5155 §4.1.2: a record with a flag set is one to ignore.
@@ -44,7 +44,7 @@ internal sealed class Nsec3Parameters
         && BinaryPrimitives.ReadUInt16BigEndian(nsec3[2..]) == Iterations
         && nsec3[4] == salt.Length && nsec3.Slice(5, salt.Length).SequenceEqual(salt);
 
-    /// <summary>RFC 5155 §5: the name in lower case and the salt, hashed, and each result hashed with the salt.</summary>
+    /// <summary>RFC 5155 §5: the name in lower case and the salt, hashed, and each result with the salt.</summary>
     public void Hash(ReadOnlySpan<byte> folded, Span<byte> hash)
     {
         Span<byte> data = stackalloc byte[DnsName.WireBytesMax + byte.MaxValue];

@@ -41,7 +41,8 @@ internal sealed class Nsec3Chain
     /// </summary>
     public int Find(ReadOnlySpan<byte> folded, out bool isMatch)
     {
-        Span<byte> hash = stackalloc byte[Nsec3Parameters.HashBytes], label = stackalloc byte[Nsec3Parameters.LabelBytes];
+        Span<byte> hash = stackalloc byte[Nsec3Parameters.HashBytes];
+        Span<byte> label = stackalloc byte[Nsec3Parameters.LabelBytes];
         Parameters.Hash(folded, hash);
         Nsec3Parameters.ToLabel(hash, label);
         (int low, int high) = (0, nodes.Length - 1);

@@ -5,8 +5,8 @@ using Fairlead.Dns.Zones;
 namespace Fairlead.Dns.Signing;
 
 /// <summary>
-/// Signs the sets of one zone at one moment, with the keys that are active in it. What was signed before and still holds
-/// comes out of the cache, so that an answer that comes back costs nothing. Any number of threads.
+/// Signs the sets of one zone at one moment, with the keys that are active in it. What was signed before and still
+/// holds comes out of the cache, so that an answer that comes back costs nothing. Any number of threads.
 /// </summary>
 public sealed class SetSigner
 {
@@ -40,8 +40,8 @@ public sealed class SetSigner
 
     /// <summary>
     /// The set with its signatures: one, or two while a CSK or KSK is replaced. Its TTL becomes the original TTL, the
-    /// largest that the set may be served with (RFC 4035 §5.3.3 allows a smaller one). A wildcard's set is signed as the
-    /// wildcard's.
+    /// largest that the set may be served with (RFC 4035 §5.3.3 allows a smaller one). A wildcard's set is signed as
+    /// the wildcard's.
     /// </summary>
     public RRset Sign(RRset set)
     {

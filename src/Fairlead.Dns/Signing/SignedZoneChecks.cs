@@ -16,9 +16,9 @@ public static class SignedZoneChecks
         }
 
         if (zone.Soa.SignatureCount > 0 && !hasParameters && !zone.HasNsec)
-            yield return $"zone {zone.Origin} has signatures but neither NSEC nor NSEC3: what it denies cannot be proven";
+            yield return $"zone {zone.Origin} is signed without NSEC or NSEC3: what it denies cannot be proven";
         if (SignaturesEnd(zone, now) is { } end && end <= now)
-            yield return $"zone {zone.Origin}: a signature ended at {end:u}; validating resolvers refuse what it covers";
+            yield return $"zone {zone.Origin}: a signature ended at {end:u}; validators refuse what it covers";
     }
 
     /// <summary>When the first signature of the zone ends; null when it has none.</summary>

@@ -12,8 +12,8 @@ public sealed record SignedZone(Zone Zone, Zone Unsigned, KeySet Keys, Immutable
 }
 
 /// <summary>
-/// Makes of a zone what a signer makes of a master file (RFC 4035 §2): keys at the apex, a NSEC chain through all names,
-/// the steered ones too, and a signature over every set that is the zone's own.
+/// Makes of a zone what a signer makes of a master file (RFC 4035 §2): keys at the apex, a NSEC chain through all
+/// names, the steered ones too, and a signature over every set that is the zone's own.
 /// </summary>
 public static class ZoneSigner
 {
@@ -22,7 +22,7 @@ public static class ZoneSigner
     {
         bool signed = zone.SetsAt(zone.Origin).Any(set =>
             set.SignatureCount > 0 || set.Type is RecordType.Nsec or RecordType.Nsec3Param);
-        if (signed) yield return $"zone {zone.Origin} comes signed: it needs no keys here, or no signatures in its file";
+        if (signed) yield return $"zone {zone.Origin} comes signed: take its keys away here, or the signatures there";
     }
 
     /// <summary>

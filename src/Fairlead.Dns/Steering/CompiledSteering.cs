@@ -123,9 +123,9 @@ internal sealed class CompiledSplit
                 if (!made.TryGetValue(share.Answer, out (RRset? Set, int Label) one))
                     made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), LabelOf(share.Answer, labels));
                 lots[i][j] = new CompiledShare(
-                    one.Set, one.Set is null ? -1 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
+                    one.Set, one.Set is null ? 0 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
                     (uint)(((sum << 32) / total) - 1));
-                key.Append(one.Set is null ? -1 : sets.IndexOf(one.Set)).Append('*').Append(share.Weight).Append(' ');
+                key.Append(one.Set is null ? 0 : sets.IndexOf(one.Set)).Append('*').Append(share.Weight).Append(' ');
                 HasData |= one.Set is not null;
             }
 
@@ -179,6 +179,7 @@ internal sealed class CompiledSplit
 }
 
 /// <summary>
-/// A set (null: no data) and its number among all, a CNAME's target, the label's number, and the last drawn number that means this share.
+/// A set (null: no data) and its number among all, a CNAME's target, the label's number, and the last drawn number that
+/// means this share.
 /// </summary>
 internal readonly record struct CompiledShare(RRset? Set, int SetNumber, DnsName? Target, int Label, uint Limit);

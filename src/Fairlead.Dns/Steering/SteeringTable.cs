@@ -149,7 +149,7 @@ internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, 
 
     /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
     public RRset? SetOf(in CompiledShare share) =>
-        signed is null || share.SetNumber < 0 ? share.Set : signed[share.SetNumber];
+        signed is null || share.Set is null ? share.Set : signed[share.SetNumber];
 
     /// <summary>The next number of an even sequence over all 32-bit numbers: shares come out exact over time.</summary>
     public uint Draw() => Interlocked.Increment(ref drawn) * 0x9e3779b9u;

@@ -65,20 +65,12 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
     public static bool TryParse(string? text, DnsName origin, out DnsName name)
     {
         name = Root;
-        if (string.IsNullOrEmpty(text)) return false;
-        if (text == ".") return true;
-        if (text == "@")
-        {
-            name = origin;
-            return true;
-        }
-
-        Span<byte> bytes = stackalloc byte[WireBytesMax + 1];
-        if (!TryLabels(text, bytes, out int length, out int labels, out bool absolute)) return false;
-        ReadOnlySpan<byte> tail = absolute ? [0] : origin.wire;
-        if (length + tail.Length > WireBytesMax) return false;
-        name = new DnsName([.. bytes[..length], .. tail], labels + (absolute ? 0 : origin.LabelCount));
-        return true;
+        // A byte is at most four characters, \DDD.
+        if (string.IsNullOrEmpty(text) || text.Length > 4 * WireBytesMax || !Ascii.IsValid(text)) return false;
+        Span<byte> ascii = stackalloc byte[4 * WireBytesMax], bytes = stackalloc byte[WireBytesMax + 1];
+        Encoding.ASCII.GetBytes(text, ascii);
+        if (!NameText.TryRead(ascii[..text.Length], origin.wire, bytes, out int length)) return false;
+        return TryFromWire(bytes[..length], out name);
     }
 
     /// <summary>TryParse for constants in code and tests. FormatException when it is not a name.</summary>
@@ -168,49 +160,5 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
         if (value is <= 0x20 or >= 0x7f) text.Append('\\').Append(value.ToString("D3"));
         else if (".\\\";()@$".Contains((char)value)) text.Append('\\').Append((char)value);
         else text.Append((char)value);
-    }
-
-    private static bool TryLabels(
-        string text, Span<byte> bytes, out int length, out int labels, out bool absolute)
-    {
-        (length, labels, absolute) = (1, 0, false);
-        int start = 0; // Where the open label's length byte goes.
-        for (int i = 0; i < text.Length; i++)
-        {
-            int value = text[i];
-            if (value == '.')
-            {
-                if (length == start + 1) return false;
-                bytes[start] = (byte)(length - start - 1);
-                start = length++;
-                labels++;
-                absolute = i == text.Length - 1;
-                if (length > WireBytesMax) return false;
-                continue;
-            }
-
-            if (value == '\\')
-            {
-                if (!CharacterString.TryEscape(text, ref i, out value)) return false;
-            }
-            else if (value is <= 0x20 or > 0x7e)
-            {
-                return false;
-            }
-
-            if (length - start > LabelBytesMax || length >= WireBytesMax) return false;
-            bytes[length++] = (byte)value;
-        }
-
-        if (absolute)
-        {
-            // The length byte that was opened after the last dot is the root's; the caller puts the root back itself.
-            length--;
-            return true;
-        }
-
-        bytes[start] = (byte)(length - start - 1);
-        labels++;
-        return true;
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;
@@ -6,131 +7,256 @@ namespace Fairlead.Dns.Zones;
 public sealed record MasterFileResult(Zone? Zone, IReadOnlyList<ZoneProblem> Problems);
 
 /// <summary>
-/// Reads a zone's master file (RFC 1035 §5, $TTL RFC 2308 §4) and reports every fault in one pass. $INCLUDE and
-/// $GENERATE are not read: a zone is one file that says what it serves.
+/// Reads a zone's master file (RFC 1035 §5, $TTL RFC 2308 §4, $INCLUDE, and BIND's $GENERATE) and reports every fault
+/// in one pass, each where it stands.
 /// </summary>
-public sealed class MasterFile
+public sealed partial class MasterFile
 {
     /// <summary>A file with more faults than this is not a zone file; the rest would only scroll past.</summary>
     public const int ProblemsMax = 500;
 
-    private readonly string file;
-    private readonly List<ZoneProblem> problems = [];
+    /// <summary>How deep files may include each other.</summary>
+    public const int IncludeDepthMax = 16;
+
+    /// <summary>How many records one $GENERATE may make: a /16 of reverse names, and some.</summary>
+    public const int GenerateMax = 100_000;
+
     private readonly ZoneBuilder builder;
+    private readonly RdataReader rdata = new();
+    private readonly List<string> files = [];
+    private readonly List<(int File, ZoneProblem Problem)> problems = [];
+    private readonly Stack<string> including = new();
+    private byte[] owner = [];
+    private int file;
     private DnsName origin;
-    private DnsName? lastOwner;
     private uint? defaultTtl;
     private uint? lastTtl;
 
-    private MasterFile(string file, DnsName origin)
+    private MasterFile(DnsName origin)
     {
-        this.file = file;
         this.origin = origin;
         builder = new ZoneBuilder(origin);
     }
 
-    /// <summary>Reads the text; `file` is only the name that problems carry.</summary>
-    public static MasterFileResult Read(string file, DnsName origin, string text)
+    /// <summary>Reads the text; `file` is the name that problems carry and that $INCLUDE is relative to.</summary>
+    public static MasterFileResult Read(string file, DnsName origin, string text) =>
+        Read(file, origin, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Reads the bytes, in UTF-8; other bytes stand for themselves in strings.</summary>
+    public static MasterFileResult Read(string file, DnsName origin, ReadOnlyMemory<byte> text)
     {
-        var reader = new MasterFile(file, origin);
-        reader.ReadAll(text);
-        var checks = new ZoneChecks(
-            reader.builder, (place, message) => reader.Report(place.Line, place.Column, message));
+        var reader = new MasterFile(origin);
+        reader.ReadAll(file, text);
+        var checks = new ZoneChecks(reader.builder, reader.Report);
         checks.CheckOutside();
         ZoneData data = reader.builder.Build();
         checks.Check(data);
-        reader.problems.Sort((one, other) => (one.Line, one.Column).CompareTo((other.Line, other.Column)));
-        return new MasterFileResult(reader.problems.Count == 0 ? new Zone(origin, data) : null, reader.problems);
+        List<ZoneProblem> problems =
+        [
+            .. reader.problems.OrderBy(p => p.File).ThenBy(p => p.Problem.Line).ThenBy(p => p.Problem.Column)
+                .Select(p => p.Problem),
+        ];
+        return new MasterFileResult(problems.Count == 0 ? new Zone(origin, data) : null, problems);
     }
 
-    private void ReadAll(string text)
+    /// <summary>Reads the file. One that cannot be read is a problem at line 0.</summary>
+    public static MasterFileResult ReadFile(string path, DnsName origin)
     {
-        var lexer = new MasterLexer(text, Report);
-        while (problems.Count < ProblemsMax && lexer.Next() is { } entry)
+        try
         {
-            if (entry.Words[0] is { Quoted: false, Text: ['$', ..] } directive && !entry.StartsBlank)
-                ReadDirective(directive, entry.Words);
-            else
-                ReadRecord(entry);
+            return Read(path, origin, File.ReadAllBytes(path));
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return new MasterFileResult(null, [new ZoneProblem(path, 0, 0, $"cannot be read: {fault.Message}")]);
         }
     }
 
-    private void ReadDirective(MasterToken directive, IReadOnlyList<MasterToken> words)
+    /// <summary>Prints the zone so that Read gives it back: the SOA first, names absolute, owners in order.</summary>
+    public static string Print(Zone zone)
     {
-        string name = directive.Text.ToUpperInvariant();
-        MasterToken? value = words.Count > 1 ? words[1] : null;
-        if (name is not ("$ORIGIN" or "$TTL")) Report(directive, $"{directive.Text} is not supported");
-        else if (value is null) Report(directive, $"{name} needs a value");
-        else if (words.Count > 2) Report(words[2], $"'{words[2].Text}' is one word too many");
-        else if (name == "$TTL" && !RdataText.TryTtl(value.Text, out _)) Report(value, $"'{value.Text}' is not a TTL");
-        else if (name == "$TTL") defaultTtl = RdataText.TryTtl(value.Text, out uint ttl) ? ttl : null;
-        else if (DnsName.TryParse(value.Text, origin, out DnsName given)) origin = given;
-        else Report(value, $"'{value.Text}' is not a domain name");
+        var text = new StringWriter();
+        Write(zone, text);
+        return text.ToString();
     }
 
-    private void ReadRecord(MasterEntry entry)
+    /// <summary>As Print, record by record.</summary>
+    public static void Write(Zone zone, TextWriter to)
+    {
+        foreach (RRset set in zone.Sets)
+        {
+            for (int i = 0; i < set.Count; i++) WriteRecord(to, set, set.Type, set[i]);
+            for (int i = 0; i < set.SignatureCount; i++) WriteRecord(to, set, RecordType.Rrsig, set.Signature(i));
+        }
+    }
+
+    private static void WriteRecord(TextWriter to, RRset set, RecordType type, ReadOnlySpan<byte> data) => to.Write(
+        $"{set.Owner}\t{set.TtlSeconds}\tIN\t{RecordTypes.NameOf(type)}\t{RdataText.Print(type, data)}\n");
+
+    private void ReadAll(string name, ReadOnlyMemory<byte> text)
+    {
+        int outer = file;
+        file = files.Count;
+        files.Add(name);
+        including.Push(Path.GetFullPath(name));
+        ReadEntries(new MasterLexer(text, Report));
+        including.Pop();
+        file = outer;
+    }
+
+    private void ReadEntries(MasterLexer lexer)
+    {
+        while (problems.Count < ProblemsMax && lexer.Next())
+        {
+            MasterToken first = lexer.Words[0];
+            bool directive = !first.Quoted && !lexer.StartsBlank && lexer.TextOf(first) is [(byte)'$', ..];
+            if (directive) ReadDirective(lexer, first);
+            else ReadRecord(lexer);
+        }
+    }
+
+    private void ReadDirective(MasterLexer lexer, MasterToken directive)
+    {
+        string name = lexer.StringOf(directive).ToUpperInvariant();
+        MasterToken? value = lexer.Words.Count > 1 ? lexer.Words[1] : null;
+        int wordsMax = name switch { "$ORIGIN" or "$TTL" => 2, "$INCLUDE" => 3, "$GENERATE" => int.MaxValue, _ => 0 };
+        if (wordsMax == 0) Report(directive, $"{lexer.StringOf(directive)} is not supported");
+        else if (value is null) Report(directive, $"{name} needs a value");
+        else if (lexer.Words.Count > wordsMax)
+            Report(lexer.Words[wordsMax], $"'{lexer.StringOf(lexer.Words[wordsMax])}' is one word too many");
+        else if (name == "$INCLUDE") Include(lexer, value.Value);
+        else if (name == "$GENERATE") Generate(lexer, directive);
+        else if (name == "$ORIGIN") origin = ReadName(lexer, value.Value) ?? origin;
+        else if (RdataText.TryTtl(lexer.StringOf(value.Value), out uint ttl)) defaultTtl = ttl;
+        else Report(value.Value, $"'{lexer.StringOf(value.Value)}' is not a TTL");
+    }
+
+    private DnsName? ReadName(MasterLexer lexer, MasterToken token)
+    {
+        if (DnsName.TryParse(lexer.StringOf(token), origin, out DnsName name)) return name;
+        Report(token, $"'{lexer.StringOf(token)}' is not a domain name");
+        return null;
+    }
+
+    // RFC 1035 §5.1: origin and owner of the file outside hold again after it; so does its $TTL.
+    private void Include(MasterLexer lexer, MasterToken value)
+    {
+        string name = lexer.StringOf(value);
+        string path = Path.Combine(Path.GetDirectoryName(files[file]) ?? "", name);
+        DnsName? given = lexer.Words.Count > 2 ? ReadName(lexer, lexer.Words[2]) : origin;
+        if (given is null) return;
+        string fault;
+        if (including.Contains(Path.GetFullPath(path))) fault = "includes itself";
+        else if (including.Count >= IncludeDepthMax) fault = $"is included {IncludeDepthMax} files deep";
+        else if (files.Count > ushort.MaxValue) fault = "is one file too many";
+        else if (!TryReadBytes(path, out byte[] bytes, out fault))
+            fault = $"cannot be read: {fault}";
+        else
+        {
+            (DnsName outerOrigin, byte[] outerOwner, uint? outerDefault, uint? outerLast) =
+                (origin, [.. owner], defaultTtl, lastTtl);
+            origin = given;
+            ReadAll(path, bytes);
+            (origin, owner, defaultTtl, lastTtl) = (outerOrigin, outerOwner, outerDefault, outerLast);
+            return;
+        }
+
+        Report(value, $"{path} {fault}");
+    }
+
+    private static bool TryReadBytes(string path, out byte[] bytes, out string fault)
+    {
+        (bytes, fault) = ([], "");
+        try
+        {
+            bytes = File.ReadAllBytes(path);
+            return true;
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            fault = problem.Message;
+            return false;
+        }
+    }
+
+    private void ReadRecord(MasterLexer lexer)
     {
         int next = 0;
-        MasterToken first = entry.Words[0];
-        if (!entry.StartsBlank)
+        MasterToken first = lexer.Words[0];
+        if (!lexer.StartsBlank)
         {
             next = 1;
-            if (!DnsName.TryParse(first.Text, origin, out DnsName owner))
+            if (!TryReadOwner(lexer.TextOf(first)))
             {
                 // The owner holds for the lines below too; without it they would each be a fault of their own.
-                lastOwner = null;
-                Report(first, $"'{first.Text}' is not a domain name");
+                owner = [];
+                Report(first, $"'{lexer.StringOf(first)}' is not a domain name");
                 return;
             }
-
-            lastOwner = owner;
         }
 
-        if (lastOwner is null)
+        if (owner.Length == 0)
         {
             if (problems.Count == 0) Report(first, "no owner name stands on or above this line");
             return;
         }
 
-        uint? ttl = ReadTtlAndClass(entry.Words, ref next);
-        if (next >= entry.Words.Count)
+        uint? ttl = ReadTtlAndClass(lexer, ref next);
+        if (next >= lexer.Words.Count)
         {
-            Report(entry.Words[^1], "the record's type is missing");
+            Report(lexer.Words[^1], "the record's type is missing");
             return;
         }
 
-        MasterToken typeWord = entry.Words[next++];
-        if (!RecordTypes.TryParse(typeWord.Text, out RecordType type))
+        MasterToken typeWord = lexer.Words[next++];
+        if (!TryReadType(lexer.TextOf(typeWord), out RecordType type))
         {
-            Report(typeWord, $"'{typeWord.Text}' is not a record type");
+            Report(typeWord, $"'{lexer.StringOf(typeWord)}' is not a record type");
             return;
         }
 
-        List<MasterToken> words = [.. entry.Words.Skip(next)];
-        byte[]? rdata = RdataText.Read(type, words, origin, out (int Word, string Message) problem);
-        if (rdata is null) Report(problem.Word < words.Count ? words[problem.Word] : entry.Words[^1], problem.Message);
+        bool read = rdata.Read(type, lexer, next, origin, out (int Word, string Message) problem);
+        if (!read) Report(lexer.Words[Math.Min(problem.Word, lexer.Words.Count - 1)], problem.Message);
         lastTtl = ttl ?? lastTtl;
         uint? effective = ttl ?? defaultTtl ?? lastTtl;
         if (effective is null) Report(typeWord, "no TTL: write one here, or a $TTL line above");
-        var place = new RecordPlace(0, (ushort)Math.Min(first.Column, ushort.MaxValue), typeWord.Line);
-        if (!builder.Add(lastOwner.Wire, type, effective ?? 0, rdata ?? [], rdata is null, place))
+        RecordPlace place = generating
+            ?? new RecordPlace((ushort)file, (ushort)Math.Min(first.Column, ushort.MaxValue), typeWord.Line);
+        if (!builder.Add(owner, type, effective ?? 0, read ? rdata.Rdata : default, !read, place))
             Report(first, "the zone is over 2 GiB");
     }
 
+    private bool TryReadOwner(ReadOnlySpan<byte> text)
+    {
+        Span<byte> wire = stackalloc byte[DnsName.WireBytesMax + 1];
+        if (!NameText.TryRead(text, origin.Wire, wire, out int length)) return false;
+        if (!owner.AsSpan().SequenceEqual(wire[..length])) owner = wire[..length].ToArray();
+        return true;
+    }
+
+    private static bool TryReadType(ReadOnlySpan<byte> text, out RecordType type)
+    {
+        type = default;
+        Span<char> chars = stackalloc char[16];
+        return text.Length <= chars.Length
+            && RecordTypes.TryParse(chars[..Encoding.Latin1.GetChars(text, chars)], out type);
+    }
+
     // TTL and class stand in either order, and either may be missing.
-    private uint? ReadTtlAndClass(IReadOnlyList<MasterToken> words, ref int next)
+    private uint? ReadTtlAndClass(MasterLexer lexer, ref int next)
     {
         uint? ttl = null;
-        for (bool classRead = false; next < words.Count; next++)
+        for (bool classRead = false; next < lexer.Words.Count; next++)
         {
-            string text = words[next].Text;
-            if (!classRead && text.Equals("IN", StringComparison.OrdinalIgnoreCase))
+            ReadOnlySpan<byte> text = lexer.TextOf(lexer.Words[next]);
+            if (!classRead && Ascii.EqualsIgnoreCase(text, "IN"u8))
             {
                 classRead = true;
             }
-            else if (ttl is null && char.IsAsciiDigit(text.FirstOrDefault()))
+            else if (ttl is null && text is [>= (byte)'0' and <= (byte)'9', ..])
             {
-                if (!RdataText.TryTtl(text, out uint seconds)) Report(words[next], $"'{text}' is not a TTL");
+                string word = lexer.StringOf(lexer.Words[next]);
+                if (!RdataText.TryTtl(word, out uint seconds)) Report(lexer.Words[next], $"'{word}' is not a TTL");
                 ttl = seconds;
             }
             else
@@ -144,5 +270,9 @@ public sealed class MasterFile
 
     private void Report(MasterToken token, string message) => Report(token.Line, token.Column, message);
 
-    private void Report(int line, int column, string message) => problems.Add(new(file, line, column, message));
+    private void Report(int line, int column, string message) => Report(
+        generating ?? new RecordPlace((ushort)file, (ushort)Math.Min(column, ushort.MaxValue), line), message);
+
+    private void Report(RecordPlace place, string message) =>
+        problems.Add((place.File, new ZoneProblem(files[place.File], place.Line, place.Column, message)));
 }

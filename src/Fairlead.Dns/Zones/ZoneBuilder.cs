@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using Fairlead.Dns.Wire;
@@ -51,6 +50,9 @@ internal sealed class ZoneBuilder
     /// <summary>Before Build: the owner as it was written.</summary>
     public DnsName OwnerOf(in RecordEntry record) =>
         DnsName.TryFromWire(NameOf(record.Owner), out DnsName name) ? name : DnsName.Root;
+
+    /// <summary>Before Build: whether the owner lies in the zone.</summary>
+    public bool IsInside(in RecordEntry record) => IsWithin(NameOf(record.Owner));
 
     /// <summary>
     /// Takes a record; the owner is a valid uncompressed name. False, and nothing taken, when the zone has more than

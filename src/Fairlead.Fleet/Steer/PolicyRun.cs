@@ -38,7 +38,8 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
         }
 
         if (left.IsEmpty) return new PolicyResult([], [], "none");
-        int last = ideal.IndexOf(left[^1]);
+        // Without a choice only the first is named: pops behind it may change as they like.
+        int last = ideal.IndexOf(steer.Policy.Any(step => step.IsChoice) ? left[^1] : left[0]);
         string reason = panic ? "panic"
             : asked > InDns ? "last-resort"
             : left[0] == ideal[0] ? "preferred"

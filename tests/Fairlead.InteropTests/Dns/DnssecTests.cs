@@ -6,10 +6,14 @@ namespace Fairlead.InteropTests.Dns;
 /// <summary>What validators say of our answers: delv of BIND, Unbound, the checkers of ldns, Knot and BIND.</summary>
 public class DnssecTests
 {
+    // Printed in the form of RFC 3597: what is tested is how they are served, not how they are read.
+    private static readonly string[] Unknown =
+        ["RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "DS", "CDS", "CDNSKEY", "HTTPS"];
+
     [InteropFact("delv", "ip")]
     public async Task Delv_validates_every_kind_of_answer()
     {
-        await using SignedBed bed = await SignedBed.StartAsync("fltsec1");
+        await using SignedBed bed = await SignedBed.StartAsync("fltsec1", steers: true);
         Validates(bed, SignedBed.Questions);
         Validates(bed, SignedBed.SteeredQuestions);
     }
@@ -27,16 +31,16 @@ public class DnssecTests
     [InteropFact("unbound", "kdig", "ip")]
     public async Task Unbound_says_authentic_to_every_kind_of_answer()
     {
-        await using SignedBed bed = await SignedBed.StartAsync("fltsec3");
+        await using SignedBed bed = await SignedBed.StartAsync("fltsec3", steers: true);
         await StartUnboundAsync(bed);
         foreach ((string name, string type, string says) in
             (IEnumerable<(string, string, string)>)[.. SignedBed.Questions, .. SignedBed.SteeredQuestions])
         {
             string answer = Resolve(bed, name, type);
             bool denied = says.StartsWith("negative", StringComparison.Ordinal);
-            Assert.Matches("status: (NOERROR|NXDOMAIN)", answer);
-            Assert.True(
-                answer.Contains(" ad;", StringComparison.Ordinal) == (says != "unsigned answer"), $"{name} {type}\n{answer}");
+            string seen = $"{name} {type}\n{answer}\n{File.ReadAllText(bed.FileOf("unbound.log"))}";
+            Assert.False(answer.Contains("SERVFAIL", StringComparison.Ordinal), seen);
+            Assert.True(answer.Contains(" ad;", StringComparison.Ordinal) == (says != "unsigned answer"), seen);
             Assert.True(denied || !answer.Contains("ANSWER: 0", StringComparison.Ordinal), answer);
         }
     }
@@ -54,34 +58,45 @@ public class DnssecTests
         Assert.Contains("SERVFAIL", Resolve(bed, "x.wild.example.com", "A"));
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
     public async Task A_zone_that_bind_signed_with_our_keys_is_served_as_it_is()
     {
-        await using SignedBed bed = await SignedBed.StartAsync("fltsec5", (bed, text) => BindSigned(bed, text));
+        await using SignedBed bed = await SignedBed.StartAsync(
+            "fltsec5", presign: (bed, text) => BindSigned(bed, text));
         Validates(bed, SignedBed.Questions, "CDS");
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
     public async Task A_zone_that_bind_signed_with_nsec3_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync(
-            "fltsec6", (bed, text) => BindSigned(bed, text, "-3", "aabbccdd", "-H", "3"));
+            "fltsec6", presign: (bed, text) => BindSigned(bed, text, "-3", "aabbccdd", "-H", "3"));
         Validates(bed, SignedBed.Questions, "CDS", "NSEC");
     }
 
-    [InteropFact("delv", "dnssec-signzone", "ip")]
+    [InteropFact("delv", "dnssec-signzone", "ldns-read-zone", "ip")]
     public async Task A_zone_that_bind_signed_with_opt_out_is_served_as_it_is()
     {
         await using SignedBed bed = await SignedBed.StartAsync(
-            "fltsec7", (bed, text) => BindSigned(bed, text, "-3", "-", "-H", "0", "-A"));
-        Validates(bed, SignedBed.Questions, "CDS", "NSEC");
+            "fltsec7", presign: (bed, text) => BindSigned(bed, text, "-3", "-", "-H", "0", "-A"));
+        // RFC 5155 §9.2: opt-out leaves open whether an unsigned child stands where the wildcard answers.
+        string[] open = ["x.wild.example.com", "y.x.wild.example.com", "x.wcname.example.com"];
+        Validates(
+            bed,
+            [
+                .. SignedBed.Questions.Select(one => open.Contains(one.Name) && one.Says == "fully validated"
+                    ? (one.Name, one.Type, "unsigned answer")
+                    : one),
+            ],
+            "CDS", "NSEC");
     }
 
     [InteropFact("kdig", "ip")]
     public async Task Kdig_sees_signatures_only_when_it_asks_for_them()
     {
-        await using SignedBed bed = await SignedBed.StartAsync("fltsec8");
-        string Dig(params string[] arguments) => bed.Run("kdig", ["@127.0.0.1", "-p", $"{SignedBed.Port}", .. arguments]);
+        await using SignedBed bed = await SignedBed.StartAsync("fltsec8", steers: true);
+        string Dig(params string[] arguments) =>
+            bed.Run("kdig", ["@127.0.0.1", "-p", $"{SignedBed.Port}", .. arguments]);
         string with = Dig("+dnssec", "www.example.com", "A"), without = Dig("www.example.com", "A");
         Assert.Contains("RRSIG", with);
         Assert.Contains("do", with);
@@ -122,7 +137,8 @@ public class DnssecTests
         File.WriteAllText(bed.FileOf("plain.zone"), text);
         bed.Run("dnssec-signzone", ["-S", "-K", bed.FileOf("keys"), "-o", "example.com", "-O", "full",
             "-f", bed.FileOf("bind.zone"), .. arguments, bed.FileOf("plain.zone")]);
-        return File.ReadAllText(bed.FileOf("bind.zone"));
+        return bed.Run(
+            "ldns-read-zone", [.. Unknown.SelectMany(type => (string[])["-u", type]), bed.FileOf("bind.zone")]);
     }
 
     private static string Resolve(SignedBed bed, string name, string type) =>

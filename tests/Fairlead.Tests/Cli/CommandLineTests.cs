@@ -22,7 +22,7 @@ public sealed class CommandLineTests : IDisposable
         { 64, "node --fleet {fleet} --pop heer --node ns1", "unknown pop \"heer\"" },
         { 64, "node --fleet {fleet} --pop here --node ns2", "pop here has no node \"ns2\"" },
         { 64, "router-config bird --fleet {fleet} --pop here --router r1", "pop here has no router \"r1\"" },
-        { 64, "drain lon --for soon --control {folder}/none", "--for and --within expect a time" },
+        { 64, "drain lon --for soon --control {folder}/none", "--for, --in and --within expect a time" },
         { 64, "lab run nowhere", "there is no lab/scenarios/nowhere.scn" },
         { 65, "check {folder}/missing.yaml", "cannot be read" },
         { 65, "check {folder}", "cannot be read" },

@@ -159,6 +159,12 @@ internal sealed class Situation
         return this;
     }
 
+    /// <summary>When the pop's pool of web may change at the earliest, as its nodes see it.</summary>
+    public Situation Turns(string pop, PoolTurns turns) => Change(pop, report => report with
+    {
+        Pools = [.. report.Pools.Select(pool => pool.Service == "web" ? pool with { Turns = turns } : pool)],
+    });
+
     /// <summary>One address of a pool fails.</summary>
     public Situation BackendFails(string pop, string address) => Change(pop, report => report with
     {

@@ -31,11 +31,12 @@ public class MasterFileTests
     [InlineData("www TYPE255 \\# 0", "x.zone:4:5: 'TYPE255' is not a record type")]
     [InlineData("www TYPE65 \\# 3 0001", "x.zone:4:17: the data has 2 bytes, its length says 3")]
     [InlineData("www A \\# 3 c00002", "x.zone:4:12: this is not A data")]
-    [InlineData("www HTTPS 1 .", "x.zone:4:11: write HTTPS data as \\# LENGTH HEX (RFC 3597)")]
+    [InlineData("www HTTPS x .", "x.zone:4:11: 'x' is not a number from 0 to 65535")]
     [InlineData("a..b A 192.0.2.1", "x.zone:4:1: 'a..b' is not a domain name")]
     [InlineData("www MX ten mail", "x.zone:4:8: 'ten' is not a number from 0 to 65535")]
     [InlineData("www 99999999999 A 192.0.2.1", "x.zone:4:5: '99999999999' is not a TTL")]
-    [InlineData("$INCLUDE other", "x.zone:4:1: $INCLUDE is not supported")]
+    [InlineData("$INCLUDE", "x.zone:4:1: $INCLUDE needs a value")]
+    [InlineData("$INCLUDED other", "x.zone:4:1: $INCLUDED is not supported")]
     [InlineData("www TXT \"open", "x.zone:4:9: this string is not closed on its line")]
     [InlineData("www TXT ( a", "x.zone:4:9: this parenthesis is never closed")]
     [InlineData("www TXT a )", "x.zone:4:11: this parenthesis was never opened")]
@@ -52,8 +53,8 @@ public class MasterFileTests
             [
                 "1:1: the zone has no SOA record: example.com. must have one",
                     "1:5: no TTL: write one here, or a $TTL line above",
-                "1:7: '1' is not an IPv4 address", "2:6: no TTL: write one here, or a $TTL line above",
-                    "2:6: the preference is missing",
+                "1:7: '1' is not an IPv4 address", "2:6: a number is missing",
+                    "2:6: no TTL: write one here, or a $TTL line above",
                 "3:1: the name server ns.example.com. lies in the zone but has no address in it",
                 "3:3: no TTL: write one here, or a $TTL line above", "4:12: '::zz' is not an IPv6 address",
             ],

@@ -126,7 +126,8 @@ public sealed class KeyTests : IDisposable
             now += TimeSpan.FromMinutes(random.Next(600));
             try
             {
-                if (random.Next(3) == 0) Merge(keys, KeyRollover.ParentHasDs(Zone, keys, keys[^1].Key.Tag, now, Timing));
+                ushort newest = keys[^1].Key.Tag;
+                if (random.Next(3) == 0) Merge(keys, KeyRollover.ParentHasDs(Zone, keys, newest, now, Timing));
                 else Roll(keys, (KeyRole)random.Next(1, 3), now);
             }
             catch (InvalidOperationException)

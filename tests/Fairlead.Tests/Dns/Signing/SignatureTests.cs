@@ -27,7 +27,7 @@ public class SignatureTests
     private static DnssecKey Key => KeyFile.Read(PrivateText, PublicText, null, KeyRole.Csk).Key;
 
     [Fact]
-    public void The_key_of_RFC_6605_has_its_tag_and_its_ds()
+    public void The_key_of_the_example_has_its_tag_and_its_ds()
     {
         using DnssecKey key = Key;
         Assert.Equal(55648, key.Tag);
@@ -37,7 +37,7 @@ public class SignatureTests
     }
 
     [Fact]
-    public void The_signature_of_RFC_6605_verifies_and_a_changed_address_does_not()
+    public void The_signature_of_the_example_verifies_and_a_changed_address_does_not()
     {
         using DnssecKey key = Key;
         byte[] rdata =
@@ -77,7 +77,7 @@ public class SignatureTests
 
     // RFC 4034 §6.1.
     [Fact]
-    public void Names_sort_as_RFC_4034_lists_them()
+    public void Names_sort_as_the_example_lists_them()
     {
         string[] names =
         [
@@ -102,7 +102,7 @@ public class SignatureTests
 
     // RFC 4034 §4.3: alfa.example.com. NSEC host.example.com. ( A MX RRSIG NSEC TYPE1234 )
     [Fact]
-    public void The_bitmap_of_RFC_4034_comes_out()
+    public void The_bitmap_of_the_example_comes_out()
     {
         RecordType[] types =
             [RecordType.Nsec, (RecordType)1234, RecordType.A, RecordType.Rrsig, RecordType.Mx, RecordType.A];
@@ -125,7 +125,7 @@ public class SignatureTests
     [InlineData("*.w.example", "r53bq7cc2uvmubfu5ocmm6pers9tk9en")]
     [InlineData("x.y.w.example", "2vptu5timamqttgl4luu9kg21e0aor3s")]
     [InlineData("xx.example", "t644ebqk9bibcna874givr6joj62mlhv")]
-    public void Names_hash_as_RFC_5155_lists_them(string name, string label)
+    public void Names_hash_as_the_example_lists_them(string name, string label)
     {
         Nsec3Parameters parameters = Nsec3Parameters.Read([1, 0, 0, 12, 4, 0xaa, 0xbb, 0xcc, 0xdd])!;
         Span<byte> hash = stackalloc byte[20], made = stackalloc byte[32];

@@ -1,13 +1,29 @@
-using Fairlead.Dns.Wire;
-
-namespace Fairlead.Dns.Signing;
+namespace Fairlead.Dns.Wire;
 
 /// <summary>
-/// The types that stand at a name, as NSEC and NSEC3 list them (RFC 4034 §4.1.2): for each block of 256 types that has
+/// The types that stand at a name, as NSEC, NSEC3 and CSYNC list them (RFC 4034 §4.1.2): for each block of 256 types that has
 /// any, its number, the bytes that follow, and a bit for each type, the first bit being the highest.
 /// </summary>
 internal static class TypeBitmap
 {
+    private const int WindowBytesMax = 32;
+
+    /// <summary>Windows rise, and none has a zero byte at its end.</summary>
+    public static bool IsValid(ReadOnlySpan<byte> bitmap)
+    {
+        int last = -1;
+        while (!bitmap.IsEmpty)
+        {
+            if (bitmap.Length < 2 || bitmap[0] <= last || bitmap[1] is 0 or > WindowBytesMax) return false;
+            int end = bitmap[1] + 2;
+            if (end > bitmap.Length || bitmap[end - 1] == 0) return false;
+            last = bitmap[0];
+            bitmap = bitmap[end..];
+        }
+
+        return true;
+    }
+
     public static byte[] Of(IEnumerable<RecordType> types)
     {
         var bitmap = new List<byte>();
