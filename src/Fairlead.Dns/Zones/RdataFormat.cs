@@ -147,7 +147,7 @@ internal static class RdataFormat
             case RdataField.Name: return NameHash.LengthOf(rdata, out _) is > 0 and var length ? length : -1;
             case RdataField.Text or RdataField.Salt: return rdata.IsEmpty ? -1 : rdata[0] + 1;
             case RdataField.Tag or RdataField.Hash: return rdata is [> 0, ..] ? rdata[0] + 1 : -1;
-            case RdataField.Types: return TypeBitmap.IsValid(rdata) ? rdata.Length : -1;
+            case RdataField.Types: return IsBitmap(rdata) ? rdata.Length : -1;
             case RdataField.ServiceParameters: return ServiceParameters.IsValid(rdata) ? rdata.Length : -1;
             case RdataField.Texts:
                 if (rdata.IsEmpty) return -1;
@@ -158,18 +158,10 @@ internal static class RdataFormat
         }
     }
 
-    private static RecordType TypeOf(string name) =>
-        RecordTypes.TryParse(name, out RecordType type) ? type : throw new ArgumentException($"no type {name}");
-}
-
-/// <summary>The types at a name as NSEC, NSEC3 and CSYNC say it (RFC 4034 §4.1.2).</summary>
-internal static class TypeBitmap
-{
-    private const int WindowBytesMax = 32;
-
-    /// <summary>Windows rise, and none has a zero byte at its end.</summary>
-    public static bool IsValid(ReadOnlySpan<byte> bitmap)
+    // RFC 4034 §4.1.2: windows rise, and none has a zero byte at its end.
+    private static bool IsBitmap(ReadOnlySpan<byte> bitmap)
     {
+        const int WindowBytesMax = 32;
         int last = -1;
         while (!bitmap.IsEmpty)
         {
@@ -183,29 +175,6 @@ internal static class TypeBitmap
         return true;
     }
 
-    public static void Write(IEnumerable<RecordType> types, List<byte> to)
-    {
-        foreach (IGrouping<int, ushort> window in types.Select(type => (ushort)type).Distinct().Order()
-            .GroupBy(type => type >> 8))
-        {
-            byte[] bits = new byte[((window.Max() & 0xff) / 8) + 1];
-            foreach (ushort type in window) bits[(type & 0xff) / 8] |= (byte)(0x80 >> (type & 7));
-            to.AddRange([(byte)window.Key, (byte)bits.Length, .. bits]);
-        }
-    }
-
-    public static List<RecordType> Read(ReadOnlySpan<byte> bitmap)
-    {
-        var types = new List<RecordType>();
-        for (; bitmap.Length > 2; bitmap = bitmap[(bitmap[1] + 2)..])
-        {
-            for (int bit = 0; bit < bitmap[1] * 8; bit++)
-            {
-                if ((bitmap[2 + (bit / 8)] & (0x80 >> (bit & 7))) != 0)
-                    types.Add((RecordType)((bitmap[0] << 8) | bit));
-            }
-        }
-
-        return types;
-    }
+    private static RecordType TypeOf(string name) =>
+        RecordTypes.TryParse(name, out RecordType type) ? type : throw new ArgumentException($"no type {name}");
 }

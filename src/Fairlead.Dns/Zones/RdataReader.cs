@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;
@@ -280,7 +281,7 @@ internal sealed class RdataReader
             types.Add(type);
         }
 
-        TypeBitmap.Write(types, rdata);
+        rdata.AddRange(TypeBitmap.Of(types));
     }
 
     private void Named(Dictionary<string, ushort> names, int bits, string what)

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Text;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;
@@ -156,7 +157,7 @@ public static class RdataText
 
     private static bool TryPrintTypes(StringBuilder text, ReadOnlySpan<byte> bitmap)
     {
-        foreach (RecordType type in TypeBitmap.Read(bitmap))
+        foreach (RecordType type in TypeBitmap.TypesIn(bitmap.ToArray()))
         {
             string name = RecordTypes.NameOf(type);
             if (!RecordTypes.TryParse(name, out _)) return false;
