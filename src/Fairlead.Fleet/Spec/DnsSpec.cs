@@ -29,6 +29,9 @@ public sealed record DnsSpec
 
     public TcpSpec Tcp { get; init; } = new();
 
+    /// <summary>dnstap: the socket of the collector that every answer is told to.</summary>
+    public string? Tap { get; init; }
+
     /// <summary>Zones whose keys are in its folder are signed. Null: none is signed here.</summary>
     public DnssecSpec? Dnssec { get; init; }
 }

@@ -13,6 +13,7 @@ using Fairlead.Control.Etcd;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
+using Fairlead.Doh;
 using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net;
@@ -57,7 +58,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         store.Changed = loop.Wake;
         var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"));
         await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns?.Counters, reload, time);
+            options, loop, store, checks, speaker, dns, reload, time);
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
@@ -79,6 +80,10 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         // The first turn answers from the last plan; DNS opens only when there is something to answer with.
         Task looping = loop.RunAsync(stop.Token);
         StartDns(dns, forwarding);
+        await using DohServer? doh = dns is null || loaded.Spec.Dns.Https is not { } https
+            ? null
+            : new DohServer(https.Listen, FileOf(https.Certificate), FileOf(https.Key), dns.OpenDoor(), time);
+        if (doh is not null) await doh.StartAsync();
         store.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
@@ -121,21 +126,24 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         return new EtcdStore(endpoints, $"/fairlead/{loaded.Spec.Name}/", time, seed);
     }
 
+    private string FileOf(string path) =>
+        Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!, path);
+
     private DnsServerOptions DnsOptions()
     {
         DnsSpec dns = loaded.Spec.Dns;
-        string folder = Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!;
         var plain = new DnsServerOptions { Listen = dns.Listen };
         return plain with
         {
             UdpThreads = dns.UdpThreads,
             ListenTls = dns.Tls?.Listen ?? [],
-            TlsCertificateFile = dns.Tls is { } tls ? Path.Combine(folder, tls.Certificate) : null,
-            TlsKeyFile = dns.Tls is { } keyed ? Path.Combine(folder, keyed.Key) : null,
+            TlsCertificateFile = dns.Tls is { } tls ? FileOf(tls.Certificate) : null,
+            TlsKeyFile = dns.Tls is { } keyed ? FileOf(keyed.Key) : null,
             Cookies = dns.CookieSecrets.IsEmpty
                 ? plain.Cookies
                 : new ServerCookies([.. dns.CookieSecrets.Select(s => Convert.FromHexString(s).ToImmutableArray())]),
             RateLimit = dns.RateLimit,
+            TapSocket = dns.Tap,
             TcpConnectionsMax = dns.Tcp.Connections,
             TcpConnectionsPerClientMax = dns.Tcp.PerClient,
             TcpIdle = dns.Tcp.Idle,

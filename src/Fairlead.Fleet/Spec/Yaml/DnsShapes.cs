@@ -55,6 +55,7 @@ internal static class DnsShapes
             "for DNS cookies: the first makes them, the others are still taken; the same on all nodes of an address"),
         RateLimit = f.Optional("rateLimit", RateLimit, new RateLimitOptions(), "limits against being used as a weapon"),
         Tcp = f.Optional("tcp", Tcp, new TcpSpec(), "limits of TCP and TLS"),
+        Tap = f.Optional<string?>("tap", Text!, null, "dnstap: the Unix socket of a collector"),
         Dnssec = f.Optional<DnssecSpec?>("dnssec", Dnssec!, null, "signing"),
     });
 }
