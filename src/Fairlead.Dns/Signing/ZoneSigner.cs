@@ -142,12 +142,8 @@ public static class ZoneSigner
         return names;
     }
 
-    private static byte[] NsecData(DnsName next, IEnumerable<RecordType> types)
-    {
-        var data = new List<byte>([.. next.Wire]);
-        TypeBitmap.Write(types, data);
-        return [.. data];
-    }
+    private static byte[] NsecData(DnsName next, IEnumerable<RecordType> types) =>
+        [.. next.Wire, .. TypeBitmap.Of(types)];
 
     private sealed record SignedName(
         DnsName Owner, ImmutableArray<RRset> Sets, ImmutableArray<RecordType> Types, bool IsCut, SteeredOwner? Steered);

@@ -280,7 +280,7 @@ internal sealed class RdataReader
             types.Add(type);
         }
 
-        TypeBitmap.Write(types, rdata);
+        rdata.AddRange(TypeBitmap.Of(types));
     }
 
     private void Named(Dictionary<string, ushort> names, int bits, string what)

@@ -156,7 +156,7 @@ public static class RdataText
 
     private static bool TryPrintTypes(StringBuilder text, ReadOnlySpan<byte> bitmap)
     {
-        foreach (RecordType type in TypeBitmap.Read(bitmap))
+        foreach (RecordType type in TypeBitmap.TypesIn(bitmap.ToArray()))
         {
             string name = RecordTypes.NameOf(type);
             if (!RecordTypes.TryParse(name, out _)) return false;

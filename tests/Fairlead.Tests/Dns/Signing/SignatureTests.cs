@@ -108,9 +108,12 @@ public class SignatureTests
             [RecordType.Nsec, (RecordType)1234, RecordType.A, RecordType.Rrsig, RecordType.Mx, RecordType.A];
         byte[] expected =
             [0, 6, 0x40, 0x01, 0, 0, 0, 0x03, 4, 0x1b, .. new byte[26], 0x20];
-        var bitmap = new List<byte>();
-        TypeBitmap.Write(types, bitmap);
+        byte[] bitmap = TypeBitmap.Of(types);
         Assert.Equal(expected, bitmap);
+        Assert.True(TypeBitmap.Has(bitmap, (RecordType)1234));
+        Assert.False(TypeBitmap.Has(bitmap, (RecordType)1235));
+        Assert.False(TypeBitmap.Has(bitmap, RecordType.Aaaa));
+        Assert.Equal(types.Distinct().Order(), TypeBitmap.TypesIn(bitmap));
     }
 
     // RFC 5155 appendix A.
