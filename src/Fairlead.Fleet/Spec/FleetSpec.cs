@@ -206,11 +206,3 @@ public sealed record SafetySpec
     /// <summary>How long a route must stand before something that leans on it may change.</summary>
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(3);
 }
-
-public sealed record DnsSpec
-{
-    public ImmutableArray<IPEndPoint> Listen { get; init; } =
-        [new IPEndPoint(IPAddress.Any, 53), new IPEndPoint(IPAddress.IPv6Any, 53)];
-
-    public int UdpThreads { get; init; } = 1;
-}

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
@@ -12,8 +13,9 @@ namespace Fairlead.Fleet.Steer;
 public static class Steering
 {
     public static SteeringTable Of(
-        FleetSpec fleet, Plan plan, ClientViews views, IReadOnlyDictionary<DnsName, SteeredAnswer>? aliases = null) =>
-        new(Names(fleet, plan, views, aliases));
+        FleetSpec fleet, Plan plan, ClientViews views, IReadOnlyDictionary<DnsName, SteeredAnswer>? aliases = null,
+        Func<DnsName, SetSigner?>? signerOf = null) =>
+        new(Names(fleet, plan, views, aliases), signerOf);
 
     /// <summary>
     /// The names before they are a table: SteeringTable.Problems says whether they can be one. Aliases: the addresses

@@ -11,9 +11,10 @@ internal static class FileCommands
     public static IEnumerable<Command> All() => [Check(), Schema(), RouterConfig()];
 
     /// <summary>The fleet, or null after its faults were printed, a line each.</summary>
-    public static LoadedFleet? Load(string path)
+    public static LoadedFleet? Load(string path, bool sign = false)
     {
-        LoadedFleet? loaded = LoadedFleet.Read(path, out IReadOnlyList<SpecProblem> problems);
+        LoadedFleet? loaded = LoadedFleet.Read(
+            path, out IReadOnlyList<SpecProblem> problems, null, sign ? TimeProvider.System.GetUtcNow() : null);
         foreach (SpecProblem problem in problems) Output.Say(problem.ToString());
         return loaded;
     }

@@ -39,7 +39,7 @@ internal static class NodeCommands
                 StateFolder = parsed.GetValue(state)!,
                 ControlSocket = parsed.GetValue(control)!,
             };
-            if (FileCommands.Load(options.FleetFile) is not { } loaded) return ExitCode.InvalidFile;
+            if (FileCommands.Load(options.FleetFile, sign: true) is not { } loaded) return ExitCode.InvalidFile;
             if (loaded.Spec.Pop(options.Pop) is not { } ours)
             {
                 string hint = NearestName.Hint(options.Pop, loaded.Spec.Pops.Select(p => p.Name));

@@ -12,6 +12,7 @@ using Fairlead.Control;
 using Fairlead.Control.Etcd;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
+using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net;
@@ -120,11 +121,26 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         return new EtcdStore(endpoints, $"/fairlead/{loaded.Spec.Name}/", time, seed);
     }
 
-    private DnsServerOptions DnsOptions() => new()
+    private DnsServerOptions DnsOptions()
     {
-        Listen = loaded.Spec.Dns.Listen,
-        UdpThreads = loaded.Spec.Dns.UdpThreads,
-    };
+        DnsSpec dns = loaded.Spec.Dns;
+        string folder = Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!;
+        var plain = new DnsServerOptions { Listen = dns.Listen };
+        return plain with
+        {
+            UdpThreads = dns.UdpThreads,
+            ListenTls = dns.Tls?.Listen ?? [],
+            TlsCertificateFile = dns.Tls is { } tls ? Path.Combine(folder, tls.Certificate) : null,
+            TlsKeyFile = dns.Tls is { } keyed ? Path.Combine(folder, keyed.Key) : null,
+            Cookies = dns.CookieSecrets.IsEmpty
+                ? plain.Cookies
+                : new ServerCookies([.. dns.CookieSecrets.Select(s => Convert.FromHexString(s).ToImmutableArray())]),
+            RateLimit = dns.RateLimit,
+            TcpConnectionsMax = dns.Tcp.Connections,
+            TcpConnectionsPerClientMax = dns.Tcp.PerClient,
+            TcpIdle = dns.Tcp.Idle,
+        };
+    }
 
     private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Action wake)
     {

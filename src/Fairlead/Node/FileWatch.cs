@@ -14,6 +14,7 @@ public sealed class FileWatch(ReconcileLoop loop, FleetReload reload, TimeProvid
     {
         LoadedFleet fleet = loop.Fleet;
         var seen = new Dictionary<string, FileStamp>(fleet.Files);
+        LoadedFleet? triedFor = null;
         using var timer = new PeriodicTimer(Pace, time);
         try
         {
@@ -21,10 +22,13 @@ public sealed class FileWatch(ReconcileLoop loop, FleetReload reload, TimeProvid
             {
                 if (loop.Fleet != fleet) seen = new Dictionary<string, FileStamp>((fleet = loop.Fleet).Files);
                 string? changed = fleet.Files.Keys.FirstOrDefault(path => FileStamp.Of(path) != seen[path]);
-                if (changed is null) continue;
+                bool due = changed is null && fleet.Signing.NextLook <= time.GetUtcNow() && triedFor != fleet;
+                if (changed is null && !due) continue;
+                // A renewal that is refused is tried again only when a file has changed: its fault stands in the log.
+                if (due) triedFor = fleet;
                 foreach (string path in fleet.Files.Keys) seen[path] = FileStamp.Of(path);
-                log.LogInformation("{Path} has changed", changed);
-                reload.Run();
+                log.LogInformation("{What}", due ? "signatures or keys are due" : $"{changed} has changed");
+                reload.Run(fleetFileToo: false);
             }
         }
         catch (OperationCanceledException)

@@ -18,9 +18,14 @@ public sealed record LoadedFleet
 {
     public required FleetSpec Spec { get; init; }
 
+    /// <summary>The fleet file itself.</summary>
+    public required string Text { get; init; }
+
     public required ImmutableArray<ZoneFile> ZoneFiles { get; init; }
 
-    public required ImmutableArray<Zone> Zones { get; init; }
+    public required ZoneSigning Signing { get; init; }
+
+    public ImmutableArray<Zone> Zones => Signing.Zones;
 
     /// <summary>Every file beside the fleet file, and the zone folder, as they looked when they were read.</summary>
     public required IReadOnlyDictionary<string, FileStamp> Files { get; init; }
@@ -33,9 +38,10 @@ public sealed record LoadedFleet
 
     /// <summary>
     /// The fleet, or null and every fault of every file. What has not changed since the fleet before is not read again.
+    /// Zones are signed when a time is given.
     /// </summary>
     public static LoadedFleet? Read(
-        string path, out IReadOnlyList<SpecProblem> problems, LoadedFleet? before = null)
+        string path, out IReadOnlyList<SpecProblem> problems, LoadedFleet? before = null, DateTimeOffset? signAt = null)
     {
         if (!TryReadText(path, out string text, out string fault))
         {
@@ -43,6 +49,19 @@ public sealed record LoadedFleet
             return null;
         }
 
+        return Read(path, text, out problems, before, signAt);
+    }
+
+    /// <summary>
+    /// The same fleet file as before, and every file beside it anew: what an operator has begun to write is not taken
+    /// before he says so.
+    /// </summary>
+    public LoadedFleet? ReadFilesAgain(string path, out IReadOnlyList<SpecProblem> problems, DateTimeOffset signAt) =>
+        Read(path, Text, out problems, this, signAt);
+
+    private static LoadedFleet? Read(
+        string path, string text, out IReadOnlyList<SpecProblem> problems, LoadedFleet? before, DateTimeOffset? signAt)
+    {
         FleetFile? file = FleetReader.Read(path, text, out problems);
         if (file is null) return null;
 
@@ -57,12 +76,16 @@ public sealed record LoadedFleet
         Geography geography = samePlaces ? before!.Views.Geography : GeoFiles.Read(file, folder, all);
         Dictionary<DnsName, SteeredAnswer> aliases = FindAliases(file, zones, all);
         var views = new ClientViews(file.Spec, geography);
+        ZoneSigning signing = ZoneSigning.Nothing(zones);
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
         if (all.Count == 0)
         {
             IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), views, aliases);
             List<string> misfits = [.. SteeringTable.Problems(names)];
-            if (misfits.Count == 0) misfits.AddRange(DnsTable.Problems(zones, new SteeringTable(names)));
+            if (misfits.Count == 0 && signAt is { } now)
+                signing = ZoneSigning.Sign(file, folder, zones, names, before?.Signing, now, all);
+            if (misfits.Count == 0 && all.Count == 0)
+                misfits.AddRange(DnsTable.Problems(signing.Zones, new SteeringTable(names)));
             all.AddRange(misfits.Select(misfit => file.At("zones", misfit)));
         }
 
@@ -72,8 +95,9 @@ public sealed record LoadedFleet
             : new LoadedFleet
             {
                 Spec = file.Spec,
+                Text = text,
                 ZoneFiles = zoneFiles,
-                Zones = zones,
+                Signing = signing,
                 Files = files,
                 Views = views,
                 Aliases = aliases,
@@ -85,6 +109,7 @@ public sealed record LoadedFleet
     {
         IEnumerable<string> paths = GeoFiles.Paths(fleet, folder);
         if (fleet.ZoneFolder is { } zones) paths = paths.Append(Path.Combine(folder, zones));
+        if (fleet.Dns.Dnssec is { } dnssec) paths = paths.Append(Path.Combine(folder, dnssec.Keys));
         return paths.Distinct().ToDictionary(path => path, FileStamp.Of, StringComparer.Ordinal);
     }
 

@@ -15,17 +15,19 @@ public sealed class FleetReload(
     /// <summary>What the last reload found; empty when it was taken.</summary>
     public IReadOnlyList<string> Refused { get; private set; } = [];
 
-    public void Run()
+    public void Run(bool fleetFileToo = true)
     {
         lock (gate)
         {
-            LoadedFleet? next = LoadedFleet.Read(
-                options.FleetFile, out IReadOnlyList<SpecProblem> problems, loop.Fleet);
+            DateTimeOffset now = TimeProvider.System.GetUtcNow();
+            LoadedFleet? next = fleetFileToo
+                ? LoadedFleet.Read(options.FleetFile, out IReadOnlyList<SpecProblem> problems, loop.Fleet, now)
+                : loop.Fleet.ReadFilesAgain(options.FleetFile, out problems, now);
             Refused = [.. problems.Select(problem => problem.ToString()), .. next is null ? [] : Unchangeable(next)];
             if (next is null || Refused.Count > 0)
             {
                 foreach (string problem in Refused) log.LogError("{Problem}", problem);
-                log.LogError("the fleet file is refused; the old one goes on");
+                log.LogError("what was read is refused; the old fleet goes on");
                 return;
             }
 
@@ -36,7 +38,7 @@ public sealed class FleetReload(
             speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
             checks.Apply(OwnReport.Checks(next.Spec, pop, node));
             loop.Replace(next);
-            log.LogInformation("the fleet file is read again and taken");
+            log.LogInformation("{What} read again and taken", fleetFileToo ? "the fleet file is" : "zones and databases are");
         }
     }
 

@@ -123,7 +123,8 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
-        SteeringTable steering = Steering.Of(current.Spec, next, current.Views, current.Aliases);
+        SteeringTable steering = Steering.Of(
+            current.Spec, next, current.Views, current.Aliases, current.Signing.SignerOf);
         dns.Publish(
             DnsTable.Create(marked, current.Zones, RegionMap.Empty, steering, options.Node, dns.Current));
         TtlDebt.Follow(steering, time.GetUtcNow());

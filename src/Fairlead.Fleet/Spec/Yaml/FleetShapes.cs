@@ -120,14 +120,6 @@ internal static class FleetShapes
             f.Optional("settle", Duration, TimeSpan.FromSeconds(3), "time a route must stand before others lean on it"),
     });
 
-    private static readonly ObjectOf<DnsSpec> Dns = new("dns", f => new DnsSpec
-    {
-        Listen = f.Optional("listen", new ListOf<IPEndPoint>(Scalars.EndPoint), new DnsSpec().Listen,
-            "default 0.0.0.0:53 and [::]:53"),
-        UdpThreads =
-            f.Optional("udpThreads", Number(1, 64), 1, "threads that answer UDP, each with a socket of its own"),
-    });
-
     public static readonly ObjectOf<FleetSpec> Fleet = new("a fleet", f =>
     {
         string name = f.Required("fleet", Name, "the fleet's name");
@@ -145,7 +137,7 @@ internal static class FleetShapes
             Store = f.Optional("store", Store, new StoreSpec(), "where pops learn each other's state"),
             Geo = f.Optional("geo", SteerShapes.Geo, new GeoSpec(), "where clients are"),
             Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),
-            Dns = f.Optional("dns", Dns, new DnsSpec(), "the DNS server"),
+            Dns = f.Optional("dns", DnsShapes.Dns, new DnsSpec(), "the DNS server"),
             Pops = Named(
                 f.Required("pops", new MapOf<PopSpec>(Name, Pop), "the sites"), (n, pop) => pop with { Name = n }),
             Services = Named(f.Optional("services", new MapOf<ServiceSpec>(Name, Service), [], "what users come for"),
