@@ -22,12 +22,7 @@ internal static class SideBySide
     public static void Run(int seconds, int rounds, string? only)
     {
         string folder = Directory.CreateTempSubdirectory("fairlead-bench").FullName;
-        using var bed = new Bed("flbdns");
-        bed.AddHost("srv");
-        bed.AddHost("cli");
-        bed.AddLink("srv", "eth0", "cli", "eth0");
-        bed.AddAddress("srv", "eth0", "192.0.2.1/24");
-        bed.AddAddress("cli", "eth0", "192.0.2.200/24");
+        using Bed bed = NewBed();
         var best = new Dictionary<(int Mix, string Name), Figure>();
         for (int round = 0; round < rounds; round++)
         {
@@ -45,6 +40,17 @@ internal static class SideBySide
         Print(best, seconds, rounds);
     }
 
+    public static Bed NewBed()
+    {
+        var bed = new Bed("flbdns");
+        bed.AddHost("srv");
+        bed.AddHost("cli");
+        bed.AddLink("srv", "eth0", "cli", "eth0");
+        bed.AddAddress("srv", "eth0", "192.0.2.1/24");
+        bed.AddAddress("cli", "eth0", "192.0.2.200/24");
+        return bed;
+    }
+
     private static List<(int Mix, Figure Figure)> Measure(Bed bed, Contender contender, string folder, int seconds)
     {
         var figures = new List<(int, Figure)>();
@@ -54,12 +60,13 @@ internal static class SideBySide
             NetworkNamespace.Run(bed.NamespaceOf("cli"), () =>
             {
                 PinToCore0();
-                WaitUntilServing(contender, Path.Combine(folder, contender.Name));
+                WaitUntilServing(
+                    contender.Name, Path.Combine(folder, contender.Name), $"host1.{Workload.Origin}");
                 foreach ((int mix, (_, double share, bool onlySteering)) in Mixes.Index())
                 {
                     if (onlySteering && !contender.CanSteer) continue;
                     using var generator = new Generator(Server, Workload.Queries(share));
-                    _ = generator.Ask(TimeSpan.FromSeconds(3), Window); // Caches, and a compiler that learns.
+                    WarmUp(generator);
                     (double user, double system) = CpuMeter.Micros(server.Id);
                     Run run = generator.Ask(TimeSpan.FromSeconds(seconds), Window);
                     (double userAfter, double systemAfter) = CpuMeter.Micros(server.Id);
@@ -83,20 +90,28 @@ internal static class SideBySide
         return figures;
     }
 
-    private static void PinToCore0()
+    // Caches, and a compiler that learns: by queries, because a busy machine gets through few of them in a second.
+    private static void WarmUp(Generator generator)
+    {
+        long answered = 0;
+        for (int i = 0; i < 20 && answered < 400_000; i++)
+            answered += generator.Ask(TimeSpan.FromSeconds(1), Window).Answered;
+    }
+
+    public static void PinToCore0()
     {
         // 0 is the calling thread; the mask's first bit is core 0.
         ulong mask = 1;
         _ = Affinity.SetAffinity(0, sizeof(ulong), ref mask);
     }
 
-    private static void WaitUntilServing(Contender contender, string folder)
+    public static void WaitUntilServing(string server, string folder, string name)
     {
         using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         probe.ReceiveTimeout = 100;
         probe.Connect(Server);
-        byte[] query = Workload.Query($"host1.{Workload.Origin}", RecordType.A, null), answer = new byte[1232];
-        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(20);)
+        byte[] query = Workload.Query(name, RecordType.A, null), answer = new byte[1232];
+        for (long begin = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(60);)
         {
             try
             {
@@ -109,7 +124,7 @@ internal static class SideBySide
             }
         }
 
-        throw new IOException($"{contender.Name} does not serve: {File.ReadAllText(Path.Combine(folder, "log"))}");
+        throw new IOException($"{server} does not serve: {File.ReadAllText(Path.Combine(folder, "log"))}");
     }
 
     private static void Print(Dictionary<(int Mix, string Name), Figure> best, int seconds, int rounds)
@@ -117,7 +132,8 @@ internal static class SideBySide
         var text = new StringBuilder();
         DateTimeOffset now = DateTimeOffset.UtcNow;
         text.AppendLine($"# bench/dns {now:yyyy-MM-dd HH:mm} UTC: {Environment.ProcessorCount} cores, "
-            + $"{Model()}, Linux {Environment.OSVersion.Version}, best of {rounds} rounds of {seconds} s, "
+            + $"{Model()}, Linux {Environment.OSVersion.Version}, "
+            + $"load {File.ReadAllText("/proc/loadavg").Split(' ')[1]}, best of {rounds} rounds of {seconds} s, "
             + $"{Window} open queries, server on one core");
         foreach (Contender contender in Contender.All) text.AppendLine($"# {contender.Name}: {contender.Version}");
         foreach ((int mix, (string name, _, _)) in Mixes.Index())
@@ -135,9 +151,16 @@ internal static class SideBySide
             }
         }
 
+        Publish(text.ToString(), append: false);
+    }
+
+    public static void Publish(string text, bool append)
+    {
         Console.Write(text);
         Directory.CreateDirectory("bench/results");
-        File.WriteAllText($"bench/results/dns-{now:yyyy-MM-dd}.txt", text.ToString());
+        string file = $"bench/results/dns-{DateTimeOffset.UtcNow:yyyy-MM-dd}.txt";
+        if (append) File.AppendAllText(file, text);
+        else File.WriteAllText(file, text);
     }
 
     private static string Model() => File.ReadLines("/proc/cpuinfo")

@@ -68,8 +68,8 @@ internal static class Workload
         MasterFileResult zone = MasterFile.Read("bench.zone", DnsName.Parse(Origin), ZoneText(_ => null));
         RegionMap regions = RegionMap.Compile(ClientNetworks()
             .Select(entry => (Prefix.Parse(Text(entry.Network)), entry.Country + 1)));
-        ImmutableArray<SteeredAnswer> answers =
-            [.. Enumerable.Range(-1, Countries.Length + 1).Select(country => new SteeredAnswer
+        ImmutableArray<SteeredRegion> answers =
+            [.. Enumerable.Range(-1, Countries.Length + 1).Select(country => (SteeredRegion)new SteeredAnswer
             {
                 A = [IPAddress.Parse(AddressOf(Math.Max(0, country)))],
             })];

@@ -15,8 +15,8 @@ public enum Transport
     Https,
 }
 
-/// <summary>Who asks: the address is in the 128-bit space, IPv4 in mapped form.</summary>
-public readonly record struct Asker(UInt128 ClientMapped, Transport Transport)
+/// <summary>Who asks: the address is in the 128-bit space, IPv4 in mapped form; the port is 0 when not known.</summary>
+public readonly record struct Asker(UInt128 ClientMapped, Transport Transport, ushort Port = 0)
 {
     public bool IsStream => Transport != Transport.Udp;
 

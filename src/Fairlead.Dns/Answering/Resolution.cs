@@ -70,6 +70,7 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         Authoritative = true;
         Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
         scoped ReadOnlySpan<byte> owner = asked.Name, next;
+        Span<byte> made = stackalloc byte[2 * DnsName.WireBytesMax]; // Two, as a new name is made of the one before it.
         int ownerOffset = QueryMessage.HeaderBytes;
         for (int step = 0; step < ChainMax; step++)
         {
@@ -88,6 +89,21 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
                 WriteSoa(ref writer, tree, uint.MaxValue);
                 if (asked.DnssecOk) denial.NoName(tree, name, name.LabelCount - node.LabelCount);
                 return;
+            }
+
+            if (match == ZoneMatch.Dname)
+            {
+                Span<byte> target = made.Slice(step % 2 * DnsName.WireBytesMax, DnsName.WireBytesMax);
+                // A DNAME that is met again is not sent again. No name hashes to 0 by itself with that node.
+                bool isNew = !visited[..step].Contains((0u, node.Number));
+                visited[step] = (0, node.Number);
+                int length = Redirect(ref writer, node, isNew, owner, ownerOffset, target);
+                // RFC 6672 §3.2: the made CNAME is the answer to who asks for one.
+                if (length == 0 || asked.Type == RecordType.Cname) return;
+                if (!TryFollow(target[..length], false, ref name, ref tree, ref apexLabel)) return;
+                owner = target[..length];
+                ownerOffset = 0;
+                continue;
             }
 
             if (match == ZoneMatch.Wildcard && asked.DnssecOk)
@@ -119,6 +135,32 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         if (nextTree != tree && (!steered || !denial.IsEmpty)) return false;
         (tree, apexLabel) = (nextTree, nextLabel);
         return true;
+    }
+
+    // RFC 6672 §3.1: the DNAME, and a CNAME made of it with its TTL. Gives the length of the target, or 0 at the end.
+    private int Redirect(
+        scoped ref MessageWriter writer, scoped in ZoneNode node, bool isNew, scoped ReadOnlySpan<byte> owner,
+        int ownerOffset, scoped Span<byte> target)
+    {
+        SetView dname = node.View(node.SetOf(RecordType.Dname));
+        if (isNew && !WriteSet(ref writer, dname, node.Owner, 0)) return 0;
+        ReadOnlySpan<byte> to = dname.Rdata(0), kept = owner[..^node.Owner.Length];
+        int length = kept.Length + to.Length;
+        if (length > DnsName.WireBytesMax)
+        {
+            Rcode = Rcode.YxDomain; // RFC 6672 §2.2: the name that it makes is too long.
+            return 0;
+        }
+
+        kept.CopyTo(target);
+        to.CopyTo(target[kept.Length..]);
+        int start = writer.BeginRecord(ownerOffset, owner, RecordType.Cname, dname.TtlSeconds);
+        writer.Name(target[..length]);
+        Truncated = writer.Failed;
+        if (Truncated) return 0;
+        writer.EndRecord(start);
+        writer.Count(Section.Answer, 1);
+        return length;
     }
 
     /// <summary>Gives the target when the name is an alias that must be followed, else nothing.</summary>
@@ -296,8 +338,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         // RFC 9471 §2.1: all glue of servers below the cut, or TC; that of others only when there is room.
         for (int i = 0; i < servers.Count; i++)
         {
-            if (!tree.TryTarget(set, i, out ZoneNode target)) continue;
-            if (!WriteTarget(ref writer, target) && tree.IsCoveredBy(target, cut))
+            if (!tree.TryTarget(set, i, out ZoneNode target, out ReadOnlySpan<byte> name)) continue;
+            if (!WriteTarget(ref writer, target, name) && tree.IsCoveredBy(target, cut))
             {
                 Truncated = true;
                 return;
@@ -323,23 +365,26 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         int count = tree.Zone.Data.View(set).Count;
         for (int i = 0; i < count; i++)
         {
-            if (tree.TryTarget(set, i, out ZoneNode target)) WriteTarget(ref writer, target);
+            if (tree.TryTarget(set, i, out ZoneNode target, out ReadOnlySpan<byte> name))
+                WriteTarget(ref writer, target, name);
         }
     }
 
-    private readonly bool WriteTarget(scoped ref MessageWriter writer, scoped in ZoneNode target) =>
-        WriteAddresses(ref writer, target, RecordType.A) & WriteAddresses(ref writer, target, RecordType.Aaaa);
+    private readonly bool WriteTarget(
+        scoped ref MessageWriter writer, scoped in ZoneNode target, scoped ReadOnlySpan<byte> name) =>
+        WriteAddresses(ref writer, target, name, RecordType.A)
+        & WriteAddresses(ref writer, target, name, RecordType.Aaaa);
 
     private readonly bool WriteAddresses(
-        scoped ref MessageWriter writer, scoped in ZoneNode target, RecordType type)
+        scoped ref MessageWriter writer, scoped in ZoneNode target, scoped ReadOnlySpan<byte> name, RecordType type)
     {
         int set = target.SetOf(type);
         if (set < 0) return true;
         SetView addresses = target.View(set);
         uint ttl = addresses.TtlSeconds;
-        if (!addresses.TryWrite(ref writer, Section.Additional, 0, target.Owner, ttl)) return false;
+        if (!addresses.TryWrite(ref writer, Section.Additional, 0, name, ttl)) return false;
         // RFC 4035 §3.1.1: here the signatures may be missing when there is no room.
-        if (asked.DnssecOk) addresses.TryWriteSignatures(ref writer, Section.Additional, 0, target.Owner, ttl);
+        if (asked.DnssecOk) addresses.TryWriteSignatures(ref writer, Section.Additional, 0, name, ttl);
         return true;
     }
 }

@@ -8,9 +8,10 @@ namespace Fairlead.Dns.Server;
 /// </summary>
 internal sealed class AnswerGuard(
     DnsCounters all, ThreadCounters counters, AnswerState state, RateLimiter? limiter = null,
-    IMessageHandler? handler = null)
+    IMessageHandler? handler = null, TapQueue? tap = null, TimeProvider? time = null)
 {
     private uint nowUnits;
+    private DateTimeOffset now;
 
     public delegate int AnswerCall(
         DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response);
@@ -25,6 +26,7 @@ internal sealed class AnswerGuard(
     /// <summary>The time of the queries that come now: Unix time for cookies, since the start for rates.</summary>
     public void At(DateTimeOffset now, TimeSpan sinceStart)
     {
+        this.now = now;
         state.NowSeconds = (uint)now.ToUnixTimeSeconds();
         nowUnits = RateLimiter.UnitsOf(sinceStart);
     }
@@ -66,6 +68,7 @@ internal sealed class AnswerGuard(
 
         if ((response[2] & 0x02) != 0) counters.Add(DnsCounter.AnswersTruncated);
         counters.AddRcode(state.Rcode);
+        tap?.Add(asker, query, response[..length], now, time!.GetUtcNow());
         return length;
     }
 

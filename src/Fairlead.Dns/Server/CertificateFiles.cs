@@ -25,21 +25,18 @@ public sealed class CertificateFiles(string chainFile, string keyFile, TimeProvi
     public int Loads { get; private set; }
 
     /// <summary>The pair in use. IOException when there never was a good one.</summary>
-    public SslStreamCertificateContext Current
+    public SslStreamCertificateContext Take()
     {
-        get
+        lock (gate)
         {
-            lock (gate)
+            long now = time.GetTimestamp();
+            if (current is null || time.GetElapsedTime(lookedAt, now) >= LookAgain)
             {
-                long now = time.GetTimestamp();
-                if (current is null || time.GetElapsedTime(lookedAt, now) >= LookAgain)
-                {
-                    lookedAt = now;
-                    ReadWhenChanged();
-                }
-
-                return current ?? throw new IOException($"no certificate: {Problem}");
+                lookedAt = now;
+                ReadWhenChanged();
             }
+
+            return current ?? throw new IOException($"no certificate: {Problem}");
         }
     }
 

@@ -18,6 +18,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
     private readonly List<UdpWorker> udp = [];
     private TcpWorker? tcp;
     private TlsServer? tls;
+    private Tap? tap;
     private TaskCompletionSource? stopped;
     private int running;
 
@@ -25,6 +26,9 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
 
     /// <summary>What TLS shows its clients, and what is wrong with its files; null without TLS.</summary>
     public CertificateFiles? Certificate { get; private set; }
+
+    /// <summary>Answers that the tap's collector did not take in time; whether it is there at all.</summary>
+    public (long Dropped, bool IsConnected) TapState => (tap?.Dropped ?? 0, tap?.IsConnected ?? false);
 
     /// <summary>Completes when a thread has ended by a fault; the process should then end too.</summary>
     public Task<Exception> Failure => failure.Task;
@@ -39,12 +43,13 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
     {
         if (threads.Count > 0) throw new InvalidOperationException("the server is started");
         if (options.Problems().FirstOrDefault() is { } problem) throw new ArgumentException(problem);
+        if (options.TapSocket is { } file) tap = new Tap(file, options.TapQueueBytes, time);
         var listeners = new List<Socket>();
         var tlsListeners = new List<Socket>();
         if (!options.ListenTls.IsDefaultOrEmpty)
         {
             Certificate = new CertificateFiles(options.TlsCertificateFile!, options.TlsKeyFile!, time);
-            _ = Certificate.Current; // A server that cannot speak TLS as told does not start.
+            _ = Certificate.Take(); // A server that cannot speak TLS as told does not start.
         }
 
         try
@@ -70,6 +75,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         AddThread("dns-tcp", tcp.Run);
         running = threads.Count;
         foreach (Thread thread in threads) thread.Start();
+        tap?.Run();
         if (Certificate is null) return;
         tls = new TlsServer(tlsListeners, options, OpenDoor(), Certificate, time);
         tls.Start();
@@ -85,6 +91,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         if (stopped is not null) await stopped.Task;
         foreach (UdpWorker worker in udp) worker.Dispose();
         tcp?.Dispose();
+        if (tap is not null) await tap.DisposeAsync();
     }
 
     /// <summary>
@@ -138,7 +145,7 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
         Cache = options.AnswerCacheSlots > 0 && !isStream ? new AnswerCache(options.AnswerCacheSlots) : null,
         KeepaliveTenths = (int)(options.TcpIdle.TotalMilliseconds / 100),
     }, options.RateLimit is null || isStream ? null : new RateLimiter(options.RateLimit, options.UdpThreads),
-        options.Handler);
+        options.Handler, tap?.AddQueue(), time);
 
     private void AddThread(string name, Action run) =>
         threads.Add(new Thread(() => RunToEnd(run)) { Name = name, IsBackground = true });

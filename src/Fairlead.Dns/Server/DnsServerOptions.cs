@@ -32,6 +32,12 @@ public sealed record DnsServerOptions
     /// </summary>
     public ServerCookies? Cookies { get; init; } = ServerCookies.OfChance();
 
+    /// <summary>The unix socket of a dnstap collector; null: none.</summary>
+    public string? TapSocket { get; init; }
+
+    /// <summary>What waits for the collector, of each thread; more is dropped and counted.</summary>
+    public int TapQueueBytes { get; init; } = 1 << 20;
+
     /// <summary>Transfers, NOTIFY and UPDATE; null: they are refused.</summary>
     public IMessageHandler? Handler { get; init; }
 
@@ -62,6 +68,7 @@ public sealed record DnsServerOptions
         if (AnswerCacheSlots != 0 && (AnswerCacheSlots is < 2 or > 1 << 22 || !BitOperations.IsPow2(AnswerCacheSlots)))
             yield return "answerCacheSlots: 0, or a power of two up to 4194304";
         foreach (string problem in RateLimit?.Problems() ?? []) yield return problem;
+        if (TapQueueBytes is < 65_536 or > 1 << 28) yield return "tapQueueBytes: from 65536 to 268435456";
         if (TcpConnectionsMax is < 1 or > 60_000) yield return "tcpConnectionsMax: from 1 to 60000";
         if (TcpConnectionsPerClientMax < 1) yield return "tcpConnectionsPerClientMax: at least 1";
         if (TcpIdle < TimeSpan.FromMilliseconds(100)) yield return "tcpIdle: at least 100 ms";

@@ -10,7 +10,7 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Dns.Server;
 
 /// <summary>
-/// DNS over TLS (RFC 7858, and RFC 9103 for transfers): the framing of TCP inside of TLS 1.2 or 1.3, ALPN `dot`. Each
+/// DNS over TLS (RFC 7858, and RFC 9103 for transfers): the framing of TCP inside of TLS, ALPN `dot`. Each
 /// client has a task of its own and the limits of TCP, its handshake counted as idle time.
 /// </summary>
 internal sealed class TlsServer(
@@ -106,9 +106,8 @@ internal sealed class TlsServer(
             ended.CancelAfter(options.TcpIdle);
             await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
             {
-                ServerCertificateContext = certificate.Current,
+                ServerCertificateContext = certificate.Take(),
                 ApplicationProtocols = [Dot],
-                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             }, ended.Token);
             door.Count(DnsCounter.TlsAccepted);
             while (await ServeQueryAsync(tls, buffer, new Asker(client, Transport.Tls), ended))

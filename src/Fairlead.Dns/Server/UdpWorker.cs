@@ -35,7 +35,7 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
             int answers = 0;
             for (int i = 0; i < count; i++)
             {
-                var asker = new Asker(batch.Source(i), Transport.Udp);
+                var asker = new Asker(batch.Source(i), Transport.Udp, batch.SourcePort(i));
                 int length = guard.Answer(current, batch.Datagram(i), asker, batch.ReplyBuffer(i));
                 if (length == 0) continue;
                 batch.Reply(i, length);

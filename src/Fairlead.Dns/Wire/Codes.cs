@@ -9,6 +9,7 @@ public enum Rcode
     NxDomain = 3,
     NotImp = 4,
     Refused = 5,
+    YxDomain = 6,
     BadVers = 16,
     BadCookie = 23,
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Text;
+using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;

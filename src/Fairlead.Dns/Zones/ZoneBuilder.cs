@@ -104,7 +104,11 @@ internal sealed class ZoneBuilder
         SetPlace[] places = [.. sets];
         SetFlags(nodes, places, nodeNames);
         var data = new ZoneData(nodes, places, nodeNames, bodies);
-        for (int set = 0; set < data.SetCount; set++) FindTargets(data, set);
+        for (int node = 0; node < data.NodeCount; node++)
+        {
+            for (int set = data.SetsFrom(node); set < data.SetsTo(node); set++) FindTargets(data, node, set);
+        }
+
         return data;
     }
 
@@ -296,7 +300,7 @@ internal sealed class ZoneBuilder
 
     // RFC 1034 §4.3.2 step 6, RFC 2782, RFC 9460 §4.1: whose addresses are sent along. A server named twice is sent
     // once.
-    private static void FindTargets(ZoneData data, int set)
+    private static void FindTargets(ZoneData data, int owner, int set)
     {
         SetView view = data.View(set);
         if (!RecordTypes.HasTargets(view.Type)) return;
@@ -309,13 +313,32 @@ internal sealed class ZoneBuilder
             data.SetTarget(set, i, -1);
             if (target.IsEmpty) continue;
             name.Set(target);
-            int node = data.Find(name.Suffix(0));
+            // RFC 9460 §2.5.2: "." is the owner itself.
+            bool self = target.Length == 1 && view.Type is RecordType.Svcb or RecordType.Https;
+            int node = self ? (data.NameOf(owner) is [1, (byte)'*', ..] ? -1 : owner) : FindOrWildcard(data, name);
             for (int before = 0; before < i && node >= 0; before++)
             {
-                if (data.TargetOf(set, before) == node) node = -1;
+                bool same = data.TargetOf(set, before) == node
+                    && ZoneData.FoldsTo(RecordTypes.TargetIn(view.Type, view.Rdata(before)), name.Suffix(0).Folded);
+                if (same) node = -1;
             }
 
             data.SetTarget(set, i, node);
         }
+    }
+
+    // RFC 4592 §3.3: a target that is not there may have a wildcard stand for it, as when it is asked for.
+    private static int FindOrWildcard(ZoneData data, in NameView name)
+    {
+        int node = data.Find(name.Suffix(0));
+        for (int label = 1; node < 0 && label <= name.LabelCount; label++)
+        {
+            int encloser = data.Find(name.Suffix(label));
+            if (encloser < 0) continue;
+            bool stands = (data[encloser].Flags & (NodeFlags.HasWildcard | NodeFlags.Dname)) == NodeFlags.HasWildcard;
+            return stands && data[encloser].Cover < 0 ? data.WildcardOf(encloser) : -1;
+        }
+
+        return node;
     }
 }

@@ -145,13 +145,20 @@ internal sealed class ZoneTree
     }
 
     /// <summary>
-    /// The node whose addresses go along with a record of a set; false when the zone has none.
+    /// The node whose addresses go along with a record of a set, and in which name: the node may be a wildcard. False
+    /// when the zone has none.
     /// </summary>
-    public bool TryTarget(int set, int record, out ZoneNode node)
+    public bool TryTarget(int set, int record, out ZoneNode node, out ReadOnlySpan<byte> name)
     {
         int place = data.TargetOf(set, record);
-        node = place < 0 ? default : NodeAt(place);
-        return place >= 0;
+        node = default;
+        name = default;
+        if (place < 0) return false;
+        node = NodeAt(place);
+        SetView view = data.View(set);
+        name = RecordTypes.TargetIn(view.Type, view.Rdata(record));
+        if (name.Length == 1) name = data.NameOf(place); // RFC 9460 §2.5.2: "." is the owner.
+        return true;
     }
 
     /// <summary>Whether the node lies at or below this cut.</summary>

@@ -154,6 +154,9 @@ public sealed unsafe class UdpBatch : IDisposable
         return BinaryPrimitives.ReadUInt128BigEndian(name[8..]);
     }
 
+    public ushort SourcePort(int index) =>
+        BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(names + (32 * index) + 2, 2));
+
     /// <summary>Where the answer to this datagram is written.</summary>
     public Span<byte> ReplyBuffer(int index) => new(buffers + ((capacity + index) * bufferBytes), bufferBytes);
 

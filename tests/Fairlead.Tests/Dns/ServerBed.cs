@@ -10,7 +10,7 @@ namespace Fairlead.Tests.Dns;
 /// <summary>
 /// What tests of a running server need: a free port, framing, patience with an end, and certificates.
 /// </summary>
-internal static class ServerBed
+public static class ServerBed
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
