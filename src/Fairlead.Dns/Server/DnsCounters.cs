@@ -20,6 +20,8 @@ internal sealed class ThreadCounters
 
     public LatencyHistogram Latency { get; } = new();
 
+    public SteeredCounts Steered { get; } = new();
+
     public void Add(DnsCounter counter, long count = 1) => values[(int)counter + Apart] += count;
 
     public void Add(Transport transport) => Add(DnsCounter.UdpQueries + (int)transport);
@@ -135,6 +137,17 @@ public sealed class DnsCounters
                 if (sum > 0) sums[i == ThreadCounters.TypesMax ? (RecordType)ushort.MaxValue : (RecordType)i] = sum;
             }
 
+            return sums;
+        }
+    }
+
+    /// <summary>Steered answers by their labels: where they sent the client, and why.</summary>
+    public IReadOnlyDictionary<string, long> Steered
+    {
+        get
+        {
+            var sums = new Dictionary<string, long>();
+            foreach (ThreadCounters thread in threads) thread.Steered.AddTo(sums);
             return sums;
         }
     }
