@@ -2,6 +2,14 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
 
+/// <summary>Makes AddressRuns.</summary>
+public static class AddressRuns
+{
+    /// <summary>A more specific prefix wins over a wider one, a later entry over an equal one.</summary>
+    public static AddressRuns<T> Compile<T>(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere) =>
+        AddressRuns<T>.Compile(entries, elsewhere);
+}
+
 /// <summary>
 /// A value for every address: neighbouring addresses of one value are one run, whatever prefixes they came from. Runs
 /// are sorted and cover each family's space from its first address; a run goes up to the next one's start.
@@ -18,8 +26,8 @@ public sealed class AddressRuns<T>
 
     public IReadOnlyList<(UInt128 Start, T Value)> IPv6 { get; }
 
-    /// <summary>A more specific prefix wins over a wider one, a later entry over an equal one.</summary>
-    public static AddressRuns<T> Compile(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere)
+    /// <summary>See AddressRuns.Compile.</summary>
+    internal static AddressRuns<T> Compile(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere)
     {
         var all = new List<Entry>();
         int order = 0;
