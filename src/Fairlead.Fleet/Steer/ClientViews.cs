@@ -10,7 +10,7 @@ namespace Fairlead.Fleet.Steer;
 public sealed record Geography(AddressRuns<Place?> Places, AddressRuns<Asn?> Asns)
 {
     public static Geography Unknown { get; } =
-        new(AddressRuns.Compile<Place?>([], null), AddressRuns<Asn?>.Compile([], null));
+        new(AddressRuns.Compile<Place?>([], null), AddressRuns.Compile<Asn?>([], null));
 
     public static Geography Of(IEnumerable<(Prefix Prefix, Place Place)> places) =>
         Unknown with { Places = AddressRuns.Compile<Place?>(places.Select(p => (p.Prefix, (Place?)p.Place)), null) };
@@ -152,7 +152,7 @@ public sealed class ClientViews
 
     public Geography Geography { get; }
 
-    public ClientView this[SteerSpec steer] => views[KeyOf(steer)];
+    public ClientView Of(SteerSpec steer) => views[KeyOf(steer)];
 
     /// <summary>Equal for names that say the same.</summary>
     public string KeyTextOf(SteerSpec steer) => keys[steer];
