@@ -38,7 +38,7 @@ internal static class GeoFiles
         // Later entries win over equal prefixes, and a map's wider ones must win over the database's narrower ones: so
         // the map is laid over the database, not mixed into it.
         var byPlace = AddressRuns.Compile<Place?>(
-            places.Select(entry => (entry.Prefix, entry.Place is null ? null : entry.Place with { Asn = null })), null);
+            places.Select(entry => (entry.Prefix, WithoutAsn(entry.Place))), null);
         if (geo.Map is { } map)
         {
             var over = AddressRuns.Compile<Place?>(
@@ -48,6 +48,9 @@ internal static class GeoFiles
 
         return new Geography(byPlace, byAsn);
     }
+
+    // The same object where there is nothing to take out: a database has a million prefixes and some hundred places.
+    private static Place? WithoutAsn(Place? place) => place is { Asn: not null } ? place with { Asn = null } : place;
 
     private static bool Steers(FleetSpec fleet) => fleet.Zones.Any(zone => !zone.Steer.IsEmpty);
 
