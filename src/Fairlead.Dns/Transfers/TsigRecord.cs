@@ -23,7 +23,6 @@ public enum TsigError
 /// </summary>
 internal readonly ref struct TsigRecord
 {
-    public const ushort Type = 250;
     public const int FudgeSeconds = 300;
 
     /// <summary>Where the record begins: the signed message ends there.</summary>
@@ -60,7 +59,7 @@ internal readonly ref struct TsigRecord
         for (int i = reader.Answers + reader.Authorities + reader.Additionals, last = reader.Additionals; i > 0; i--)
         {
             if (!reader.TryRecord(name, out RecordHead head)) return false;
-            if ((ushort)head.Type != Type) continue;
+            if (head.Type != RecordType.Tsig) continue;
             found = i == 1 && last > 0 && head is { Class: 255, TtlSeconds: 0 };
             if (!found || !TryRead(message.Slice(head.RdataAt, head.RdataBytes), head, name, out tsig)) return false;
         }
@@ -101,7 +100,7 @@ internal readonly ref struct TsigRecord
     {
         var writer = new WireWriter(message[length..]);
         writer.Bytes(keyName.Wire);
-        writer.U16(Type);
+        writer.U16((ushort)RecordType.Tsig);
         writer.U16((ushort)RecordClass.Any);
         writer.U32(0);
         writer.U16((ushort)(algorithm.Wire.Length + 16 + mac.Length + other.Length));
