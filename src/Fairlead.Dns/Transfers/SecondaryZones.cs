@@ -167,6 +167,7 @@ internal sealed class Follower
         await Task.WhenAny(poke, timer);
         await woken.CancelAsync();
         await Task.WhenAny(Task.WhenAll(poke, timer)); // Both have ended, and their being cancelled is no fault.
+        stop.ThrowIfCancellationRequested();
         if (poke.IsCompletedSuccessfully)
             status = status with { Timers = status.Timers.On(SecondaryEvent.Notified, Now, 0) };
     }
