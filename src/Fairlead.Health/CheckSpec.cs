@@ -7,6 +7,9 @@ public enum CheckKind
     Tcp,
     Http,
     Https,
+
+    /// <summary>Nothing is asked: it counts as up.</summary>
+    None,
 }
 
 /// <summary>What is asked of a backend, how often, and how many results in a row turn its state.</summary>

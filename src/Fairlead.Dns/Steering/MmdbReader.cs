@@ -10,6 +10,7 @@ internal struct MmdbFields
     public string? Continent;
     public string? Country;
     public string? Subdivision;
+    public string? City;
     public ulong Asn;
     public double? Latitude;
     public double? Longitude;
@@ -34,6 +35,7 @@ internal struct MmdbFields
         return new Place(continent, Country, latitude, longitude)
         {
             Subdivision = Subdivision,
+            City = City,
             Asn = Asn is > 0 and <= uint.MaxValue ? new Asn((uint)Asn) : null,
         };
     }
@@ -124,8 +126,8 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         for (int i = 0; i < pairs; i++)
         {
             if (!TryKey(ref at, out string key)) return false;
-            // Nothing that we want lies deeper than two levels: there the path needs no text.
-            bool known = depth == 1 || (depth == 2 && path == "subdivisions");
+            // Little that we want lies deeper than two levels: there the path needs no text.
+            bool known = depth == 1 || (depth == 2 && path is "subdivisions" or "city.names");
             string inner = depth == 0 ? key : known ? $"{path}.{key}" : "[]";
             if (!TryRead(ref at, inner, depth + 1, ref fields, out _)) return false;
         }
@@ -215,6 +217,7 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
                 case "continent.code" or "continent_code": fields.Continent = Code(value); break;
                 case "country.iso_code" or "country_code" or "country": fields.Country = Code(value); break;
                 case "subdivisions.iso_code": fields.Subdivision = Part(value); break;
+                case "city.names.en" or "city": fields.City = Encoding.UTF8.GetString(value); break;
                 case "asn" when value.StartsWith("AS"u8): fields.Asn = Digits(value[2..]); break;
                 case "database_type": fields.DatabaseType = Encoding.UTF8.GetString(value); break;
                 default: break;

@@ -10,5 +10,8 @@ public sealed record Place(string? Continent, string? Country, double? Latitude,
     /// <summary>ISO 3166-2 without the country: "CA" of US-CA.</summary>
     public string? Subdivision { get; init; }
 
+    /// <summary>Its name in English, as databases of cities write it.</summary>
+    public string? City { get; init; }
+
     public Asn? Asn { get; init; }
 }

@@ -150,6 +150,14 @@ internal static class FleetRules
                 yield return ($"{at}.check.host", $"expected a host's name, found \"{host}\"");
             if (service.Check.Interval < TimeSpan.FromMilliseconds(100))
                 yield return ($"{at}.check.interval", "expected at least 100ms");
+            if (!service.Weights.IsEmpty && service.Pick != BackendPick.One)
+                yield return ($"{at}.weights", "weights need \"pick: one\"");
+            foreach (IPAddress weighed in service.Weights.Keys)
+            {
+                if (!service.Backends.Values.Any(pool => pool.Contains(weighed)))
+                    yield return ($"{at}.weights.{weighed}", $"{weighed} is none of the backends");
+            }
+
             foreach ((string pop, ImmutableArray<IPAddress> addresses) in service.Backends)
             {
                 if (fleet.Pop(pop) is null)

@@ -162,6 +162,15 @@ public readonly record struct PortSpec(PortProtocol Protocol, int Port)
     public override string ToString() => $"{(Protocol == PortProtocol.Tcp ? "tcp" : "udp")}/{Port}";
 }
 
+public enum BackendPick
+{
+    All,
+
+    /// <summary>The first healthy one in the order of the file: the others stand by.</summary>
+    First,
+    One,
+}
+
 /// <summary>What users come for.</summary>
 public sealed record ServiceSpec
 {
@@ -180,6 +189,12 @@ public sealed record ServiceSpec
     /// <summary>Each pop's backends.</summary>
     public ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Backends { get; init; } =
         ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty;
+
+    /// <summary>Which of a pop's healthy backends a name with Answer Backends is answered with.</summary>
+    public BackendPick Pick { get; init; }
+
+    /// <summary>For Pick One; a backend that is not in it weighs 1.</summary>
+    public ImmutableDictionary<IPAddress, int> Weights { get; init; } = ImmutableDictionary<IPAddress, int>.Empty;
 
     public int MinHealthy { get; init; } = 1;
 

@@ -11,7 +11,8 @@ internal static class SteerRules
         {
             foreach ((string path, ImmutableArray<string> pops) in map.Lists())
             {
-                foreach ((string, string) fault in Pops(fleet, $"geo.maps.{map.Name}.{path}", pops)) yield return fault;
+                IEnumerable<string> named = path == "pops" ? pops : pops.Where(pop => pop != MapSpec.Nearest);
+                foreach ((string, string) fault in Pops(fleet, $"geo.maps.{map.Name}.{path}", named)) yield return fault;
             }
         }
 

@@ -106,6 +106,14 @@ public abstract record PolicyStep
         public override string Text => $"map {Name}";
     }
 
+    /// <summary>Drops the first Count pops, but never the last one that is left.</summary>
+    public sealed record Skip(int Count) : PolicyStep
+    {
+        public override string Word => "skip";
+
+        public override string Text => $"skip {Count}";
+    }
+
     /// <summary>This order; pops that are not in it are dropped.</summary>
     public sealed record Failover(ImmutableArray<string> Pops) : PolicyStep
     {
@@ -154,12 +162,19 @@ public abstract record PolicyStep
 }
 
 /// <summary>
-/// From what is known of a client to an order of pops. The most specific wins: network, AS, subdivision, country,
-/// continent, then the default.
+/// From what is known of a client to an order of pops. The most specific wins: network, AS, city, subdivision, country,
+/// continent, then the default. In a list the word "nearest" stands for the map's other pops, the nearest first.
 /// </summary>
 public sealed record MapSpec
 {
+    public const string Nearest = "nearest";
+
     public required string Name { get; init; }
+
+    /// <summary>
+    /// The pops that "nearest" stands for, in the order for clients whose place is not known. Empty: all, in fleet order.
+    /// </summary>
+    public ImmutableArray<string> Pops { get; init; } = [];
 
     public ImmutableArray<string> Default { get; init; } = [];
 
@@ -170,6 +185,9 @@ public sealed record MapSpec
     /// <summary>ISO 3166-2: US-CA.</summary>
     public ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> Subdivisions { get; init; } = [];
 
+    /// <summary>A country or a subdivision, a slash and the name in English: US-TX/Dallas.</summary>
+    public ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> Cities { get; init; } = [];
+
     public ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> Asns { get; init; } = [];
 
     public ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> Networks { get; init; } = [];
@@ -177,11 +195,12 @@ public sealed record MapSpec
     public IEnumerable<(string Path, ImmutableArray<string> Pops)> Lists()
     {
         yield return ("default", Default);
+        if (!Pops.IsEmpty) yield return ("pops", Pops);
         foreach ((string section, ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> entries) in
             new[]
             {
-                ("continents", Continents), ("countries", Countries), ("subdivisions", Subdivisions), ("asns", Asns),
-                ("networks", Networks),
+                ("continents", Continents), ("countries", Countries), ("subdivisions", Subdivisions), ("cities", Cities),
+                ("asns", Asns), ("networks", Networks),
             })
         {
             foreach ((string key, ImmutableArray<string> pops) in entries) yield return ($"{section}.{key}", pops);

@@ -9,7 +9,8 @@ namespace Fairlead.Fleet.Steer;
 /// The part of a policy that shares out the clients of a region: shed, spread, weighted, multi. It depends on the list
 /// of pops alone, so regions that are left with the same list share the result.
 /// </summary>
-internal sealed class Choices(SteerSpec steer, Func<string, SteeredAnswer> answerOf)
+internal sealed class Choices(
+    SteerSpec steer, Func<string, SteeredAnswer> answerOf, Func<IPAddress, int>? weightOf = null)
 {
     private readonly Dictionary<string, SteeredSplit> splits = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SteeredAnswer> answers = new(StringComparer.Ordinal);
@@ -92,8 +93,36 @@ internal sealed class Choices(SteerSpec steer, Func<string, SteeredAnswer> answe
         if (order.IsEmpty) return [new SteeredShare(new SteeredAnswer(), 1)];
         ImmutableArray<(string Pop, uint Weight)> shares = Weights(order);
         string why = shares.Length > 1 && reason == "preferred" ? "weighted" : reason;
-        return [.. shares.Select(share => new SteeredShare(Answer(share.Pop, order, why), share.Weight))];
+        ImmutableArray<SteeredShare> lot =
+            [.. shares.Select(share => new SteeredShare(Answer(share.Pop, order, why), share.Weight))];
+        return weightOf is null || Count > 0 ? lot : OneByOne(lot);
     }
+
+    // Each pop's share is divided among its addresses by their weights. Sums differ from pop to pop, so all are brought
+    // to one denominator; where that grows too large, a millionth is as exact as it gets.
+    private ImmutableArray<SteeredShare> OneByOne(ImmutableArray<SteeredShare> lot)
+    {
+        const double Parts = 1_000_000;
+        var parts = new List<(SteeredAnswer Answer, double Part)>();
+        long whole = lot.Aggregate(1L, (product, share) => Math.Min(product * Math.Max(1, Sum(share.Answer)), 1L << 32));
+        long total = lot.Sum(share => (long)share.Weight);
+        foreach (SteeredShare share in lot)
+        {
+            long sum = Sum(share.Answer);
+            if (sum == 0) parts.Add((share.Answer, (double)share.Weight * whole));
+            foreach (IPAddress a in share.Answer.A.Where(_ => sum > 0))
+                parts.Add((share.Answer with { A = [a] }, (double)share.Weight * whole / sum * weightOf!(a)));
+            foreach (IPAddress a in share.Answer.Aaaa.Where(_ => sum > 0))
+                parts.Add((share.Answer with { Aaaa = [a] }, (double)share.Weight * whole / sum * weightOf!(a)));
+        }
+
+        double scale = total * whole <= uint.MaxValue ? 1 : Parts / ((double)total * whole);
+        return [.. parts.Where(part => part.Part > 0)
+            .Select(part => new SteeredShare(part.Answer, Math.Max(1, (uint)Math.Round(part.Part * scale))))];
+    }
+
+    // 0: there is nothing to weigh, or nothing weighs anything; then the answer stays whole.
+    private long Sum(SteeredAnswer answer) => answer.A.Concat(answer.Aaaa).Sum(address => (long)weightOf!(address));
 
     // Whole pops in order until there are enough addresses, the chosen pop's first.
     private SteeredAnswer Answer(string first, ImmutableArray<string> order, string reason)

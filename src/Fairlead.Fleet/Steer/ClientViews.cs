@@ -57,20 +57,10 @@ public sealed class ClientView
     {
         if (clients.TryGetValue((place, asn, network), out int region)) return region;
         ImmutableArray<string> order = [.. fleet.Pops.Select(pop => pop.Name)];
-        if (byDistance && place is { Latitude: { } latitude, Longitude: { } longitude })
-        {
-            order =
-            [
-                .. fleet.Pops
-                    .OrderBy(pop => pop.Place is { } at
-                        ? Distance(latitude, longitude, at.Latitude, at.Longitude)
-                        : double.MaxValue)
-                    .Select(pop => pop.Name),
-            ];
-        }
-
+        if (byDistance) order = NearestFirst(order, place);
         (string entry, ImmutableArray<string> byMap) = Map is null ? ("", []) : Look(Map, place, asn, network);
-        (string, string) key = (string.Join('\n', order), entry);
+        if (byMap.Contains(MapSpec.Nearest)) byMap = WithNearest(byMap, place);
+        (string, string) key = (string.Join('\n', order), $"{entry}\n{string.Join('\n', byMap)}");
         if (!known.TryGetValue(key, out region))
         {
             known[key] = region = regions.Count;
@@ -106,12 +96,33 @@ public sealed class ClientView
             Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
     }
 
+    private ImmutableArray<string> NearestFirst(ImmutableArray<string> pops, Place? place) =>
+        place is { Latitude: { } latitude, Longitude: { } longitude }
+            ? [.. pops.OrderBy(pop => fleet.Pop(pop)?.Place is { } at
+                ? Distance(latitude, longitude, at.Latitude, at.Longitude)
+                : double.MaxValue)]
+            : pops;
+
+    // Pops without a place are near to nobody; but a client without one gets them all, in the map's order.
+    private ImmutableArray<string> WithNearest(ImmutableArray<string> list, Place? place)
+    {
+        ImmutableArray<string> among = Map!.Pops.IsEmpty ? [.. fleet.Pops.Select(pop => pop.Name)] : Map.Pops;
+        if (place is { Latitude: not null }) among = [.. among.Where(pop => fleet.Pop(pop)?.Place is not null)];
+        among = NearestFirst(among, place);
+        return
+        [
+            .. list.SelectMany(word => word == MapSpec.Nearest ? among.Where(pop => !list.Contains(pop)) : [word]),
+        ];
+    }
+
     private static (string Entry, ImmutableArray<string> Pops) Look(
         MapSpec map, Place? place, Asn? asn, string? network)
     {
         string? subdivision = place is { Country: { } country, Subdivision: { } part } ? $"{country}-{part}" : null;
         return Find("networks", map.Networks, network)
             ?? Find("asns", map.Asns, asn?.Value.ToString(CultureInfo.InvariantCulture))
+            ?? Find("cities", map.Cities, place?.City is { } town && subdivision is not null ? $"{subdivision}/{town}" : null)
+            ?? Find("cities", map.Cities, place is { City: { } city } ? $"{place.Country}/{city}" : null)
             ?? Find("subdivisions", map.Subdivisions, subdivision)
             ?? Find("countries", map.Countries, place?.Country)
             ?? Find("continents", map.Continents, place?.Continent)

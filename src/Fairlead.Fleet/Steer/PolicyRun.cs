@@ -87,6 +87,9 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
                     notes.Add($"{map.Name}: {region.MapEntry}");
                     left = [.. region.ByMap.Where(left.Contains)];
                     break;
+                case PolicyStep.Skip skip:
+                    left = [.. left.Skip(Math.Min(skip.Count, left.Count - 1))];
+                    break;
                 case PolicyStep.Failover failover:
                     left = [.. failover.Pops.Where(left.Contains)];
                     break;

@@ -115,8 +115,13 @@ internal sealed class NameAnswers
         (this.fleet, this.plan, this.steer, this.owner) = (fleet, plan, steer, owner);
         service = fleet.Service(steer.Service)!;
         Cname = new Choices(steer, pop => new SteeredAnswer { Cname = Target(pop) });
-        IPv4 = new Choices(steer, pop => new SteeredAnswer { A = Addresses(pop, AddressFamily.InterNetwork) });
-        IPv6 = new Choices(steer, pop => new SteeredAnswer { Aaaa = Addresses(pop, AddressFamily.InterNetworkV6) });
+        Func<IPAddress, int>? weightOf = steer.Answer == SteerAnswer.Backends && service.Pick == BackendPick.One
+            ? address => service.Weights.GetValueOrDefault(address, 1)
+            : null;
+        IPv4 = new Choices(steer, pop => new SteeredAnswer { A = Addresses(pop, AddressFamily.InterNetwork) },
+            weightOf);
+        IPv6 = new Choices(steer, pop => new SteeredAnswer { Aaaa = Addresses(pop, AddressFamily.InterNetworkV6) },
+            weightOf);
     }
 
     public Choices Cname { get; }
@@ -187,7 +192,15 @@ internal sealed class NameAnswers
             ImmutableArray<IPAddress> pool = healthy.Any(a => a.AddressFamily == family)
                 ? healthy
                 : service.Backends.GetValueOrDefault(pop, []);
-            return [.. pool.Where(address => address.AddressFamily == family).Take(SteeringTable.AddressesMax)];
+            int count = service.Pick == BackendPick.First ? 1 : SteeringTable.AddressesMax;
+            IEnumerable<IPAddress> ofFamily = pool.Where(address => address.AddressFamily == family);
+            if (service.Pick == BackendPick.First)
+            {
+                ImmutableArray<IPAddress> order = service.Backends.GetValueOrDefault(pop, []);
+                ofFamily = ofFamily.OrderBy(address => order.IndexOf(address));
+            }
+
+            return [.. ofFamily.Take(count)];
         }
 
         // A family without regional prefixes is answered with its anycast VIP.

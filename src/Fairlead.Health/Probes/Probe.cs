@@ -22,6 +22,7 @@ internal sealed class Prober : IDisposable
         limit.CancelAfter(check.Spec.EffectiveTimeout);
         try
         {
+            if (check.Spec.Kind == CheckKind.None) return new ProbeResult(true, "not checked");
             return check.Spec.Kind == CheckKind.Tcp
                 ? await ConnectAsync(check.Target, limit.Token)
                 : await GetAsync(check, limit.Token);

@@ -73,8 +73,9 @@ internal static class FleetShapes
     private static readonly ObjectOf<CheckSpec> CheckShape = new("a check", f => new CheckSpec
     {
         Kind = f.Optional("kind",
-            new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https)),
-            CheckKind.Tcp, "what is asked: tcp connects, http and https send a GET"),
+            new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https),
+                ("none", CheckKind.None)),
+            CheckKind.Tcp, "what is asked: tcp connects, http and https send a GET, none: it counts as up"),
         Port = f.Optional<int?>("port", Nullable(Number(1, 65535)), null, "default: the service's first tcp port"),
         Path = f.Optional("path", Text, "/", "http: what is asked for"),
         Host = f.Optional<string?>("host", Text!, null, "http: Host header and TLS server name; default the address"),
@@ -98,6 +99,13 @@ internal static class FleetShapes
         OnNodes = f.Optional("onNodes", Switch, false, "the nodes themselves serve it, as the DNS server"),
         Backends = Dictionary(f.Optional("backends", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
             "each pop's servers")),
+        Pick = f.Optional("pick", new OneOf<BackendPick>(
+            ("all", BackendPick.All), ("first", BackendPick.First), ("one", BackendPick.One)), BackendPick.All,
+            "answer backends: all healthy ones, the first of them, or one of them, as often as its weight says"),
+        Weights = f.Optional("weights", new MapOf<int>(AddressText, Number(0, 10_000)), [], "pick one: each backend's weight")
+            is { IsDefaultOrEmpty: false } weights
+                ? weights.ToImmutableDictionary(pair => IPAddress.Parse(pair.Key), pair => pair.Value)
+                : ImmutableDictionary<IPAddress, int>.Empty,
         MinHealthy = f.Optional("minHealthy", Number(1, 10_000), 1, "healthy backends a pop needs to serve it"),
     });
 

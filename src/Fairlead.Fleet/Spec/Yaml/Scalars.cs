@@ -22,6 +22,11 @@ internal static class Scalars
         "a prefix such as 192.0.2.0/24 or 2001:db8::/32, without host bits",
         (string text, out Prefix value) => Net.Addresses.Prefix.TryParse(text, out value) && text.Contains('/'));
 
+    public static readonly Scalar<string> AddressText = new(
+        "an IP address",
+        (string text, out string value) =>
+            Net.Addresses.Prefix.TryParse(value = text, out _) && !text.Contains('/'));
+
     public static readonly Scalar<IPAddress> Address = new(
         "an IP address",
         (string text, out IPAddress value) =>

@@ -39,6 +39,7 @@ internal static class SteerShapes
             ("up", new PolicyStep.Up()), ("geo", new PolicyStep.Geo()), ("spread", new PolicyStep.Spread())),
         new OneKeyOf<PolicyStep>(
             ("min", Least),
+            ("skip", new MadeOf<int, PolicyStep>(Number(1, 100), count => new PolicyStep.Skip(count))),
             ("map", new MadeOf<string, PolicyStep>(Name, name => new PolicyStep.Map(name))),
             ("failover", new MadeOf<ImmutableArray<string>, PolicyStep>(
                 PopList, pops => new PolicyStep.Failover(pops))),
@@ -72,7 +73,7 @@ internal static class SteerShapes
         Ttl = f.Optional("ttl", Ttl, TtlSpec.Default,
             "how long resolvers may keep the answer: one time, or min and max"),
         Policy = f.Optional("policy", new ListOf<PolicyStep>(Step), new SteerSpec { Name = "" }.Policy,
-            "steps that choose among the pops: up, min, geo, map, failover, then shed, spread, weighted, multi"),
+            "steps that choose among the pops: up, min, geo, map, failover, skip, then shed, spread, weighted, multi"),
         Alias = f.Optional<string?>("alias", Text!, null, "answers with the addresses of this name of the fleet"),
         Reflect = f.Optional("reflect", Switch, false, "TXT answers say what the server sees of the asker"),
     });
@@ -106,6 +107,14 @@ internal static class SteerShapes
         (string text, out string value) => (value = text).Length is >= 4 and <= 6 && text[2] == '-'
             && text.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '-'));
 
+    private static readonly Scalar<string> City = new(
+        "a city such as US-TX/Dallas or US/Dallas",
+        (string text, out string value) => (value = text).IndexOf('/', StringComparison.Ordinal) is var slash
+            && slash > 0 && slash + 1 < text.Length
+            && text.AsSpan(0, slash) is var place && place.Length is 2 or (>= 4 and <= 6)
+            && char.IsAsciiLetterUpper(place[0]) && char.IsAsciiLetterUpper(place[1])
+            && (place.Length == 2 || place[2] == '-'));
+
     private static readonly Scalar<string> AsnText = new(
         "an AS number",
         (string text, out string value) => Net.Addresses.Asn.TryParse(value = text, out _));
@@ -118,9 +127,12 @@ internal static class SteerShapes
     {
         Name = "",
         Default = f.Required("default", PopList, "the pops, the best first, of clients that nothing else names"),
+        Pops = f.Optional("pops", PopList, [], "what the word nearest stands for; default: all pops")
+            is { IsDefault: false } pops ? pops : [],
         Continents = Lists(f, "continents", Continent, "the pops of a continent's clients"),
         Countries = Lists(f, "countries", Country, "the pops of a country's clients"),
         Subdivisions = Lists(f, "subdivisions", Subdivision, "the pops of a part of a country"),
+        Cities = Lists(f, "cities", City, "the pops of a city"),
         Asns = Lists(f, "asns", AsnText, "the pops of an AS"),
         Networks = Lists(f, "networks", Network, "the pops of a network: it wins over all else"),
     });
