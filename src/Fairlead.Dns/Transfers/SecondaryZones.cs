@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Fairlead.Dns.Answering;
-using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;

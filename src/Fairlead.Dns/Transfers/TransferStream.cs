@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 
