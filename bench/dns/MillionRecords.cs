@@ -56,8 +56,9 @@ internal static class MillionRecords
             Run during = generator.Ask(TimeSpan.FromSeconds(10), 192, PerSecond);
             text.AppendLine($"reload at {PerSecond} queries/s: lost {during.Lost} of {during.Sent}, p99 "
                 + $"{during.Percentile(0.99)} us beside {before.Percentile(0.99)} us (x "
-                + $"{during.Percentile(0.99) / (double)before.Percentile(0.99):F2}), p99.9 {during.Percentile(0.999)} us "
-                + $"beside {before.Percentile(0.999)} us; memory after it {CpuMeter.ResidentBytes(server.Id) >> 20} MiB; "
+                + $"{during.Percentile(0.99) / (double)before.Percentile(0.99):F2}), "
+                + $"p99.9 {during.Percentile(0.999)} us beside {before.Percentile(0.999)} us; "
+                + $"memory after it {CpuMeter.ResidentBytes(server.Id) >> 20} MiB; "
                 + File.ReadLines(Path.Combine(folder, "log")).LastOrDefault());
             return 0;
         });

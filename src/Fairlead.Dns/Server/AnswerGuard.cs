@@ -59,6 +59,7 @@ internal sealed class AnswerGuard(
 
         counters.Add(state.Type);
         counters.Add(state.Cookie);
+        if (state.SteeredLabel > 0) counters.AddSteered(state.SteeredLabel);
         if (state.WasReady) counters.Add(DnsCounter.AnswersReady);
         if (limiter is not null && asker.Transport == Transport.Udp && state.Cookie != CookieState.Valid)
         {

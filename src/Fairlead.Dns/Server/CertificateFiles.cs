@@ -40,6 +40,9 @@ public sealed class CertificateFiles(string chainFile, string keyFile, TimeProvi
         }
     }
 
+    /// <summary>The pair in use, for a server of another kind.</summary>
+    public SslServerAuthenticationOptions ForHandshake() => new() { ServerCertificateContext = Take() };
+
     public void Dispose() => leaf?.Dispose();
 
     private void ReadWhenChanged()

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fairlead.Dns.Answering;
+using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Server;
@@ -16,6 +17,7 @@ internal sealed class ThreadCounters
     private const int Apart = 8;
 
     private readonly long[] values = new long[Enum.GetValues<DnsCounter>().Length + (2 * Apart)];
+    private readonly long[] steered = new long[SteeredLabels.CountMax + (2 * Apart)];
     private readonly long[] types = new long[TypesMax + 1 + (2 * Apart)];
 
     public LatencyHistogram Latency { get; } = new();
@@ -31,9 +33,13 @@ internal sealed class ThreadCounters
 
     public void Add(RecordType type) => types[Math.Min((int)type, TypesMax) + Apart]++;
 
+    public void AddSteered(int label) => steered[label + Apart]++;
+
     public void AddRcode(Rcode rcode) => Add(DnsCounters.OfRcode(rcode));
 
     public long Read(DnsCounter counter) => Volatile.Read(ref values[(int)counter + Apart]);
+
+    public long ReadSteered(int label) => Volatile.Read(ref steered[label + Apart]);
 
     public long ReadType(int index) => Volatile.Read(ref types[index + Apart]);
 }
@@ -133,6 +139,23 @@ public sealed class DnsCounters
                 long sum = 0;
                 foreach (ThreadCounters thread in threads) sum += thread.ReadType(i);
                 if (sum > 0) sums[i == ThreadCounters.TypesMax ? (RecordType)ushort.MaxValue : (RecordType)i] = sum;
+            }
+
+            return sums;
+        }
+    }
+
+    /// <summary>Steered answers by their label: where they sent the client, and why.</summary>
+    public IReadOnlyDictionary<string, long> SteeredByLabel
+    {
+        get
+        {
+            ImmutableArray<string> names = SteeredLabels.Names;
+            var sums = new Dictionary<string, long>(StringComparer.Ordinal);
+            for (int i = 1; i < names.Length; i++)
+            {
+                long sum = threads.Sum(thread => thread.ReadSteered(i));
+                if (sum > 0) sums[names[i]] = sum;
             }
 
             return sums;

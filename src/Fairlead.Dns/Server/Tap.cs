@@ -96,7 +96,7 @@ internal sealed class Tap(string socketFile, int queueBytes, TimeProvider time) 
         return true;
     }
 
-    // | 0, 4 bytes | LENGTH 4 | KIND 4 | CONTENT TYPE 4 | LENGTH 4 | content |; all of it after LENGTH is counted in it.
+    // | 0, 4 bytes | LENGTH 4 | KIND 4 | CONTENT TYPE 4 | LENGTH 4 | content |; the first LENGTH counts all after it.
     private static byte[] Control(uint kind, ReadOnlySpan<byte> content)
     {
         var frame = new byte[12 + (content.IsEmpty ? 0 : 8 + content.Length)];

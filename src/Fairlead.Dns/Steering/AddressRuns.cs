@@ -2,6 +2,14 @@ using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
 
+/// <summary>Makes AddressRuns.</summary>
+public static class AddressRuns
+{
+    /// <summary>A more specific prefix wins over a wider one, a later entry over an equal one.</summary>
+    public static AddressRuns<T> Compile<T>(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere) =>
+        AddressRuns<T>.Compile(entries, elsewhere);
+}
+
 /// <summary>
 /// A value for every address: neighbouring addresses of one value are one run, whatever prefixes they came from. Runs
 /// are sorted and cover each family's space from its first address; a run goes up to the next one's start.
@@ -10,16 +18,20 @@ public sealed class AddressRuns<T>
 {
     private static readonly EqualityComparer<T> Same = EqualityComparer<T>.Default;
 
-    private AddressRuns(List<(UInt128 Start, T Value)> ipv4, List<(UInt128 Start, T Value)> ipv6) =>
+    private AddressRuns(List<(UInt128 Start, T Value)> ipv4, List<(UInt128 Start, T Value)> ipv6)
+    {
+        ipv4.TrimExcess();
+        ipv6.TrimExcess();
         (IPv4, IPv6) = (ipv4, ipv6);
+    }
 
     /// <summary>Starts are 32-bit numbers.</summary>
     public IReadOnlyList<(UInt128 Start, T Value)> IPv4 { get; }
 
     public IReadOnlyList<(UInt128 Start, T Value)> IPv6 { get; }
 
-    /// <summary>A more specific prefix wins over a wider one, a later entry over an equal one.</summary>
-    public static AddressRuns<T> Compile(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere)
+    /// <summary>See AddressRuns.Compile.</summary>
+    internal static AddressRuns<T> Compile(IEnumerable<(Prefix Prefix, T Value)> entries, T elsewhere)
     {
         var all = new List<Entry>();
         int order = 0;

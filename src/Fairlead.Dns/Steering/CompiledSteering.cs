@@ -16,7 +16,7 @@ internal sealed class CompiledSteering
     private readonly ushort[] classesOfAaaa;
     private readonly ushort[] classesOfOthers;
 
-    public CompiledSteering(SteeredName name, List<string> labels)
+    public CompiledSteering(SteeredName name)
     {
         var sets = new List<RRset>();
         var splits = new Dictionary<(SteeredSplit, RecordType), CompiledSplit>();
@@ -24,7 +24,7 @@ internal sealed class CompiledSteering
         {
             if (!splits.TryGetValue((split, type), out CompiledSplit? known))
             {
-                known = new CompiledSplit(split, type, name, sets, labels);
+                known = new CompiledSplit(split, type, name, sets);
                 splits.Add((split, type), known);
             }
 
@@ -105,7 +105,7 @@ internal sealed class CompiledSplit
 {
     private readonly CompiledShare[][] lots;
 
-    public CompiledSplit(SteeredSplit split, RecordType type, SteeredName name, List<RRset> sets, List<string> labels)
+    public CompiledSplit(SteeredSplit split, RecordType type, SteeredName name, List<RRset> sets)
     {
         LotOfSlot = [.. split.LotOfSlot];
         var key = new StringBuilder();
@@ -121,7 +121,11 @@ internal sealed class CompiledSplit
                 SteeredShare share = split.Lots[i][j];
                 sum += share.Weight;
                 if (!made.TryGetValue(share.Answer, out (RRset? Set, int Label) one))
-                    made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), LabelOf(share.Answer, labels));
+                {
+                    int label = SteeredLabels.NumberOf(share.Answer.Label);
+                    made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), label);
+                }
+
                 lots[i][j] = new CompiledShare(
                     one.Set, one.Set is null ? 0 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
                     (uint)(((sum << 32) / total) - 1));
@@ -170,14 +174,6 @@ internal sealed class CompiledSplit
             && Enumerable.Range(0, set.Count).All(i => other[i].SequenceEqual(set[i])));
         if (known is null) sets.Add(set);
         return known ?? set;
-    }
-
-    private static int LabelOf(SteeredAnswer answer, List<string> labels)
-    {
-        int index = labels.IndexOf(answer.Label);
-        if (index >= 0) return index;
-        labels.Add(answer.Label);
-        return labels.Count - 1;
     }
 }
 

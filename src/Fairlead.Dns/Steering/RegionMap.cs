@@ -53,7 +53,7 @@ public sealed class RegionMap
     /// A more specific prefix wins over a wider one, a later entry over an equal one. Region 0 is the default.
     /// </summary>
     public static RegionMap Compile(IEnumerable<(Prefix Prefix, int Region)> entries) =>
-        Of(AddressRuns<int>.Compile(entries, 0));
+        Of(AddressRuns.Compile<int>(entries, 0));
 
     public static RegionMap Of(AddressRuns<int> runs) => new(runs.IPv4, runs.IPv6);
 

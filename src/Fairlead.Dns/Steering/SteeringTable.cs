@@ -29,7 +29,6 @@ public sealed class SteeringTable
         Names = [.. names.OrderBy(name => name.Owner)];
         List<string> problems = [.. Problems(Names)];
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
-        var labels = new List<string> { "" };
         var compiled = new Dictionary<(ImmutableArray<SteeredRegion>, uint), CompiledSteering>();
         var made = new SteeredEntry[Names.Length];
         var steerings = new CompiledSteering[Names.Length];
@@ -38,7 +37,7 @@ public sealed class SteeringTable
             SteeredName name = Names[i];
             if (!compiled.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? steering))
             {
-                steering = new CompiledSteering(name, labels);
+                steering = new CompiledSteering(name);
                 compiled.Add((name.ByRegion, name.TtlSeconds), steering);
             }
 
@@ -50,16 +49,12 @@ public sealed class SteeringTable
         if (signerOf is not null) Parallel.For(0, made.Length, Make);
         else for (int i = 0; i < made.Length; i++) Make(i);
         entries = ImmutableCollectionsMarshal.AsImmutableArray(made);
-        Labels = [.. labels];
     }
 
     public static SteeringTable Empty { get; } = new([]);
 
     /// <summary>In canonical order.</summary>
     public ImmutableArray<SteeredName> Names { get; }
-
-    /// <summary>The answers' labels by the numbers that they are counted under; 0 is none.</summary>
-    public ImmutableArray<string> Labels { get; }
 
     /// <summary>
     /// What is wrong with the names themselves; DnsTable.Problems says what is wrong with them in their zones.
@@ -81,8 +76,8 @@ public sealed class SteeringTable
     }
 
     /// <summary>
-    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address or
-    /// subnet is in the 128-bit space, with the length that is known of it.
+    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address
+    /// or subnet is in the 128-bit space, with the length that is known of it.
     /// </summary>
     public SteeredLook? Look(DnsName owner, RecordType type, Prefix client)
     {

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Dns.Server;
-using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
 
@@ -20,14 +19,17 @@ public sealed record DnsSpec
     public TlsSpec? Https { get; init; }
 
     /// <summary>
-    /// 32 hex digits each; the first makes cookies, the others are still taken (RFC 9018 §5). None: each node has one of
-    /// its own by chance.
+    /// 32 hex digits each; the first makes cookies, the others are still taken (RFC 9018 §5). None: each node has one
+    /// of its own by chance.
     /// </summary>
     public ImmutableArray<string> CookieSecrets { get; init; } = [];
 
     public RateLimitOptions RateLimit { get; init; } = new();
 
     public TcpSpec Tcp { get; init; } = new();
+
+    /// <summary>dnstap: the socket of the collector that every answer is told to.</summary>
+    public string? Tap { get; init; }
 
     /// <summary>Zones whose keys are in its folder are signed. Null: none is signed here.</summary>
     public DnssecSpec? Dnssec { get; init; }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
 

@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Fairlead.Dns.Steering;
 using Fairlead.Fleet.Spec;

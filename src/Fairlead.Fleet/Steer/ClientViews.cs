@@ -10,10 +10,10 @@ namespace Fairlead.Fleet.Steer;
 public sealed record Geography(AddressRuns<Place?> Places, AddressRuns<Asn?> Asns)
 {
     public static Geography Unknown { get; } =
-        new(AddressRuns<Place?>.Compile([], null), AddressRuns<Asn?>.Compile([], null));
+        new(AddressRuns.Compile<Place?>([], null), AddressRuns.Compile<Asn?>([], null));
 
     public static Geography Of(IEnumerable<(Prefix Prefix, Place Place)> places) =>
-        Unknown with { Places = AddressRuns<Place?>.Compile(places.Select(p => (p.Prefix, (Place?)p.Place)), null) };
+        Unknown with { Places = AddressRuns.Compile<Place?>(places.Select(p => (p.Prefix, (Place?)p.Place)), null) };
 }
 
 /// <summary>What a policy may know of a client: an order of pops by distance, and what a map says.</summary>
@@ -91,7 +91,7 @@ public sealed class ClientView
             return;
         }
 
-        AddressRuns<string?> networks = AddressRuns<string?>.Compile(
+        AddressRuns<string?> networks = AddressRuns.Compile<string?>(
             Map.Networks.Select(entry => (Prefix.Parse(entry.Key), (string?)entry.Key)), null);
         Table = RegionMap.Of(both.Join(networks, (client, network) => RegionOf(client.Item1, client.Item2, network)));
     }
@@ -152,7 +152,7 @@ public sealed class ClientViews
 
     public Geography Geography { get; }
 
-    public ClientView this[SteerSpec steer] => views[KeyOf(steer)];
+    public ClientView Of(SteerSpec steer) => views[KeyOf(steer)];
 
     /// <summary>Equal for names that say the same.</summary>
     public string KeyTextOf(SteerSpec steer) => keys[steer];

@@ -18,7 +18,7 @@ namespace Fairlead.Api;
 /// The HTTP API, on a Unix socket that root and the socket's group may open. It translates, and decides nothing.
 /// </summary>
 public sealed class ApiServer(
-    NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsCounters? dns,
+    NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsServer? dns,
     FleetReload reload, TimeProvider time) : IAsyncDisposable
 {
     private const int BodyBytesMax = 64 * 1024;
@@ -33,7 +33,7 @@ public sealed class ApiServer(
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            kestrel.ListenUnixSocket(options.ControlSocket);
+            kestrel.ListenUnixSocket(Path.GetFullPath(options.ControlSocket));
             kestrel.Limits.MaxRequestBodySize = BodyBytesMax;
             kestrel.Limits.MaxConcurrentConnections = 64;
             kestrel.AddServerHeader = false;
@@ -97,10 +97,8 @@ public sealed class ApiServer(
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
-            Dns = dns is null ? null : new DnsView(
-                dns[DnsCounter.UdpQueries], dns[DnsCounter.TcpQueries],
-                dns[DnsCounter.DroppedShort] + dns[DnsCounter.DroppedResponse], dns[DnsCounter.AnswersTruncated],
-                dns[DnsCounter.Faults]),
+            Dns = dns is null ? null : DnsViews.Of(dns),
+            Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),
         };
     }
 

@@ -12,9 +12,12 @@ internal static class Metrics
         var text = new StringBuilder();
         Family(text, "fairlead_build_info", "gauge", "The running version.");
         Sample(text, "fairlead_build_info", 1, ("version", status.Version));
+        Family(text, "fairlead_memory_bytes", "gauge", "Memory of the process, and what of it is the managed heap.");
+        Sample(text, "fairlead_memory_bytes", status.Memory.Resident, ("kind", "resident"));
+        Sample(text, "fairlead_memory_bytes", status.Memory.Heap, ("kind", "heap"));
         Family(text, "fairlead_config_generation", "gauge", "The plan that is in force.");
         Sample(text, "fairlead_config_generation", status.Generation);
-        Family(text, "fairlead_reload_refused", "gauge", "1 while the newest fleet file, zone or database is not taken.");
+        Family(text, "fairlead_reload_refused", "gauge", "1 while the newest fleet file or zone is not taken.");
         Sample(text, "fairlead_reload_refused", status.ReloadRefused.IsDefaultOrEmpty ? 0 : 1);
         Family(text, "fairlead_store_connected", "gauge", "1 while the store's changes are followed.");
         Sample(text, "fairlead_store_connected", status.Store.Connected ? 1 : 0);
@@ -36,20 +39,38 @@ internal static class Metrics
         foreach (CheckView check in status.Checks)
             Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
         Bgp(text, status);
-        if (status.Dns is { } dns)
+        if (status.Dns is { } dns) Dns(text, dns);
+        return text.ToString();
+    }
+
+    private static void Dns(StringBuilder text, DnsView dns)
+    {
+        Family(text, "fairlead_dns_queries_total", "counter", "Queries received.");
+        foreach ((string transport, long count) in dns.QueriesByTransport)
+            Sample(text, "fairlead_dns_queries_total", count, ("transport", transport));
+        Family(text, "fairlead_dns_queries_by_type_total", "counter", "Queries by the type that they ask for.");
+        foreach ((string type, long count) in dns.QueriesByType)
+            Sample(text, "fairlead_dns_queries_by_type_total", count, ("type", type));
+        Family(text, "fairlead_dns_answers_total", "counter", "Answers by their code.");
+        foreach ((string rcode, long count) in dns.AnswersByRcode)
+            Sample(text, "fairlead_dns_answers_total", count, ("rcode", rcode));
+        Family(text, "fairlead_dns_steered_total", "counter", "Steered answers by where they lead, and why.");
+        foreach ((string label, long count) in dns.Steered)
         {
-            Family(text, "fairlead_dns_queries_total", "counter", "Queries received.");
-            Sample(text, "fairlead_dns_queries_total", dns.UdpQueries, ("transport", "udp"));
-            Sample(text, "fairlead_dns_queries_total", dns.TcpQueries, ("transport", "tcp"));
-            Family(text, "fairlead_dns_dropped_total", "counter", "Datagrams that deserved no answer.");
-            Sample(text, "fairlead_dns_dropped_total", dns.Dropped);
-            Family(text, "fairlead_dns_truncated_total", "counter", "Answers that asked the client to come over TCP.");
-            Sample(text, "fairlead_dns_truncated_total", dns.Truncated);
-            Family(text, "fairlead_internal_errors_total", "counter", "Faults of ours that a query set off.");
-            Sample(text, "fairlead_internal_errors_total", dns.Faults, ("component", "dns"));
+            string[] parts = label.Split(' ', 2);
+            Sample(text, "fairlead_dns_steered_total", count, ("target", parts[0]), ("reason", parts[^1]));
         }
 
-        return text.ToString();
+        Family(text, "fairlead_dns_events_total", "counter", "What befell queries and connections, by its own word.");
+        foreach ((string name, long count) in dns.Events)
+            Sample(text, "fairlead_dns_events_total", count, ("event", name));
+        Family(text, "fairlead_dns_latency_seconds", "gauge", "From leaving the kernel's queue to being sent.");
+        Sample(text, "fairlead_dns_latency_seconds", dns.MedianMicroseconds / 1e6, ("quantile", "0.5"));
+        Sample(text, "fairlead_dns_latency_seconds", dns.P99Microseconds / 1e6, ("quantile", "0.99"));
+        Family(text, "fairlead_dns_tap_dropped_total", "counter", "Answers that the dnstap collector did not take.");
+        Sample(text, "fairlead_dns_tap_dropped_total", dns.TapDropped);
+        Family(text, "fairlead_internal_errors_total", "counter", "Faults of ours that a query set off.");
+        Sample(text, "fairlead_internal_errors_total", dns.Events["faults"], ("component", "dns"));
     }
 
     private static void Bgp(StringBuilder text, StatusView status)

@@ -36,7 +36,12 @@ public sealed record StatusView
     public required long GuardRefusals { get; init; }
 
     public required DnsView? Dns { get; init; }
+
+    public MemoryView Memory { get; init; } = new(0, 0);
 }
+
+/// <summary>Bytes: what the process has in memory, and what of it are living objects of the managed heap.</summary>
+public sealed record MemoryView(long Resident, long Heap);
 
 public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fault);
 
@@ -45,7 +50,30 @@ public sealed record CheckView(string Id, bool Known, bool Up, string Detail, Da
 public sealed record PeerView(
     string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
 
-public sealed record DnsView(long UdpQueries, long TcpQueries, long Dropped, long Truncated, long Faults);
+/// <summary>What the DNS server counts; each dictionary by its own words.</summary>
+public sealed record DnsView
+{
+    /// <summary>udp, tcp, tls, https.</summary>
+    public required ImmutableSortedDictionary<string, long> QueriesByTransport { get; init; }
+
+    public required ImmutableSortedDictionary<string, long> QueriesByType { get; init; }
+
+    public required ImmutableSortedDictionary<string, long> AnswersByRcode { get; init; }
+
+    /// <summary>"web/nyc preferred": where steered answers sent clients, and why.</summary>
+    public required ImmutableSortedDictionary<string, long> Steered { get; init; }
+
+    /// <summary>Everything else, each reason for silence or refusal by itself.</summary>
+    public required ImmutableSortedDictionary<string, long> Events { get; init; }
+
+    /// <summary>From leaving the kernel's queue to being sent, in microseconds.</summary>
+    public required double MedianMicroseconds { get; init; }
+
+    public required double P99Microseconds { get; init; }
+
+    /// <summary>Answers that the dnstap collector did not take in time.</summary>
+    public required long TapDropped { get; init; }
+}
 
 /// <summary>What an operator asks for; the node makes the intent of it.</summary>
 public sealed record IntentRequest

@@ -10,7 +10,10 @@ internal static class CommandLine
     {
         var root = new RootCommand("Steers users to the nearest healthy point of presence, and keeps them there.");
         Command[] all =
-            [.. NodeCommands.All(), .. FileCommands.All(), .. IntentCommands.All(), .. DnsCommands.All(), LabCommands.Lab()];
+        [
+            .. NodeCommands.All(), .. FileCommands.All(), .. IntentCommands.All(), .. DnsCommands.All(),
+            LabCommands.Lab(),
+        ];
         foreach (Command command in all) root.Subcommands.Add(command);
         return root;
     }

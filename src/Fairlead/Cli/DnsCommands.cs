@@ -1,15 +1,16 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using Fairlead.Api;
 using Fairlead.Fleet.Steer;
-using Fairlead.Node;
+using Spectre.Console;
 
 namespace Fairlead.Cli;
 
 /// <summary>Questions about what DNS answers.</summary>
 internal static class DnsCommands
 {
-    public static IEnumerable<Command> All() => [WhyCommand(), Dns()];
+    public static IEnumerable<Command> All() => [WhyCommand(), Dns(), ZoneCommands.Zone()];
 
     private static Command WhyCommand()
     {
@@ -48,7 +49,58 @@ internal static class DnsCommands
             else Output.Data(Show(old, TimeProvider.System.GetUtcNow()));
             return ExitCode.Ok;
         }));
-        return new Command("dns", "What DNS answers.") { ttl };
+        return new Command("dns", "What DNS answers.") { ttl, Top(), KeyCommands.Key() };
+    }
+
+    private static Command Top()
+    {
+        Option<string> control = NodeCommands.ControlSocket();
+        var once = new Option<bool>("--once") { Description = "one second's figures, and end" };
+        var command = new Command("top", "Shows each second what is asked and what is answered.") { control, once };
+        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            IAnsiConsole console = Output.Terminal();
+            DnsView? before = null;
+            long at = 0;
+            while (!stop.IsCancellationRequested)
+            {
+                DnsView now = (await client.StatusAsync(stop)).Dns ?? throw new IOException("the node serves no DNS");
+                double seconds = TimeProvider.System.GetElapsedTime(at).TotalSeconds;
+                if (before is not null)
+                {
+                    if (!Console.IsOutputRedirected && !parsed.GetValue(once)) console.Clear();
+                    console.Write(TopTable(before, now, seconds));
+                    if (parsed.GetValue(once)) break;
+                }
+
+                (before, at) = (now, TimeProvider.System.GetTimestamp());
+                await Task.Delay(TimeSpan.FromSeconds(1), stop);
+            }
+
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Table TopTable(DnsView before, DnsView now, double seconds)
+    {
+        var table = new Table().Border(TableBorder.None).AddColumns("what", "", "a second", "in all");
+        Add("transport", view => view.QueriesByTransport);
+        Add("type", view => view.QueriesByType);
+        Add("answer", view => view.AnswersByRcode);
+        Add("steered", view => view.Steered);
+        Add("event", view => view.Events);
+        table.AddRow("latency", "median, p99", $"{now.MedianMicroseconds:0} us", $"{now.P99Microseconds:0} us");
+        return table;
+
+        void Add(string what, Func<DnsView, ImmutableSortedDictionary<string, long>> part)
+        {
+            foreach ((string name, long count) in part(now).Where(pair => pair.Value > 0))
+            {
+                double rate = (count - part(before).GetValueOrDefault(name)) / seconds;
+                table.AddRow(what, Markup.Escape(name), $"{rate:0}", $"{count}");
+            }
+        }
     }
 
     private static string Show(DnsWhy why)

@@ -13,6 +13,7 @@ using Fairlead.Control.Etcd;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
+using Fairlead.Doh;
 using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net;
@@ -57,7 +58,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         store.Changed = loop.Wake;
         var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"));
         await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns?.Counters, reload, time);
+            options, loop, store, checks, speaker, dns, reload, time);
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
@@ -74,11 +75,15 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             stop.Cancel();
         }
 
+        // Reading zones and geo databases leaves several times their size behind: give it back before anybody waits.
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
         // The control socket first: it tells whether another node runs here already.
         await api.StartAsync();
         // The first turn answers from the last plan; DNS opens only when there is something to answer with.
         Task looping = loop.RunAsync(stop.Token);
         StartDns(dns, forwarding);
+        await using DohServer? doh = await StartDohAsync(dns);
         store.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
@@ -111,6 +116,14 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         }
     }
 
+    private async Task<DohServer?> StartDohAsync(DnsServer? dns)
+    {
+        if (dns is null || loaded.Spec.Dns.Https is not { } https) return null;
+        var doh = new DohServer(https.Listen, FileOf(https.Certificate), FileOf(https.Key), dns.OpenDoor(), time);
+        await doh.StartAsync();
+        return doh;
+    }
+
     private IStore NewStore(PopSpec pop, int seed)
     {
         if (loaded.Spec.Store.Etcd.IsEmpty) return new FileStore(Path.Combine(options.StateFolder, "store"), time);
@@ -121,21 +134,24 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         return new EtcdStore(endpoints, $"/fairlead/{loaded.Spec.Name}/", time, seed);
     }
 
+    private string FileOf(string path) =>
+        Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!, path);
+
     private DnsServerOptions DnsOptions()
     {
         DnsSpec dns = loaded.Spec.Dns;
-        string folder = Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!;
         var plain = new DnsServerOptions { Listen = dns.Listen };
         return plain with
         {
             UdpThreads = dns.UdpThreads,
             ListenTls = dns.Tls?.Listen ?? [],
-            TlsCertificateFile = dns.Tls is { } tls ? Path.Combine(folder, tls.Certificate) : null,
-            TlsKeyFile = dns.Tls is { } keyed ? Path.Combine(folder, keyed.Key) : null,
+            TlsCertificateFile = dns.Tls is { } tls ? FileOf(tls.Certificate) : null,
+            TlsKeyFile = dns.Tls is { } keyed ? FileOf(keyed.Key) : null,
             Cookies = dns.CookieSecrets.IsEmpty
                 ? plain.Cookies
                 : new ServerCookies([.. dns.CookieSecrets.Select(s => Convert.FromHexString(s).ToImmutableArray())]),
             RateLimit = dns.RateLimit,
+            TapSocket = dns.Tap,
             TcpConnectionsMax = dns.Tcp.Connections,
             TcpConnectionsPerClientMax = dns.Tcp.PerClient,
             TcpIdle = dns.Tcp.Idle,

@@ -34,20 +34,23 @@ internal static class GeoFiles
             ? Open(file, "geo.asnDatabase", Path.Combine(folder, asnDatabase), problems)
                 .Select(entry => (entry.Prefix, entry.Place.Asn))
             : places.Where(entry => entry.Place!.Asn is not null).Select(entry => (entry.Prefix, entry.Place!.Asn));
-        var byAsn = AddressRuns<Asn?>.Compile(asns, null);
+        var byAsn = AddressRuns.Compile<Asn?>(asns, null);
         // Later entries win over equal prefixes, and a map's wider ones must win over the database's narrower ones: so
         // the map is laid over the database, not mixed into it.
-        var byPlace = AddressRuns<Place?>.Compile(
-            places.Select(entry => (entry.Prefix, entry.Place is null ? null : entry.Place with { Asn = null })), null);
+        var byPlace = AddressRuns.Compile<Place?>(
+            places.Select(entry => (entry.Prefix, WithoutAsn(entry.Place))), null);
         if (geo.Map is { } map)
         {
-            var over = AddressRuns<Place?>.Compile(
+            var over = AddressRuns.Compile<Place?>(
                 ReadMap(file, Path.Combine(folder, map), problems).Select(e => (e.Prefix, (Place?)e.Place)), null);
             byPlace = byPlace.Join(over, (below, above) => above ?? below);
         }
 
         return new Geography(byPlace, byAsn);
     }
+
+    // The same object where there is nothing to take out: a database has a million prefixes and some hundred places.
+    private static Place? WithoutAsn(Place? place) => place is { Asn: not null } ? place with { Asn = null } : place;
 
     private static bool Steers(FleetSpec fleet) => fleet.Zones.Any(zone => !zone.Steer.IsEmpty);
 

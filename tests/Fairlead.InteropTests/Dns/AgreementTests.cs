@@ -57,7 +57,8 @@ public class AgreementTests(ITestOutputHelper output)
         ReferenceServers.StartNsd(bed, folder);
         var table = new Snapshot<DnsTable>(DnsTable.Create(
             1, [DnsTestBed.Load(GeneratedZone.Origin, zone.Text)], RegionMap.Empty, SteeringTable.Empty, ""));
-        await using var server = new DnsServer(new DnsServerOptions { Listen = [ReferenceServers.Ours] }, table);
+        var options = new DnsServerOptions { Listen = [ReferenceServers.Ours], RateLimit = null };
+        await using var server = new DnsServer(options, table);
         NetworkNamespace.Run(bed.NamespaceOf("srv"), () =>
         {
             server.Start();

@@ -135,6 +135,8 @@ internal sealed class SignedBed : IAsyncDisposable
         ("x.wcname.example.com", "AAAA", "fully validated"),
         ("nowhere.example.com", "A", "fully validated"),
         ("redirected.example.com", "DNAME", "fully validated"),
+        ("there.redirected.example.com", "MX", "fully validated"),
+        ("x.redirected.example.com", "A", "fully validated"),
         ("sub.example.com", "DS", "negative response, fully validated"),
         ("www.sub.example.com", "A", "unsigned answer"),
         ("secure.example.com", "DS", "fully validated"), ("www.secure.example.com", "A", "fully validated"),

@@ -2,7 +2,6 @@ using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
 using Fairlead.Fleet.Steer;
@@ -21,14 +20,14 @@ internal sealed class PolicyBed
     public const string Boston = "10.4.0.1";
 
     private static readonly Geography World = new(
-        AddressRuns<Place?>.Compile(
+        AddressRuns.Compile<Place?>(
         [
             (Prefix.Parse("10.1.0.0/16"), new Place("AS", "JP", 34.7, 135.5)),
             (Prefix.Parse("10.2.0.0/16"), new Place("OC", "AU", -33.9, 151.2)),
             (Prefix.Parse("10.3.0.0/16"), new Place("EU", "FR", 48.9, 2.4) { Subdivision = "IDF" }),
             (Prefix.Parse("10.4.0.0/16"), new Place("NA", "US", 42.4, -71.1) { Subdivision = "MA" }),
         ], null),
-        AddressRuns<Asn?>.Compile([(Prefix.Parse("10.4.128.0/17"), new Asn(64511))], null));
+        AddressRuns.Compile<Asn?>([(Prefix.Parse("10.4.128.0/17"), new Asn(64511))], null));
 
     private readonly ClientViews views;
 

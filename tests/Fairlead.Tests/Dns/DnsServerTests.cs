@@ -3,8 +3,10 @@ using System.Net;
 using System.Net.Sockets;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
+using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Net;
+using Fairlead.Net.Addresses;
 using static Fairlead.Tests.Dns.DnsTestBed;
 
 namespace Fairlead.Tests.Dns;
@@ -196,6 +198,38 @@ public class DnsServerTests
         Assert.Equal(1, counters[DnsCounter.Faults]);
         Assert.Equal("a bug", counters.LastFault!.Message);
     }
+
+    [Fact]
+    public void Steered_answers_are_counted_by_label_whatever_number_it_has()
+    {
+        static SteeringTable Steering(params string[] labels) => new(
+        [
+            new SteeredName
+            {
+                Owner = DnsName.Parse("steered.example.com"), TtlSeconds = 30,
+                ByRegion = [.. labels.Select((label, i) =>
+                    (SteeredRegion)(Addresses($"192.0.2.{i + 1}", "2001:db8::1") with { Label = label }))],
+            },
+        ]);
+
+        var counters = new DnsCounters();
+        var guard = new AnswerGuard(counters, counters.AddThread(), new AnswerState());
+        byte[] response = new byte[1232], query = Query("steered.example.com", RecordType.A);
+        foreach (SteeringTable steering in (SteeringTable[])[Steering("one", "two"), Steering("three", "one")])
+        {
+            DnsTable table = DnsTable.Create(1, [Zone], Regions, steering, "");
+            guard.Answer(table, query, new Asker(Bits("192.0.2.200"), Transport.Udp), response);
+            guard.Answer(table, query, new Asker(Bits("198.51.100.7"), Transport.Udp), response);
+            guard.Answer(table, query, new Asker(Bits("198.51.100.7"), Transport.Udp), response);
+        }
+
+        Assert.Equal(
+            new Dictionary<string, long> { ["one"] = 3, ["two"] = 2, ["three"] = 1 }.OrderBy(pair => pair.Key),
+            counters.SteeredByLabel.Where(pair => pair.Key is "one" or "two" or "three").OrderBy(pair => pair.Key));
+        Assert.Equal(6, counters.QueriesByType[RecordType.A]);
+    }
+
+    private static UInt128 Bits(string address) => Prefix.BitsOf(IPAddress.Parse(address));
 
     [Fact]
     public void Silence_and_errors_are_counted_by_reason()

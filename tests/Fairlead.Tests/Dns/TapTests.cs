@@ -50,7 +50,8 @@ public class TapTests
                 BinaryPrimitives.WriteInt32BigEndian(query, added);
                 long dropped = queue.Dropped, before = GC.GetAllocatedBytesForCurrentThread();
                 var asker = new Asker(Client, Transport.Udp);
-                queue.Add(asker, query.AsSpan(0, random.Next(12, 2000)), answer.AsSpan(0, random.Next(12, 8000)), At, At);
+                Span<byte> asked = query.AsSpan(0, random.Next(12, 2000));
+                queue.Add(asker, asked, answer.AsSpan(0, random.Next(12, 8000)), At, At);
                 Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
                 if (queue.Dropped == dropped) added++;
                 if (random.Next(4) != 0) continue;
@@ -147,7 +148,9 @@ public class TapTests
 
             int length = (key & 7) == 5 ? 4 : (int)Varint(message, ref at);
             ReadOnlySpan<byte> data = message.Slice(at, length);
-            fields[key >> 3] = (key & 7) == 5 ? (object)(ulong)BinaryPrimitives.ReadUInt32LittleEndian(data) : data.ToArray();
+            fields[key >> 3] = (key & 7) == 5
+                ? (object)(ulong)BinaryPrimitives.ReadUInt32LittleEndian(data)
+                : data.ToArray();
             at += length;
         }
 
