@@ -76,7 +76,8 @@ public class TransferTests
         {
             try
             {
-                await Until(() => Axfr(bed, OurPort) is { Length: > 0 } ours && Axfr(bed, TheirPort).SequenceEqual(ours));
+                await Until(() => Axfr(bed, OurPort) is { Length: > 0 } ours
+                    && Axfr(bed, TheirPort).SequenceEqual(ours));
             }
             catch (TimeoutException)
             {
