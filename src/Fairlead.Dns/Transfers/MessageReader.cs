@@ -41,7 +41,7 @@ internal ref struct MessageReader(ReadOnlySpan<byte> message)
 
     public readonly int Position => at;
 
-    /// <summary>Gives the length of the name, which stands uncompressed in `name`; 0, and Failed, without one.</summary>
+    /// <summary>Gives the length of the name, which goes uncompressed into `name`; 0, and Failed: none.</summary>
     public int Question(scoped Span<byte> name, out RecordType type, out ushort @class)
     {
         (type, @class) = (default, 0);

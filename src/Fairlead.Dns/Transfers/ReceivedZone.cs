@@ -6,8 +6,8 @@ using Fairlead.Dns.Zones;
 namespace Fairlead.Dns.Transfers;
 
 /// <summary>
-/// Makes a zone of the records of a transfer as they come (RFC 5936 §2.2, RFC 1995 §4), and checks it as a master file
-/// is checked. IOException when the records are no transfer.
+/// Makes a zone of the records of a transfer as they come (RFC 5936 §2.2, RFC 1995 §4), and checks it as a
+/// master file is checked. IOException when the records are no transfer.
 /// </summary>
 internal sealed class ReceivedZone(DnsName origin, Zone? previous, long bytesMax)
 {

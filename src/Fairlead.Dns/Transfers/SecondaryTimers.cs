@@ -36,7 +36,7 @@ public sealed record SecondaryTimers(
     /// <summary>Nothing is there yet: ask at once.</summary>
     public static SecondaryTimers Start(TimeSpan now) => new(FirstRetry, FirstRetry, LongestWait, now, null, 0);
 
-    /// <summary>A copy from disk, of which a primary last said so long ago that it is the newest: ask at once.</summary>
+    /// <summary>A copy from disk; `age`: since a primary last said that it is the newest. Ask at once.</summary>
     public static SecondaryTimers FromDisk(RRset soa, TimeSpan age, TimeSpan now, TimeSpan waitMin)
     {
         SecondaryTimers timers = Start(now).With(soa, waitMin);

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Fairlead.Dns.Answering;
-using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;
@@ -57,8 +56,8 @@ public sealed class SecondaryZones : IAsyncDisposable
     }
 
     /// <summary>
-    /// RFC 1996 §3.10: a NOTIFY is believed by where it comes from, or by its key; and all that is believed is that one
-    /// should ask. Its SOA is not looked at.
+    /// RFC 1996 §3.10: a NOTIFY is believed by where it comes from, or by its key; and all that is believed is that
+    /// one should ask. Its SOA is not looked at.
     /// </summary>
     internal Rcode Notified(ReadOnlySpan<byte> message, in Asker asker, DnsName? signedWith)
     {

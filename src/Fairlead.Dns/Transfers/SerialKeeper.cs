@@ -3,7 +3,7 @@ using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Transfers;
 
-/// <summary>The serial that a zone was last served with, for what content. Kept on disk by whoever runs the server.</summary>
+/// <summary>The serial that a zone was last served with, for what content. The server's owner keeps it.</summary>
 /// <param name="Origin">The zone.</param>
 /// <param name="OperatorSerial">The serial of its master file then.</param>
 /// <param name="Serial">The serial served.</param>

@@ -25,7 +25,8 @@ internal sealed class TransferClient(
     public async Task<int> NotifyAsync(
         DnsName origin, RRset soa, TsigKey? key, TimeSpan patience, CancellationToken stop)
     {
-        Memory<byte> request = Request(Opcode.Notify, origin, RecordType.Soa, Section.Answer, soa, key, out var session);
+        Memory<byte> request = Request(
+            Opcode.Notify, origin, RecordType.Soa, Section.Answer, soa, key, out TsigSession? session);
         using (session)
         {
             socket = Open(SocketType.Dgram);
@@ -38,7 +39,8 @@ internal sealed class TransferClient(
                 int length = await socket.ReceiveAsync(answer, deadline.Token);
                 // Anybody can send us datagrams: what is not the answer is passed over.
                 if (Matches(answer.AsSpan(0, length), request.Span, Opcode.Notify)
-                    && (session is null || session.Verify(answer.AsSpan(0, length), time.GetUtcNow()) == TsigVerdict.Valid))
+                    && (session is null
+                        || session.Verify(answer.AsSpan(0, length), time.GetUtcNow()) == TsigVerdict.Valid))
                     return answer[3] & 0xf;
             }
         }

@@ -22,7 +22,7 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
     private readonly Notifier notifier;
     private int running;
 
-    /// <summary>ArgumentException when the options have problems. `serials` is what was kept from the last run.</summary>
+    /// <summary>ArgumentException when the options have problems. `serials`: kept from the last run.</summary>
     public TransferHandler(
         TransferOptions options, SerialKeeper? serials = null, SecondaryZones? secondaries = null,
         TimeProvider? time = null)
@@ -246,7 +246,8 @@ public sealed class TransferCounters
 
     public long Refused => Interlocked.Read(ref refused);
 
-    internal void Count(RecordType type) => Interlocked.Increment(ref type == RecordType.Axfr ? ref full : ref incremental);
+    internal void Count(RecordType type) =>
+        Interlocked.Increment(ref type == RecordType.Axfr ? ref full : ref incremental);
 
     internal void CountRefused() => Interlocked.Increment(ref refused);
 }

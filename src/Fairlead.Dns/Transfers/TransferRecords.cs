@@ -49,7 +49,7 @@ internal sealed class SetRecords(ImmutableArray<RRset> sets, bool records = true
     }
 }
 
-/// <summary>All records of a zone in canonical order with their signatures, but for the SOA and those over it.</summary>
+/// <summary>All records of a zone in canonical order with their signatures, but for the SOA and its.</summary>
 internal sealed class ZoneRecords(ZoneData data) : ITransferRecords
 {
     private int node;

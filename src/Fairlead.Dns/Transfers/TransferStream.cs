@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 
 namespace Fairlead.Dns.Transfers;
 

@@ -18,7 +18,7 @@ public enum TsigError
 /// The TSIG record of a message (RFC 8945 §4.2), always its last:
 /// <code>
 /// | key name | TYPE 250 | CLASS ANY | TTL 0 | RDLENGTH 16 |
-/// | algorithm name | time signed 48 | fudge 16 | MAC size 16 | MAC | original ID 16 | error 16 | other size 16 | other |
+/// | algorithm name | time signed 48 | fudge 16 | MAC size 16 | MAC | original ID 16 | error 16 | size 16 | other |
 /// </code>
 /// </summary>
 internal readonly ref struct TsigRecord

@@ -19,7 +19,7 @@ internal sealed class ZoneCopies(string folder, TimeProvider time)
         return (result.Zone, age > TimeSpan.Zero ? age : TimeSpan.Zero, null);
     }
 
-    /// <summary>IOException or UnauthorizedAccessException when it cannot be kept; the old copy is there then.</summary>
+    /// <summary>IOException or UnauthorizedAccessException when it cannot be kept; the old one stays.</summary>
     public void Write(Zone zone)
     {
         Directory.CreateDirectory(folder);

@@ -76,7 +76,8 @@ public class TransferTests
         {
             try
             {
-                await Until(() => Axfr(bed, OurPort) is { Length: > 0 } ours && Axfr(bed, TheirPort).SequenceEqual(ours));
+                await Until(() => Axfr(bed, OurPort) is { Length: > 0 } ours
+                    && Axfr(bed, TheirPort).SequenceEqual(ours));
             }
             catch (TimeoutException)
             {
@@ -93,7 +94,7 @@ public class TransferTests
         bed.AddHost("srv");
         await using var primary = new OurPrimary(bed);
         primary.Publish(1, "a A 192.0.2.1", "192.0.2.7");
-        Assert.Equal(8, Axfr(bed, OurPort).Length);
+        Assert.Equal(7, Axfr(bed, OurPort).Length);
         Assert.Contains("REFUSED", Dig(bed, OurPort, "example.com", "AXFR"));
         Assert.Contains("BADSIG", Dig(bed, OurPort, "example.com", "AXFR", "-y", "hmac-sha256:xfr:b3RoZXI="));
         Assert.Contains("BADKEY", Dig(bed, OurPort, "example.com", "AXFR", "-y", $"hmac-sha256:who:{Secret}"));

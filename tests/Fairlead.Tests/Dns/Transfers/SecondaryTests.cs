@@ -81,14 +81,16 @@ public class SecondaryTests
             Keys = [key],
             Zones = [new SecondaryZone(Origin, [new Primary { Address = primaryAt, Key = key.Name }])],
         };
-        await using (var server = new DnsServer(new DnsServerOptions { Listen = [primaryAt], Handler = primary }, table))
+        var atPrimary = new DnsServerOptions { Listen = [primaryAt], Handler = primary };
+        await using (var server = new DnsServer(atPrimary, table))
         {
             server.Start();
             Publish(TransferBed.Zone(1, "a A 192.0.2.1"));
             await using var zones = new SecondaryZones(options);
             await using var handler = new TransferHandler(new TransferOptions { Keys = [key] }, null, zones);
             await using var secondary = new DnsServer(
-                new DnsServerOptions { Listen = [secondaryAt], Handler = handler }, new Snapshot<DnsTable>(DnsTable.Empty));
+                new DnsServerOptions { Listen = [secondaryAt], Handler = handler },
+                new Snapshot<DnsTable>(DnsTable.Empty));
             secondary.Start();
             Assert.True(Assert.Single(zones.Zones).IsExpired);
             int changes = 0;
