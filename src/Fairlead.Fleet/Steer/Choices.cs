@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Text;
 using Fairlead.Dns.Steering;
 using Fairlead.Fleet.Spec;
