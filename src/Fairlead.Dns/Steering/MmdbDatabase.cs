@@ -62,6 +62,8 @@ public sealed class MmdbDatabase
         while (open.Count > 0)
         {
             (uint value, UInt128 bits, int depth) = open.Pop();
+            // IPv4 is looked up in ::/96 alone: what a file has of its own among the mapped addresses nobody finds.
+            if (addressBits == 128 && depth >= IPv4Depth && bits >> 32 == 0xffff) continue;
             if (value < nodeCount)
             {
                 if (IsAlias(value, bits, depth)) continue;

@@ -142,6 +142,12 @@ public sealed partial class MasterFile
     private void Include(MasterLexer lexer, MasterToken value)
     {
         string name = lexer.StringOf(value);
+        if (name.Contains('\0', StringComparison.Ordinal))
+        {
+            Report(value, "no file's name holds a zero byte");
+            return;
+        }
+
         string path = Path.Combine(Path.GetDirectoryName(files[file]) ?? "", name);
         DnsName? given = lexer.Words.Count > 2 ? ReadName(lexer, lexer.Words[2]) : origin;
         if (given is null) return;

@@ -18,8 +18,9 @@ internal static class SteerShapes
             bool read = decimal.TryParse(
                 text.TrimEnd('%'), System.Globalization.NumberStyles.AllowDecimalPoint,
                 System.Globalization.CultureInfo.InvariantCulture, out decimal percent);
-            value = (int)(percent * 10);
-            return read && text.EndsWith('%') && value is >= 0 and <= 1000 && value == percent * 10;
+            bool fits = read && text.EndsWith('%') && percent is >= 0 and <= 100;
+            value = fits ? (int)(percent * 10) : 0;
+            return fits && value == percent * 10;
         },
         "^[0-9]+(\\.[0-9])?%$");
 
