@@ -121,7 +121,11 @@ internal sealed class CompiledSplit
                 SteeredShare share = split.Lots[i][j];
                 sum += share.Weight;
                 if (!made.TryGetValue(share.Answer, out (RRset? Set, int Label) one))
-                    made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), SteeredLabels.NumberOf(share.Answer.Label));
+                {
+                    int label = SteeredLabels.NumberOf(share.Answer.Label);
+                    made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), label);
+                }
+
                 lots[i][j] = new CompiledShare(
                     one.Set, one.Set is null ? 0 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
                     (uint)(((sum << 32) / total) - 1));

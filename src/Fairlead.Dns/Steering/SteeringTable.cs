@@ -76,8 +76,8 @@ public sealed class SteeringTable
     }
 
     /// <summary>
-    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address or
-    /// subnet is in the 128-bit space, with the length that is known of it.
+    /// How a query for this type of a steered name is decided; null when the name is not steered. The client's address
+    /// or subnet is in the 128-bit space, with the length that is known of it.
     /// </summary>
     public SteeredLook? Look(DnsName owner, RecordType type, Prefix client)
     {

@@ -1,8 +1,8 @@
 namespace Fairlead.Dns.Wire;
 
 /// <summary>
-/// The types that stand at a name, as NSEC, NSEC3 and CSYNC list them (RFC 4034 §4.1.2): for each block of 256 types that has
-/// any, its number, the bytes that follow, and a bit for each type, the first bit being the highest.
+/// The types that stand at a name, as NSEC, NSEC3 and CSYNC list them (RFC 4034 §4.1.2): for each block of 256 types
+/// that has any, its number, the bytes that follow, and a bit for each type, the first bit being the highest.
 /// </summary>
 internal static class TypeBitmap
 {

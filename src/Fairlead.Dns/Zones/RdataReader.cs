@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
-using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;

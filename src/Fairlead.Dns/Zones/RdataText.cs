@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Text;
-using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Dns.Zones;

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Dns.Server;
-using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
 
@@ -20,8 +19,8 @@ public sealed record DnsSpec
     public TlsSpec? Https { get; init; }
 
     /// <summary>
-    /// 32 hex digits each; the first makes cookies, the others are still taken (RFC 9018 §5). None: each node has one of
-    /// its own by chance.
+    /// 32 hex digits each; the first makes cookies, the others are still taken (RFC 9018 §5). None: each node has one
+    /// of its own by chance.
     /// </summary>
     public ImmutableArray<string> CookieSecrets { get; init; } = [];
 

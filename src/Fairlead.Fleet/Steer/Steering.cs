@@ -66,7 +66,7 @@ public static class Steering
         FleetSpec fleet, Plan plan, ClientViews views, SteerSpec steer, DnsName owner,
         Dictionary<string, ImmutableArray<SteeredRegion>> compiled)
     {
-        ClientView view = views[steer];
+        ClientView view = views.Of(steer);
         if (steer.Reflect)
         {
             return new SteeredName

@@ -8,7 +8,8 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Fleet.Steer;
 
 /// <summary>The way to an answer, for people.</summary>
-/// <param name="Name">The steered name that answered; a wildcard or an alias's target may stand for what was asked.</param>
+/// <param name="Name">The steered name that answered; a wildcard or an alias's target may stand for what was
+/// asked.</param>
 /// <param name="Client">What was known of the client: an address, or the subnet that ECS told.</param>
 /// <param name="Place">What the databases say, and of which addresses.</param>
 /// <param name="Region">The order that the client's region prefers, and the map's entry.</param>
@@ -25,8 +26,8 @@ public static class Why
 {
     /// <summary>Null, and the reason, when there is nothing to explain.</summary>
     public static DnsWhy? Explain(
-        FleetSpec fleet, Plan plan, ClientViews views, SteeringTable table, DnsName name, RecordType type, Prefix client,
-        out string? fault)
+        FleetSpec fleet, Plan plan, ClientViews views, SteeringTable table, DnsName name, RecordType type,
+        Prefix client, out string? fault)
     {
         fault = null;
         SteeredName? steered = Find(table, name);
@@ -41,7 +42,7 @@ public static class Why
         if (steer.Alias is { } alias && Steering.TryOwner(pair.Zone, alias, out DnsName? target)
             && SpecOf(fleet, target!) is { } of) (owner, steer) = (target!, of.Steer);
         SteeredLook look = table.Look(steered.Owner, type, client)!;
-        ClientView view = views[steer];
+        ClientView view = views.Of(steer);
         ClientRegion region = view.Regions[look.Region < view.Regions.Count ? look.Region : 0];
         var steps = new List<PolicyTrace>();
         var answers = ImmutableArray<DnsWhyAnswer>.Empty;
@@ -56,8 +57,8 @@ public static class Why
 
         string order = region.MapEntry.Length > 0 ? $"{region} ({region.MapEntry})" : region.ToString();
         return new DnsWhy(
-            owner.ToString(), client.ToString(), PlaceOf(views.Geography, client), $"{look.Region}: {order}", [.. steps],
-            answers, look.TtlSeconds, ttlWhy, look.ScopeLength);
+            owner.ToString(), client.ToString(), PlaceOf(views.Geography, client), $"{look.Region}: {order}",
+            [.. steps], answers, look.TtlSeconds, ttlWhy, look.ScopeLength);
 
         void Trace(NameAnswers names, ClientRegion seen)
         {
@@ -66,7 +67,11 @@ public static class Why
             PolicyResult result = names.Run(family).Of(seen, steps);
             (ImmutableArray<string> last, string reason) = names.IPv4.OrderOf(result.Pops, look.Slot, result.Reason);
             foreach (PolicyStep choice in steer.Policy.Where(step => step.IsChoice))
-                steps.Add(new PolicyTrace(choice.Text, last, [$"slot {look.Slot} of {SteeredSplit.SlotCount}: {reason}"]));
+            {
+                string slot = $"slot {look.Slot} of {SteeredSplit.SlotCount}: {reason}";
+                steps.Add(new PolicyTrace(choice.Text, last, [slot]));
+            }
+
             ttlWhy += $"; took part: {string.Join(' ', result.TookPart)}";
         }
     }

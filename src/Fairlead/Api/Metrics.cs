@@ -14,7 +14,7 @@ internal static class Metrics
         Sample(text, "fairlead_build_info", 1, ("version", status.Version));
         Family(text, "fairlead_config_generation", "gauge", "The plan that is in force.");
         Sample(text, "fairlead_config_generation", status.Generation);
-        Family(text, "fairlead_reload_refused", "gauge", "1 while the newest fleet file, zone or database is not taken.");
+        Family(text, "fairlead_reload_refused", "gauge", "1 while the newest fleet file or zone is not taken.");
         Sample(text, "fairlead_reload_refused", status.ReloadRefused.IsDefaultOrEmpty ? 0 : 1);
         Family(text, "fairlead_store_connected", "gauge", "1 while the store's changes are followed.");
         Sample(text, "fairlead_store_connected", status.Store.Connected ? 1 : 0);

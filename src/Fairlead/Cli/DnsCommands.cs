@@ -3,7 +3,6 @@ using System.CommandLine;
 using System.Globalization;
 using Fairlead.Api;
 using Fairlead.Fleet.Steer;
-using Fairlead.Node;
 using Spectre.Console;
 
 namespace Fairlead.Cli;

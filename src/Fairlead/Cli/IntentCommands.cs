@@ -119,7 +119,7 @@ internal static class IntentCommands
         {
             Description = "a steered name or service, a slash and a pop; * stands for anything: \"*/lon\"",
         };
-        var state = new Argument<string>("state") { Description = "down, up, or clear: what the checks say counts again" };
+        var state = new Argument<string>("state") { Description = "down, up, or clear: the checks count again" };
         state.AcceptOnlyFromAmong("down", "up", "clear");
         Option<string> reason = CommandLine.WithDefault("--reason", "", "why, for the others; needed unless cleared");
         Option<string> lasting = CommandLine.WithDefault("--for", "30m", "how long it holds; then it ends by itself");

@@ -21,7 +21,8 @@ internal static class KeyCommands
     {
         Option<string> role = CommandLine.WithDefault("--role", "csk", "csk: one key for all; ksk: a KSK and a ZSK");
         role.AcceptOnlyFromAmong("csk", "ksk");
-        return Of("generate", "Makes a zone's first key (P-256): it is signed from now on.", [role], (keys, zone, parsed) =>
+        const string Help = "Makes a zone's first key (P-256): it is signed from now on.";
+        return Of("generate", Help, [role], (keys, zone, parsed) =>
         {
             KeyRole asked = Enum.Parse<KeyRole>(parsed.GetValue(role)!, ignoreCase: true);
             ZoneKey made = keys.Folder.Generate(zone.Origin, asked, keys.Now, keys.TimingOf(zone));

@@ -80,10 +80,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         // The first turn answers from the last plan; DNS opens only when there is something to answer with.
         Task looping = loop.RunAsync(stop.Token);
         StartDns(dns, forwarding);
-        await using DohServer? doh = dns is null || loaded.Spec.Dns.Https is not { } https
-            ? null
-            : new DohServer(https.Listen, FileOf(https.Certificate), FileOf(https.Key), dns.OpenDoor(), time);
-        if (doh is not null) await doh.StartAsync();
+        await using DohServer? doh = await StartDohAsync(dns);
         store.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
@@ -114,6 +111,14 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             forwarding.Clear();
             throw;
         }
+    }
+
+    private async Task<DohServer?> StartDohAsync(DnsServer? dns)
+    {
+        if (dns is null || loaded.Spec.Dns.Https is not { } https) return null;
+        var doh = new DohServer(https.Listen, FileOf(https.Certificate), FileOf(https.Key), dns.OpenDoor(), time);
+        await doh.StartAsync();
+        return doh;
     }
 
     private IStore NewStore(PopSpec pop, int seed)

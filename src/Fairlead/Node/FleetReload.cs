@@ -6,7 +6,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Node;
 
-/// <summary>SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.</summary>
+/// <summary>
+/// SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.
+/// </summary>
 public sealed class FleetReload(
     NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
 {
@@ -38,7 +40,8 @@ public sealed class FleetReload(
             speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
             checks.Apply(OwnReport.Checks(next.Spec, pop, node));
             loop.Replace(next);
-            log.LogInformation("{What} read again and taken", fleetFileToo ? "the fleet file is" : "zones and databases are");
+            log.LogInformation("{What} read again and taken",
+                fleetFileToo ? "the fleet file is" : "zones and databases are");
         }
     }
 

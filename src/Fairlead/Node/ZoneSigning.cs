@@ -13,11 +13,15 @@ public sealed class ZoneSigning
     private readonly ImmutableDictionary<DnsName, SetSigner> signers;
     private readonly ImmutableDictionary<DnsName, SignedZone> signed;
     private readonly SignatureCache cache;
+    private readonly HashSet<DnsName> origins;
 
     private ZoneSigning(
         ImmutableArray<Zone> zones, ImmutableDictionary<DnsName, SetSigner> signers,
-        ImmutableDictionary<DnsName, SignedZone> signed, SignatureCache cache, DateTimeOffset? nextLook) =>
+        ImmutableDictionary<DnsName, SignedZone> signed, SignatureCache cache, DateTimeOffset? nextLook)
+    {
         (Zones, this.signers, this.signed, this.cache, NextLook) = (zones, signers, signed, cache, nextLook);
+        origins = [.. zones.Select(zone => zone.Origin)];
+    }
 
     public ImmutableArray<Zone> Zones { get; }
 
@@ -27,9 +31,10 @@ public sealed class ZoneSigning
     /// <summary>Who signs the sets of a steered name; null: nobody.</summary>
     public SetSigner? SignerOf(DnsName owner)
     {
-        for (DnsName above = owner; signers.Count > 0; above = above.Parent)
+        // The zone that the name lies in, and none above it, signed or not.
+        for (DnsName above = owner; !signers.IsEmpty; above = above.Parent)
         {
-            if (signers.TryGetValue(above, out SetSigner? signer)) return signer;
+            if (origins.Contains(above)) return signers.GetValueOrDefault(above);
             if (above.LabelCount == 0) break;
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Fairlead.Api;
@@ -25,8 +26,21 @@ public class MetricsTests
         Peers = [new PeerView("lon-edge/ipv4", "192.0.2.9", "Established", 12.5, "Up", 10, "")],
         Announcements = ["192.0.2.0/24"],
         GuardRefusals = 3,
-        Dns = new DnsView(1_000_000_000_000, 5, 1, 0, 0),
+        Dns = new DnsView
+        {
+            QueriesByTransport = Of(("udp", 1_000_000_000_000), ("tcp", 5)),
+            QueriesByType = Of(("A", 7), ("TYPE65", 1)),
+            AnswersByRcode = Of(("noerror", 7)),
+            Steered = Of(("web/nyc preferred", 3), ("dns anycast", 1)),
+            Events = Of(("faults", 0), ("tcp_closed_idle", 2)),
+            MedianMicroseconds = 12.5,
+            P99Microseconds = 90,
+            TapDropped = 0,
+        },
     };
+
+    private static ImmutableSortedDictionary<string, long> Of(params (string Name, long Value)[] pairs) =>
+        pairs.ToImmutableSortedDictionary(pair => pair.Name, pair => pair.Value);
 
     /// <summary>The text format: https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4.</summary>
     [Fact]

@@ -2,7 +2,6 @@ using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
 using Fairlead.Fleet.Steer;

@@ -2,7 +2,6 @@ using System.Net;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Fleet;
-using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
 using Fairlead.Fleet.Steer;
 using Fairlead.Net.Addresses;
@@ -178,7 +177,7 @@ public class SteeringTests
     {
         var views = new ClientViews(situation.Fleet, World);
         SteerSpec steer = situation.Fleet.Zones.Single().Steer.Single(one => one.Name == name);
-        return Only(Name(situation, World, name).ByRegion[views[steer].RegionOf(place)]);
+        return Only(Name(situation, World, name).ByRegion[views.Of(steer).RegionOf(place)]);
     }
 
     private static SteeredAnswer Only(SteeredRegion region) => region.Cname is { } cname

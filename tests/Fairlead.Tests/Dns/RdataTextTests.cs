@@ -139,7 +139,7 @@ public class RdataTextTests
     [Fact]
     public void Any_bytes_print_to_text_that_reads_back() => Property.Holds(20_000, random =>
     {
-        object[] row = Printed.ElementAt(random.Next(Printed.Count()));
+        object[] row = Printed.ElementAt(random.Next(Printed.Count));
         (RecordType type, string text) = (Type((string)row[0]), (string)row[1]);
         _ = RdataText.TryRead(type, text, DnsName.Root, out byte[] rdata, out _);
         for (int i = random.Next(4); i > 0 && rdata.Length > 0; i--)
@@ -154,7 +154,7 @@ public class RdataTextTests
     [Fact]
     public void Damaged_text_is_refused_and_never_throws() => Property.Holds(20_000, random =>
     {
-        object[] row = Printed.ElementAt(random.Next(Printed.Count()));
+        object[] row = Printed.ElementAt(random.Next(Printed.Count));
         var text = new StringBuilder((string)row[1]);
         for (int i = random.Next(1, 4); i > 0; i--)
             text[random.Next(text.Length)] = " \"\\=,-.:0zA@$()\n\u00e9\0"[random.Next(18)];

@@ -1,5 +1,4 @@
 using Fairlead.Dns.Answering;
-using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using static Fairlead.Tests.Dns.DnsTestBed;
 
@@ -65,7 +64,8 @@ public class SweepTests
 
             Reply reply = Sweep(query);
             if (flags >> 11 == 0) Assert.Equal(2, reply.Answers.Count);
-            else Assert.True(reply.Rcode is Rcode.NotImp or Rcode.Refused or Rcode.FormErr, $"{flags:x4} {reply.Rcode}");
+            else
+                Assert.True(reply.Rcode is Rcode.NotImp or Rcode.Refused or Rcode.FormErr, $"{flags:x4} {reply.Rcode}");
         }
     }
 

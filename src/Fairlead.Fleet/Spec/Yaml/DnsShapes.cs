@@ -1,7 +1,6 @@
 using System.Net;
 using Fairlead.Dns.Server;
 using Fairlead.Net.Addresses;
-using static Fairlead.Fleet.Spec.Yaml.FleetShapes;
 using static Fairlead.Fleet.Spec.Yaml.Scalars;
 
 namespace Fairlead.Fleet.Spec.Yaml;
@@ -12,7 +11,8 @@ internal static class DnsShapes
     private static readonly ListOf<IPEndPoint> EndPoints = new(Scalars.EndPoint);
 
     private static readonly Scalar<string> Secret = new(
-        "32 hex digits", (string text, out string value) => (value = text).Length == 32 && text.All(char.IsAsciiHexDigit),
+        "32 hex digits",
+        (string text, out string value) => (value = text).Length == 32 && text.All(char.IsAsciiHexDigit),
         "^[0-9A-Fa-f]{32}$");
 
     private static readonly ObjectOf<TlsSpec> Tls = new("tls", f => new TlsSpec(
@@ -35,7 +35,7 @@ internal static class DnsShapes
     {
         Connections = f.Optional("connections", Number(1, 60_000), 1024, "connections in all"),
         PerClient = f.Optional("perClient", Number(1, 60_000), 64, "connections of one address, or one IPv6 /64"),
-        Idle = f.Optional("idle", Duration, TimeSpan.FromSeconds(10), "time without a whole query after which one ends"),
+        Idle = f.Optional("idle", Duration, TimeSpan.FromSeconds(10), "time without a whole query that ends one"),
     });
 
     private static readonly ObjectOf<DnssecSpec> Dnssec = new("dnssec", f => new DnssecSpec
