@@ -110,7 +110,10 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
     {
         var sections = new OrderedDictionary<string, List<string>>
         {
-            ["continents"] = [], ["countries"] = [], ["subdivisions"] = [], ["cities"] = [],
+            ["continents"] = [],
+            ["countries"] = [],
+            ["subdivisions"] = [],
+            ["cities"] = [],
         };
         foreach (VscfPair continent in Below(tree))
         {
