@@ -46,6 +46,9 @@ internal sealed class AnswerState
 
     public Rcode Rcode { get; set; }
 
+    /// <summary>The query came with a TSIG record (RFC 8945).</summary>
+    public bool HasTsig { get; set; }
+
     /// <summary>See Resolution.SteeredLabel.</summary>
     public int SteeredLabel { get; set; }
 
@@ -58,6 +61,7 @@ internal sealed class AnswerState
     {
         Opcode = (Opcode)((asked.Flags >> 11) & 0xf);
         Type = asked.Type;
+        HasTsig = asked.HasTsig;
         WasReady = false;
         SteeredLabel = 0;
         Cookie = Cookies?.Judge(asked.Cookie, clientMapped, NowSeconds) ?? CookieState.None;

@@ -140,7 +140,7 @@ public static class Answerer
         if (!asked.AsksZoneVersion || !resolution.Authoritative) return;
         name.Set(asked.Name);
         if (!table.TryFindZone(name, 0, out ZoneTree tree, out _)) return;
-        (edns.ZoneLabels, edns.ZoneSerial) = (tree.Zone.Origin.LabelCount, tree.Zone.Serial);
+        (edns.ZoneLabels, edns.ZoneSerial) = (tree.Zone.Origin.LabelCount, Zone.SerialOf(table.SoaOf(tree.Zone)));
     }
 
     private static Rcode Tell(AnswerState? state, Rcode rcode)

@@ -15,6 +15,7 @@ public sealed class DnsTable
 
     private readonly Dictionary<DnsName, ZoneTree> trees;
     private readonly int apexLabelsMax;
+    private readonly Dictionary<Zone, RRset>? soas;
 
     // The zones and the steered owners of the table before it, with other answers.
     private DnsTable(long generation, DnsTable previous, RegionMap regions, SteeringTable steering, string nsid)
@@ -28,6 +29,9 @@ public sealed class DnsTable
         Nsid = nsid;
         NsidBytes = Encoding.UTF8.GetBytes(nsid);
     }
+
+    private DnsTable(DnsTable table, Dictionary<Zone, RRset> soas)
+        : this(table.Generation, table, table.Regions, table.Steering, table.Nsid) => this.soas = soas;
 
     private DnsTable(
         long generation, Dictionary<DnsName, ZoneTree> trees, RegionMap regions, SteeringTable steering, string nsid)
@@ -151,6 +155,15 @@ public sealed class DnsTable
         tree = null!;
         return false;
     }
+
+    /// <summary>
+    /// The same table with other SOA records for some of its zones: what is steered or signed here changes without the
+    /// operator's serial (see ServedSerials).
+    /// </summary>
+    internal DnsTable WithSoas(Dictionary<Zone, RRset> others) => new(this, others);
+
+    internal RRset SoaOf(Zone zone) =>
+        soas is not null && soas.TryGetValue(zone, out RRset? soa) ? soa : zone.Soa;
 
     private static bool SameOwners(SteeringTable one, SteeringTable other) =>
         one.Names.Length == other.Names.Length

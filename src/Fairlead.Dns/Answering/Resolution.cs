@@ -67,6 +67,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
             return;
         }
 
+        if (tree.Zone.IsExpired)
+        {
+            Rcode = Rcode.ServFail; // RFC 1034 §4.3.5: what a secondary no longer knows it does not answer.
+            return;
+        }
+
         Authoritative = true;
         Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
         scoped ReadOnlySpan<byte> owner = asked.Name, next;
@@ -130,7 +136,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         scoped ReadOnlySpan<byte> next, bool steered, scoped ref NameView name, ref ZoneTree tree, ref int apexLabel)
     {
         name.Set(next);
-        if (!table.TryFindZone(name, 0, out ZoneTree nextTree, out int nextLabel)) return false;
+        if (!table.TryFindZone(name, 0, out ZoneTree nextTree, out int nextLabel) || nextTree.Zone.IsExpired)
+            return false;
         // Proofs are collected of one zone; a resolver asks for the rest by itself.
         if (nextTree != tree && (!steered || !denial.IsEmpty)) return false;
         (tree, apexLabel) = (nextTree, nextLabel);
@@ -178,9 +185,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         // RFC 8482 §4.1: ANY gets one set, whichever.
         int set = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
         if (set < 0) WriteNoData(ref writer, tree, node, uint.MaxValue);
-        else if (WriteSet(ref writer, node.View(set), owner, ownerOffset)) targets = (tree, set);
+        else if (WriteSet(ref writer, ViewOf(tree, node, set), owner, ownerOffset)) targets = (tree, set);
         return default;
     }
+
+    private readonly SetView ViewOf(ZoneTree tree, scoped in ZoneNode node, int set) =>
+        node.TypeOf(set) == RecordType.Soa ? table.SoaOf(tree.Zone).View : node.View(set);
 
     // RFC 4035 §2.5: beside a CNAME stand its signature and its NSEC, and both can be asked for.
     private static bool IsAnsweredAtAlias(RecordType type) =>
@@ -314,7 +324,7 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     {
         Zone zone = tree.Zone;
         uint ttl = Math.Min(zone.NegativeTtlSeconds, ttlSecondsMax);
-        Truncated = !TryWrite(ref writer, zone.Soa.View, Section.Authority, 0, zone.Origin.Wire, ttl);
+        Truncated = !TryWrite(ref writer, table.SoaOf(zone).View, Section.Authority, 0, zone.Origin.Wire, ttl);
     }
 
     // RFC 1034 §4.2.1: NS of the child and the addresses of those that lie below the cut. AA is off: not our data.

@@ -110,9 +110,10 @@ internal sealed class AnswerGuard(
     }
 
     // Only what was not answered is worth the question: the common query pays nothing for it.
-    private bool IsForHandler(in Asker asker) => state.Rcode == Rcode.NotImp
+    // RFC 8945 §5.3: what comes signed is answered signed, a SOA query of a secondary first of all.
+    private bool IsForHandler(in Asker asker) => state.HasTsig || (state.Rcode == Rcode.NotImp
         ? state.Opcode is Opcode.Notify or Opcode.Update
-        : state.Rcode == Rcode.Refused && state.Type == RecordType.Ixfr && !asker.IsStream;
+        : state.Rcode == Rcode.Refused && state.Type == RecordType.Ixfr && !asker.IsStream);
 
     private int AskHandler(DnsTable table, ReadOnlySpan<byte> query, in Asker asker, Span<byte> response)
     {

@@ -10,7 +10,7 @@ namespace Fairlead.Dns.Server;
 public interface IMessageHandler
 {
     /// <summary>
-    /// NOTIFY, UPDATE, and IXFR over UDP. Writes the answer and gives its length; 0: not for this handler, and the
+    /// NOTIFY, UPDATE, IXFR over UDP, and every query that is signed (TSIG, RFC 8945). Writes the answer and gives its length; 0: not for this handler, and the
     /// answer is NOTIMP or REFUSED as without one.
     /// </summary>
     int Answer(ReadOnlySpan<byte> message, in Asker asker, Span<byte> response);

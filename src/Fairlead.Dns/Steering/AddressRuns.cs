@@ -18,8 +18,12 @@ public sealed class AddressRuns<T>
 {
     private static readonly EqualityComparer<T> Same = EqualityComparer<T>.Default;
 
-    private AddressRuns(List<(UInt128 Start, T Value)> ipv4, List<(UInt128 Start, T Value)> ipv6) =>
+    private AddressRuns(List<(UInt128 Start, T Value)> ipv4, List<(UInt128 Start, T Value)> ipv6)
+    {
+        ipv4.TrimExcess();
+        ipv6.TrimExcess();
         (IPv4, IPv6) = (ipv4, ipv6);
+    }
 
     /// <summary>Starts are 32-bit numbers.</summary>
     public IReadOnlyList<(UInt128 Start, T Value)> IPv4 { get; }

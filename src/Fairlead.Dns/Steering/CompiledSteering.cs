@@ -147,6 +147,9 @@ internal sealed class CompiledSplit
     /// <summary>Equal for equal answers.</summary>
     public string Key { get; }
 
+    /// <summary>What a transfer shows of the name: the first share of the first lot.</summary>
+    public CompiledShare First => lots[0][0];
+
     /// <summary>The share of a client in this slot; drawn is only asked for when there is a choice.</summary>
     public CompiledShare Choose(int slot, SteeredEntry entry)
     {

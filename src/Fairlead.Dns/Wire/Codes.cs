@@ -10,6 +10,7 @@ public enum Rcode
     NotImp = 4,
     Refused = 5,
     YxDomain = 6,
+    NotAuth = 9,
     BadVers = 16,
     BadCookie = 23,
 }
@@ -58,6 +59,7 @@ public enum RecordType : ushort
     Cdnskey = 60,
     Svcb = 64,
     Https = 65,
+    Tsig = 250,
     Ixfr = 251,
     Axfr = 252,
     MailB = 253,

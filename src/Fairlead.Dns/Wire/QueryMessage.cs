@@ -54,6 +54,9 @@ public ref struct QueryMessage
     /// <summary>RFC 7830: the query is padded.</summary>
     public bool IsPadded { get; private set; }
 
+    /// <summary>A TSIG record is there (RFC 8945); nothing is known about it yet.</summary>
+    public bool HasTsig { get; private set; }
+
     /// <summary>RFC 9660.</summary>
     public bool AsksZoneVersion { get; private set; }
 
@@ -110,6 +113,7 @@ public ref struct QueryMessage
             if (!TrySkipName(ref reader)) return QueryFault.Format;
             if (reader.Rest is not [0, (byte)RecordType.Opt, ..])
             {
+                HasTsig |= reader.Rest is [0, (byte)RecordType.Tsig, ..];
                 if (!TrySkipRecord(ref reader)) return QueryFault.Format;
                 continue;
             }

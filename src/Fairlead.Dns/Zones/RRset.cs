@@ -158,6 +158,9 @@ internal readonly ref struct SetView(ReadOnlySpan<byte> bodies, SetPlace place)
     /// <summary>The records' bodies, one after the other; Next takes one from their front.</summary>
     public ReadOnlySpan<byte> Bodies => bodies[..place.Bytes];
 
+    /// <summary>The bodies of the records, then those of the signatures; what follows is not the set's.</summary>
+    public ReadOnlySpan<byte> AllBodies => bodies;
+
     /// <summary>The RDATA of the first body, and the bodies after it.</summary>
     public static ReadOnlySpan<byte> Next(ref ReadOnlySpan<byte> bodies)
     {

@@ -36,7 +36,18 @@ public sealed class Zone
 
     public uint NegativeTtlSeconds { get; }
 
-    public uint Serial => BinaryPrimitives.ReadUInt32BigEndian(Soa[0][^20..]);
+    /// <summary>
+    /// A secondary zone whose primary was silent for too long, or never heard: all there is to say is SERVFAIL.
+    /// </summary>
+    public bool IsExpired { get; private init; }
+
+    /// <summary>See IsExpired. Its SOA is a placeholder that nobody gets to see.</summary>
+    public static Zone Expired(DnsName origin) =>
+        new(origin, [new RRset(origin, RecordType.Soa, 0, [new byte[22]])]) { IsExpired = true };
+
+    public uint Serial => SerialOf(Soa);
+
+    internal static uint SerialOf(RRset soa) => BinaryPrimitives.ReadUInt32BigEndian(soa[0][^20..]);
 
     public int SetCount => Data.SetCount;
 

@@ -33,7 +33,7 @@ public sealed class ApiServer(
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            kestrel.ListenUnixSocket(options.ControlSocket);
+            kestrel.ListenUnixSocket(Path.GetFullPath(options.ControlSocket));
             kestrel.Limits.MaxRequestBodySize = BodyBytesMax;
             kestrel.Limits.MaxConcurrentConnections = 64;
             kestrel.AddServerHeader = false;
@@ -98,6 +98,7 @@ public sealed class ApiServer(
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Dns = dns is null ? null : DnsViews.Of(dns),
+            Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),
         };
     }
 

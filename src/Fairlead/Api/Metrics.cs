@@ -12,6 +12,9 @@ internal static class Metrics
         var text = new StringBuilder();
         Family(text, "fairlead_build_info", "gauge", "The running version.");
         Sample(text, "fairlead_build_info", 1, ("version", status.Version));
+        Family(text, "fairlead_memory_bytes", "gauge", "Memory of the process, and what of it is the managed heap.");
+        Sample(text, "fairlead_memory_bytes", status.Memory.Resident, ("kind", "resident"));
+        Sample(text, "fairlead_memory_bytes", status.Memory.Heap, ("kind", "heap"));
         Family(text, "fairlead_config_generation", "gauge", "The plan that is in force.");
         Sample(text, "fairlead_config_generation", status.Generation);
         Family(text, "fairlead_reload_refused", "gauge", "1 while the newest fleet file or zone is not taken.");

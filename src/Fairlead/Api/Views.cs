@@ -36,7 +36,12 @@ public sealed record StatusView
     public required long GuardRefusals { get; init; }
 
     public required DnsView? Dns { get; init; }
+
+    public MemoryView Memory { get; init; } = new(0, 0);
 }
+
+/// <summary>Bytes: what the process has in memory, and what of it are living objects of the managed heap.</summary>
+public sealed record MemoryView(long Resident, long Heap);
 
 public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fault);
 

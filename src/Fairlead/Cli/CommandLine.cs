@@ -12,7 +12,7 @@ internal static class CommandLine
         Command[] all =
         [
             .. NodeCommands.All(), .. FileCommands.All(), .. IntentCommands.All(), .. DnsCommands.All(),
-            LabCommands.Lab(), ImportCommands.Import(),
+            ImportCommands.Import(), LabCommands.Lab(),
         ];
         foreach (Command command in all) root.Subcommands.Add(command);
         return root;

@@ -75,6 +75,9 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             stop.Cancel();
         }
 
+        // Reading zones and geo databases leaves several times their size behind: give it back before anybody waits.
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
         // The control socket first: it tells whether another node runs here already.
         await api.StartAsync();
         // The first turn answers from the last plan; DNS opens only when there is something to answer with.

@@ -40,6 +40,8 @@ public sealed class FleetReload(
             speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
             checks.Apply(OwnReport.Checks(next.Spec, pop, node));
             loop.Replace(next);
+            // What the old fleet held is given back in the background: a collection that blocks would be felt.
+            GC.Collect(2, GCCollectionMode.Forced, blocking: false);
             log.LogInformation("{What} read again and taken",
                 fleetFileToo ? "the fleet file is" : "zones and databases are");
         }

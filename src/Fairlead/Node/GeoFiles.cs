@@ -28,17 +28,16 @@ internal static class GeoFiles
         string? database = geo.Database is { } given ? Path.Combine(folder, given)
             : geo.Map is null && Steers(file.Spec) ? Shipped
             : null;
-        List<(Prefix Prefix, Place? Place)> places =
-            [.. Open(file, "geo.database", database, problems).Select(e => (e.Prefix, (Place?)e.Place))];
+        IEnumerable<(Prefix Prefix, Place Place)> places = Open(file, "geo.database", database, problems);
         IEnumerable<(Prefix Prefix, Asn? Asn)> asns = geo.AsnDatabase is { } asnDatabase
             ? Open(file, "geo.asnDatabase", Path.Combine(folder, asnDatabase), problems)
                 .Select(entry => (entry.Prefix, entry.Place.Asn))
-            : places.Where(entry => entry.Place!.Asn is not null).Select(entry => (entry.Prefix, entry.Place!.Asn));
+            : places.Where(entry => entry.Place.Asn is not null).Select(entry => (entry.Prefix, entry.Place.Asn));
         var byAsn = AddressRuns.Compile<Asn?>(asns, null);
         // Later entries win over equal prefixes, and a map's wider ones must win over the database's narrower ones: so
         // the map is laid over the database, not mixed into it.
         var byPlace = AddressRuns.Compile<Place?>(
-            places.Select(entry => (entry.Prefix, entry.Place is null ? null : entry.Place with { Asn = null })), null);
+            places.Select(entry => (entry.Prefix, (Place?)WithoutAsn(entry.Place))), null);
         if (geo.Map is { } map)
         {
             var over = AddressRuns.Compile<Place?>(
@@ -48,6 +47,9 @@ internal static class GeoFiles
 
         return new Geography(byPlace, byAsn);
     }
+
+    // The same object where there is nothing to take out: a database has a million prefixes and some hundred places.
+    private static Place WithoutAsn(Place place) => place is { Asn: not null } ? place with { Asn = null } : place;
 
     private static bool Steers(FleetSpec fleet) => fleet.Zones.Any(zone => !zone.Steer.IsEmpty);
 
