@@ -12,7 +12,8 @@ internal static class SteerRules
             foreach ((string path, ImmutableArray<string> pops) in map.Lists())
             {
                 IEnumerable<string> named = path == "pops" ? pops : pops.Where(pop => pop != MapSpec.Nearest);
-                foreach ((string, string) fault in Pops(fleet, $"geo.maps.{map.Name}.{path}", named)) yield return fault;
+                foreach ((string, string) fault in Pops(fleet, $"geo.maps.{map.Name}.{path}",
+                    named)) yield return fault;
             }
         }
 

@@ -172,7 +172,8 @@ public sealed record MapSpec
     public required string Name { get; init; }
 
     /// <summary>
-    /// The pops that "nearest" stands for, in the order for clients whose place is not known. Empty: all, in fleet order.
+    /// The pops that "nearest" stands for, in the order for clients whose place is not known. Empty: all, in fleet
+    /// order.
     /// </summary>
     public ImmutableArray<string> Pops { get; init; } = [];
 
@@ -199,7 +200,8 @@ public sealed record MapSpec
         foreach ((string section, ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> entries) in
             new[]
             {
-                ("continents", Continents), ("countries", Countries), ("subdivisions", Subdivisions), ("cities", Cities),
+                ("continents", Continents), ("countries", Countries), ("subdivisions", Subdivisions), ("cities",
+                    Cities),
                 ("asns", Asns), ("networks", Networks),
             })
         {

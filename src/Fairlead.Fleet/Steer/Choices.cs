@@ -105,7 +105,8 @@ internal sealed class Choices(
     {
         const double Parts = 1_000_000;
         var parts = new List<(SteeredAnswer Answer, double Part)>();
-        long whole = lot.Aggregate(1L, (product, share) => Math.Min(product * Math.Max(1, Sum(share.Answer)), 1L << 32));
+        long whole = lot.Aggregate(1L, (product, share) => Math.Min(product * Math.Max(1, Sum(share.Answer)),
+            1L << 32));
         long total = lot.Sum(share => (long)share.Weight);
         foreach (SteeredShare share in lot)
         {

@@ -121,7 +121,8 @@ public sealed class ClientView
         string? subdivision = place is { Country: { } country, Subdivision: { } part } ? $"{country}-{part}" : null;
         return Find("networks", map.Networks, network)
             ?? Find("asns", map.Asns, asn?.Value.ToString(CultureInfo.InvariantCulture))
-            ?? Find("cities", map.Cities, place?.City is { } town && subdivision is not null ? $"{subdivision}/{town}" : null)
+            ?? Find("cities", map.Cities, place?.City is { } town && subdivision is not null ? $"{subdivision}/{town}"
+                : null)
             ?? Find("cities", map.Cities, place is { City: { } city } ? $"{place.Country}/{city}" : null)
             ?? Find("subdivisions", map.Subdivisions, subdivision)
             ?? Find("countries", map.Countries, place?.Country)

@@ -10,7 +10,8 @@ internal static class ImportCommands
 {
     public static Command Import() => new("import", "Makes a fleet of another server's configuration.")
     {
-        Of("gdnsd", "folder", "gdnsd's configuration folder", "From gdnsd 3: config, zones/ and geoip/.", GdnsdImport.Read),
+        Of("gdnsd", "folder", "gdnsd's configuration folder", "From gdnsd 3: config, zones/ and geoip/.",
+            GdnsdImport.Read),
     };
 
     private static Command Of(string name, string argument, string what, string help, Func<string, ImportedFleet> read)
@@ -46,7 +47,8 @@ internal static class ImportCommands
         string file = Path.Combine(into, "fleet.yaml");
         LoadedFleet? loaded = LoadedFleet.Read(file, out IReadOnlyList<SpecProblem> problems);
         foreach (SpecProblem problem in problems) Output.Say(problem.ToString());
-        if (loaded is null) return Output.Fault(ExitCode.InvalidFile, $"{file} is written, but has faults: mend them there");
+        if (loaded is null) return Output.Fault(ExitCode.InvalidFile,
+            $"{file} is written, but has faults: mend them there");
         Output.Say($"{file}: written (pops: {loaded.Spec.Pops.Length}, services: {loaded.Spec.Services.Length}, "
             + $"zones: {loaded.Zones.Length}; not taken: {fleet.NotTaken.Count})");
         return fleet.NotTaken.Count == 0 ? ExitCode.Ok : ExitCode.NotConverged;

@@ -5,7 +5,8 @@ using Fairlead.Dns.Wire;
 namespace Fairlead.Import;
 
 /// <summary>
-/// Reads a configuration folder of gdnsd 3 (config, zones/, geoip/) as a fleet. What has no counterpart is left and named.
+/// Reads a configuration folder of gdnsd 3 (config, zones/, geoip/) as a fleet. What has no counterpart is left and
+/// named.
 /// </summary>
 internal sealed class GdnsdImport
 {
@@ -42,7 +43,8 @@ internal sealed class GdnsdImport
     {
         string zones = Path.Combine(folder, "zones");
         if (!Directory.Exists(zones))
-            throw new ImportException(new TextPlace(zones, 1, 1), "there is no such folder: this is no folder of gdnsd");
+            throw new ImportException(new TextPlace(zones, 1, 1),
+                "there is no such folder: this is no folder of gdnsd");
         int ttl = GdnsdNumbers.TryWhole(config?["options"]?["zones_default_ttl"]?.Text, out int given)
             ? given : TtlDefaultSeconds;
         foreach (string file in Directory.GetFiles(zones).Order(StringComparer.Ordinal))
@@ -89,7 +91,8 @@ internal sealed class GdnsdImport
                 return null;
             default:
                 if (services.Of(record.Plugin, record.Resource, record.At) is { } target) Steer(record, target);
-                else fleet.Leave(record.At, $"{record.Owner} is left out: nothing of {record.Plugin}!{record.Resource} was taken");
+                else fleet.Leave(record.At,
+                    $"{record.Owner} is left out: nothing of {record.Plugin}!{record.Resource} was taken");
                 return null;
         }
     }
@@ -136,7 +139,8 @@ internal sealed class GdnsdImport
                     listen.AddRange((pair.Value.Pairs?.Select(one => one.Key)
                         ?? pair.Value.AsList.Select(one => one.Text ?? "")).Where(one => one != "any"));
                     break;
-                case "udp_threads" when GdnsdNumbers.TryWhole(pair.Value.Text, out int threads) && threads is >= 1 and <= 64:
+                case "udp_threads" when GdnsdNumbers.TryWhole(pair.Value.Text, out int threads)
+                    && threads is >= 1 and <= 64:
                     fleet.Dns.Add($"udpThreads: {threads}");
                     break;
                 default:
@@ -152,7 +156,8 @@ internal sealed class GdnsdImport
         {
             if (IPAddress.TryParse(one, out IPAddress? address))
             {
-                points.Add(ImportedFleet.Quote(new IPEndPoint(address, int.Parse(port, CultureInfo.InvariantCulture)).ToString()));
+                points.Add(ImportedFleet.Quote(new IPEndPoint(address, int.Parse(port,
+                    CultureInfo.InvariantCulture)).ToString()));
                 bool isOwn = !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any);
                 if (isOwn && !fleet.Addresses.Any(
                     known => known.Contains(':') == one.Contains(':'))) fleet.Addresses.Add(one);
@@ -173,7 +178,8 @@ internal sealed class GdnsdImport
                 : [];
             foreach (VscfPair one in resources.Where(one => !services.Used.Contains($"{plugin.Key}!{one.Key}")))
                 fleet.Leave(one.At, $"{plugin.Key}!{one.Key} is used by no zone, and was left out");
-            if (plugin.Key is not ("geoip" or "metafo" or "multifo" or "weighted" or "simplefo" or "static" or "null" or "reflect"))
+            if (plugin.Key is not ("geoip" or "metafo" or "multifo" or "weighted" or "simplefo" or "static" or "null"
+                or "reflect"))
                 fleet.Leave(plugin.At, $"the plugin {plugin.Key} has no counterpart");
         }
     }
@@ -188,7 +194,8 @@ internal sealed class GdnsdImport
             foreach (VscfPair pair in Vscf.ReadFile(file).AsPairs)
             {
                 string pop = ImportedFleet.NameOf(pair.Key.Split('/')[^1]);
-                string verb = pair.Value.Text?.StartsWith("UP", StringComparison.OrdinalIgnoreCase) == true ? "up" : "down";
+                string verb = pair.Value.Text?.StartsWith("UP", StringComparison.OrdinalIgnoreCase) == true ? "up"
+                    : "down";
                 fleet.Leave(pair.At, $"{pair.Key} => {pair.Value.Text}: an override is given to the running fleet" + (
                     fleet.Pops.ContainsKey(pop)
                         ? $": fairlead override \"*/{pop}\" {verb} --for 30m --reason TEXT" : ""));

@@ -95,13 +95,14 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
                 fleet.Leave(pair.At, $"{pair.Key}: expected a datacenter of the map and [latitude, longitude]");
             else if (place is null) fleet.Pops[pop] = (latitude, longitude);
             else if (place != (latitude, longitude))
-                fleet.Leave(pair.At, $"{pair.Key} lies elsewhere in another map: a pop has one place, that one is taken");
+                fleet.Leave(pair.At,
+                    $"{pair.Key} lies elsewhere in another map: a pop has one place, that one is taken");
         }
 
         int limit = GdnsdNumbers.TryWhole(map["auto_dc_limit"]?.Text, out int given) ? given : LimitDefault;
         if (limit > 0 && limit < count)
             fleet.Leave((map["auto_dc_limit"] ?? coordinates).At,
-                $"auto_dc_limit {limit}: not needed for wide scopes; farther datacenters are asked too before all are down");
+                $"auto_dc_limit {limit}: not needed for wide scopes; farther datacenters are taken too");
     }
 
     // Continent, country, then subdivisions and cities; "default" at each level.
@@ -109,7 +110,10 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
     {
         var sections = new OrderedDictionary<string, List<string>>
         {
-            ["continents"] = [], ["countries"] = [], ["subdivisions"] = [], ["cities"] = [],
+            ["continents"] = [],
+            ["countries"] = [],
+            ["subdivisions"] = [],
+            ["cities"] = [],
         };
         foreach (VscfPair continent in Below(tree))
         {
@@ -181,7 +185,8 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
         foreach (VscfPair pair in nets?.AsPairs ?? [])
         {
             if (!TryNetwork(pair.Key, out Prefix network)) fleet.Leave(pair.At, $"{pair.Key} is no network");
-            else if (entries.ContainsKey(network)) fleet.Leave(pair.At, $"{pair.Key} stands here twice; the first is taken");
+            else if (entries.ContainsKey(network)) fleet.Leave(pair.At,
+                $"{pair.Key} stands here twice; the first is taken");
             else if (List(pair.Value) is { } list) entries[network] = list;
         }
 

@@ -28,7 +28,12 @@ internal static class GdnsdNumbers
             {
                 int unit = char.ToLowerInvariant(c) switch
                 {
-                    's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, 'w' => 604800, _ => 0,
+                    's' => 1,
+                    'm' => 60,
+                    'h' => 3600,
+                    'd' => 86400,
+                    'w' => 604800,
+                    _ => 0,
                 };
                 if (unit == 0 || !digits) return false;
                 (sum, number, digits) = (sum + (number * unit), 0, false);

@@ -3,7 +3,9 @@ using Fairlead.Fleet.Spec;
 
 namespace Fairlead.Import;
 
-/// <summary>What gdnsd's plugins multifo, weighted, simplefo and static have in common: addresses, or one CNAME.</summary>
+/// <summary>
+/// What gdnsd's plugins multifo, weighted, simplefo and static have in common: addresses, or one CNAME.
+/// </summary>
 internal sealed record GdnsdPool(TextPlace At)
 {
     public List<(IPAddress Address, int Weight)> Addresses { get; } = [];
@@ -40,11 +42,14 @@ internal sealed class GdnsdPools(VscfValue? plugins, ImportedFleet fleet)
         }
 
         if (plugin is "multifo" or "weighted" or "simplefo" or "static") return Read(plugin, value, [section], depth);
-        fleet.Leave(asked, $"{plugin}!{resource} inside a datacenter: only multifo, weighted, simplefo and static are taken");
+        fleet.Leave(asked,
+            $"{plugin}!{resource} inside a datacenter: only multifo, weighted, simplefo and static are taken");
         return null;
     }
 
-    /// <summary>A pool as it stands in a dcmap or in a plugin's section; outer: the hashes around it, the nearest first.</summary>
+    /// <summary>
+    /// A pool as it stands in a dcmap or in a plugin's section; outer: the hashes around it, the nearest first.
+    /// </summary>
     public GdnsdPool? Read(string plugin, VscfValue value, IReadOnlyList<VscfValue> outer, int depth = 0)
     {
         if (depth > DepthMax)

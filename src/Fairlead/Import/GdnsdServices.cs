@@ -5,7 +5,9 @@ using Fairlead.Fleet.Spec;
 
 namespace Fairlead.Import;
 
-/// <summary>What a DYNA or DYNC record becomes: its service, the policy, and the CNAMEs if it answers with these.</summary>
+/// <summary>
+/// What a DYNA or DYNC record becomes: its service, the policy, and the CNAMEs if it answers with these.
+/// </summary>
 internal sealed record GdnsdTarget(string Service, string Policy, IReadOnlyList<(string Pop, string Target)> Cnames);
 
 /// <summary>Turns gdnsd's resources into services of the fleet, each once.</summary>
@@ -105,7 +107,11 @@ internal sealed class GdnsdServices(VscfValue? config, GdnsdMaps maps, ImportedF
         (List<string> lines, bool isChecked) = Check(pops);
         lines.Add("backends:");
         foreach ((string pop, GdnsdPool pool) in pops)
-            lines.Add($"  {pop}: [{string.Join(", ", pool.Addresses.Select(a => ImportedFleet.Quote($"{a.Address}")))}]");
+        {
+            IEnumerable<string> all = pool.Addresses.Select(one => ImportedFleet.Quote($"{one.Address}"));
+            lines.Add($"  {pop}: [{string.Join(", ", all)}]");
+        }
+
         Picks(pops, lines, at);
         int[] least = [.. pops.Select(pop => Least(pop.Pool)).Distinct()];
         if (least.Min() > 1) lines.Add($"minHealthy: {least.Min()}");
@@ -113,7 +119,8 @@ internal sealed class GdnsdServices(VscfValue? config, GdnsdMaps maps, ImportedF
             fleet.Leave(at, $"up_thresh asks for {string.Join(" or ", least.Order())} addresses, by datacenter; "
                 + $"{least.Min()} is taken for all");
         if (pops.Select(pop => Families(pop.Pool)).Distinct().Count() > 1)
-            fleet.Leave(at, "some datacenters lack a family: its clients get that of the next datacenter, not an empty answer");
+            fleet.Leave(at,
+                "some datacenters lack a family: its clients get that of the next datacenter, not an empty answer");
         fleet.Services[name] = lines;
         return name;
     }
@@ -177,11 +184,13 @@ internal sealed class GdnsdServices(VscfValue? config, GdnsdMaps maps, ImportedF
         string? plugin = type?["plugin"]?.Text;
         if (plugin is not ("http_status" or "tcp_connect"))
         {
-            fleet.Leave(type?.At ?? at, $"service type {name} ({plugin ?? "not defined"}) has no counterpart: nothing is checked");
+            fleet.Leave(type?.At ?? at,
+                $"service type {name} ({plugin ?? "not defined"}) has no counterpart: nothing is checked");
             return ("{kind: none, interval: 10s}", false);
         }
 
-        int interval = Number(type!, "interval", 10, 255), timeout = Number(type!, "timeout", Math.Max(1, interval / 2), 255);
+        int interval = Number(type!, "interval", 10, 255), timeout = Number(type!, "timeout", Math.Max(1,
+            interval / 2), 255);
         var keys = new List<string>
         {
             $"kind: {(plugin == "http_status" ? "http" : "tcp")}", $"interval: {interval}s",
@@ -224,7 +233,8 @@ internal sealed class GdnsdServices(VscfValue? config, GdnsdMaps maps, ImportedF
     {
         if (!GdnsdNumbers.TryWhole(type[key]?.Text, out int number)) return normal;
         if (number > max)
-            fleet.Leave(type[key]!.At, string.Create(CultureInfo.InvariantCulture, $"{key} {number}: {max} is the most"));
+            fleet.Leave(type[key]!.At, string.Create(CultureInfo.InvariantCulture,
+                $"{key} {number}: {max} is the most"));
         return Math.Clamp(number, 1, max);
     }
 }

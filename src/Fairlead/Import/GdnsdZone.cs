@@ -57,7 +57,8 @@ internal sealed partial class GdnsdZone
         foreach ((int line, string entry) in Entries(text))
         {
             (string Word, int Index)[] words =
-                [.. Word().Matches(entry).Where(m => m.Value[0] is not (';' or '(' or ')')).Select(m => (m.Value, m.Index))];
+                [.. Word().Matches(entry).Where(m => m.Value[0] is not (';' or '(' or ')')).Select(m => (m.Value,
+                    m.Index))];
             if (words.Length == 0)
             {
                 output.Append(entry);

@@ -5,7 +5,8 @@ using Fairlead.Fleet.Spec;
 namespace Fairlead.Import;
 
 /// <summary>
-/// The fleet that an import gathers, as it is written: a folder with fleet.yaml and zones/, and what had no counterpart.
+/// The fleet that an import gathers, as it is written: a folder with fleet.yaml and zones/, and what had no
+/// counterpart.
 /// </summary>
 internal sealed class ImportedFleet(string name)
 {
@@ -53,7 +54,8 @@ internal sealed class ImportedFleet(string name)
 
     /// <summary>The text as a YAML string.</summary>
     public static string Quote(string text) =>
-        "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
+        "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)
+            + "\"";
 
     public string FleetText()
     {

@@ -10,7 +10,7 @@ public static class MmdbWriter
 {
     public static byte[] Write(
         IEnumerable<(string Prefix, Place Place)> places, int recordBits, int version, string? aliasAt = null,
-            bool flat = false)
+            bool flat = false, string type = "Test")
     {
         var data = new List<byte>();
         AddText(data, "country_shared_key");
@@ -52,7 +52,7 @@ public static class MmdbWriter
         file.AddRange(new byte[16]);
         file.AddRange(data);
         file.AddRange([0xab, 0xcd, 0xef, .. "MaxMind.com"u8]);
-        AddMetadata(file, nodes.Count, recordBits, version);
+        AddMetadata(file, nodes.Count, recordBits, version, type);
         return [.. file];
     }
 
@@ -126,7 +126,27 @@ public static class MmdbWriter
             return;
         }
 
-        AddControl(data, 7, 2 + (place.Continent is null ? 0 : 1) + (place.Latitude is null ? 0 : 1));
+        AddControl(data, 7, 2 + (place.Continent is null ? 0 : 1) + (place.Latitude is null ? 0 : 1)
+            + (place.Subdivision is null ? 0 : 1) + (place.City is null ? 0 : 1));
+        if (place.Subdivision is not null)
+        {
+            AddText(data, "subdivisions");
+            data.AddRange([0x01, 4]); // An array of one.
+            AddControl(data, 7, 1);
+            AddText(data, "iso_code");
+            AddText(data, place.Subdivision);
+        }
+
+        if (place.City is not null)
+        {
+            AddText(data, "city");
+            AddControl(data, 7, 1);
+            AddText(data, "names");
+            AddControl(data, 7, 1);
+            AddText(data, "en");
+            AddText(data, place.City);
+        }
+
         if (place.Continent is not null)
         {
             AddText(data, "continent");
@@ -153,7 +173,7 @@ public static class MmdbWriter
         AddDouble(data, place.Longitude!.Value);
     }
 
-    private static void AddMetadata(List<byte> file, int nodeCount, int recordBits, int version)
+    private static void AddMetadata(List<byte> file, int nodeCount, int recordBits, int version, string type)
     {
         AddControl(file, 7, 9);
         AddText(file, "node_count");
@@ -164,7 +184,7 @@ public static class MmdbWriter
         AddText(file, "ip_version");
         file.AddRange([0xa1, (byte)version]);
         AddText(file, "database_type");
-        AddText(file, "Test");
+        AddText(file, type);
         AddText(file, "binary_format_major_version");
         file.AddRange([0xa1, 2]);
         AddText(file, "binary_format_minor_version");

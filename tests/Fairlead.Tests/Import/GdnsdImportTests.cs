@@ -18,7 +18,8 @@ public sealed class GdnsdImportTests : IDisposable
           $include{plugins.cfg}
           multifo => { pool => { service_types = web lb1 = 192.0.2.1 lb2 = 192.0.2.2 lb3 = 192.0.2.3 } }
           simplefo => { fo => { primary => 192.0.2.61, secondary => 192.0.2.62 } }
-          weighted => { w => { lb01 => [ 192.0.2.41, 45 ], lb02 => [ 192.0.2.42, 15 ] }, cn => { a => [ a.example.net., 3 ] } }
+          weighted => { w => { lb01 => [ 192.0.2.41, 45 ], lb02 => [ 192.0.2.42, 15 ] }, cn => { a => [ a.example.net.,
+              3 ] } }
           static => { s => 192.0.2.71, c => c.example.net. }
         }
         """;
@@ -32,9 +33,12 @@ public sealed class GdnsdImportTests : IDisposable
             map => { EU => { default => [dc-02, DC_01], DE => dc-03 }, AS => auto,
               NA => { US => { default => DC_01, TX => { Dallas => [dc-02] } } } } } }
           resources => {
-            www => { map => prod, dcmap => { DC_01 => 192.0.2.11, dc-02 => [192.0.2.12, 192.0.2.13], dc-03 => 192.0.2.14 } }
-            second => { map => prod, skip_first => true, dcmap => { DC_01 => 192.0.2.11, dc-02 => 192.0.2.12, dc-03 => 192.0.2.13 } }
-            cdn => { map => prod, dcmap => { DC_01 => us.example.net., dc-02 => eu.example.net., dc-03 => as.example.net. } }
+            www => { map => prod, dcmap => { DC_01 => 192.0.2.11, dc-02 => [192.0.2.12, 192.0.2.13],
+                dc-03 => 192.0.2.14 } }
+            second => { map => prod, skip_first => true, dcmap => { DC_01 => 192.0.2.11, dc-02 => 192.0.2.12,
+                dc-03 => 192.0.2.13 } }
+            cdn => { map => prod, dcmap => { DC_01 => us.example.net., dc-02 => eu.example.net.,
+                dc-03 => as.example.net. } }
           }
         }
         """;
@@ -102,7 +106,8 @@ public sealed class GdnsdImportTests : IDisposable
     {
         (FleetSpec fleet, _) = Import();
         ServiceSpec pool = fleet.Service("multifo-pool")!;
-        Assert.Equal((8080, "/check", 3, 4, 200), (pool.Ports[0].Port, pool.Check.Path, pool.Check.Rise, pool.Check.Fall,
+        Assert.Equal((8080, "/check", 3, 4, 200), (pool.Ports[0].Port, pool.Check.Path, pool.Check.Rise,
+            pool.Check.Fall,
             pool.Check.Status!.Value));
         Assert.Equal(2, pool.MinHealthy);
         Assert.Equal(BackendPick.First, fleet.Service("simplefo-fo")!.Pick);
@@ -142,8 +147,10 @@ public sealed class GdnsdImportTests : IDisposable
         File.AppendAllText(From("zones/example.com"), "\nlost 10 DYNA geoip!nothing\ncn 10 DYNC weighted!cn\n");
         (FleetSpec fleet, ImportedFleet imported) = Import();
         Assert.DoesNotContain(fleet.Zones[0].Steer, steer => steer.Name is "lost" or "cn");
-        Assert.Contains(imported.NotTaken, one => one.Line == 17 && one.Message.StartsWith("lost.", StringComparison.Ordinal));
-        Assert.Contains(imported.NotTaken, one => one.Line == 18 && one.Message.StartsWith("cn.", StringComparison.Ordinal));
+        Assert.Contains(imported.NotTaken, one => one.Line == 17 && one.Message.StartsWith("lost.",
+            StringComparison.Ordinal));
+        Assert.Contains(imported.NotTaken, one => one.Line == 18 && one.Message.StartsWith("cn.",
+            StringComparison.Ordinal));
     }
 
     [Theory]
@@ -164,7 +171,8 @@ public sealed class GdnsdImportTests : IDisposable
         Assert.Equal("example", read["d;"]!.Text);
     }
 
-    private static SteerSpec Named(FleetSpec fleet, string name) => fleet.Zones[0].Steer.Single(steer => steer.Name == name);
+    private static SteerSpec Named(FleetSpec fleet,
+        string name) => fleet.Zones[0].Steer.Single(steer => steer.Name == name);
 
     private string From(string file) => Path.Combine(folder, file);
 
@@ -172,7 +180,8 @@ public sealed class GdnsdImportTests : IDisposable
     {
         ImportedFleet imported = GdnsdImport.Read(folder);
         imported.Write(Into);
-        LoadedFleet? loaded = LoadedFleet.Read(Path.Combine(Into, "fleet.yaml"), out IReadOnlyList<SpecProblem> problems);
+        LoadedFleet? loaded = LoadedFleet.Read(Path.Combine(Into, "fleet.yaml"),
+            out IReadOnlyList<SpecProblem> problems);
         Tidy.Tree.AssertNone(problems.Select(problem => problem.ToString()));
         return (loaded!.Spec, imported);
     }

@@ -102,7 +102,8 @@ internal static class FleetShapes
         Pick = f.Optional("pick", new OneOf<BackendPick>(
             ("all", BackendPick.All), ("first", BackendPick.First), ("one", BackendPick.One)), BackendPick.All,
             "answer backends: all healthy ones, the first of them, or one of them, as often as its weight says"),
-        Weights = f.Optional("weights", new MapOf<int>(AddressText, Number(0, 10_000)), [], "pick one: each backend's weight")
+        Weights = f.Optional("weights", new MapOf<int>(AddressText, Number(0, 10_000)), [],
+            "pick one: each backend's weight")
             is { IsDefaultOrEmpty: false } weights
                 ? weights.ToImmutableDictionary(pair => IPAddress.Parse(pair.Key), pair => pair.Value)
                 : ImmutableDictionary<IPAddress, int>.Empty,
