@@ -60,19 +60,11 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     {
         // RFC 4035 §3.1.4.1: DS lives in the parent, so at a zone's own apex it is looked for one zone higher.
         int above = asked.Type == RecordType.Ds && name.LabelCount > 0 ? 1 : 0;
-        if (!table.TryFindZone(name, above, out ZoneTree tree, out int apexLabel)
-            && !table.TryFindZone(name, 0, out tree, out apexLabel))
-        {
-            Rcode = Rcode.Refused;
-            return;
-        }
-
-        if (tree.Zone.IsExpired)
-        {
-            Rcode = Rcode.ServFail; // RFC 1034 §4.3.5: what a secondary no longer knows it does not answer.
-            return;
-        }
-
+        bool isOurs = table.TryFindZone(name, above, out ZoneTree tree, out int apexLabel)
+            || table.TryFindZone(name, 0, out tree, out apexLabel);
+        // RFC 1034 §4.3.5: what a secondary no longer knows it does not answer.
+        Rcode = !isOurs ? Rcode.Refused : tree.Zone.IsExpired ? Rcode.ServFail : Rcode.NoError;
+        if (Rcode != Rcode.NoError) return;
         Authoritative = true;
         Span<(uint Name, int Node)> visited = stackalloc (uint, int)[ChainMax];
         scoped ReadOnlySpan<byte> owner = asked.Name, next;

@@ -10,8 +10,8 @@ namespace Fairlead.Dns.Server;
 public interface IMessageHandler
 {
     /// <summary>
-    /// NOTIFY, UPDATE, IXFR over UDP, and every query that is signed (TSIG, RFC 8945). Writes the answer and gives its length; 0: not for this handler, and the
-    /// answer is NOTIMP or REFUSED as without one.
+    /// NOTIFY, UPDATE, IXFR over UDP, and every query that is signed (TSIG, RFC 8945). Writes the answer and gives its
+    /// length; 0: not for this handler, and the answer is NOTIMP or REFUSED as without one.
     /// </summary>
     int Answer(ReadOnlySpan<byte> message, in Asker asker, Span<byte> response);
 

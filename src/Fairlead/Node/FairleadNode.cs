@@ -88,15 +88,14 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
         Task publishing = publisher.RunAsync(stop.Token);
-        Task watching = new FileWatch(loop, reload, time, logs.CreateLogger("reload")).RunAsync(stop.Token);
+        Task watching = new FileWatch(loop, reload, time, log).RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 
         // A node without its loop or one of its threads looks alive and serves yesterday: better none, and a restart.
         Task ended = await Task.WhenAny([looping, publishing, watching, .. dns is null ? [] : new[] { dns.Failure }]);
         if (dns is not null && ended == dns.Failure)
             throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
-        await ended;
-        await Task.WhenAll(looping, publishing, watching);
+        await Task.WhenAll(ended, looping, publishing, watching);
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
         forwarding.Clear();

@@ -8,8 +8,6 @@ using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Lab.Topologies;
 using Fairlead.Net;
-using Fairlead.Net.Addresses;
-using Fairlead.Net.Linux;
 using Fairlead.Tests.Dns;
 
 namespace Fairlead.InteropTests.Dns;

@@ -1,12 +1,10 @@
 using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
-using Fairlead.Dns.Steering;
 using Fairlead.Dns.Transfers;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Net;
-using Fairlead.Net.Addresses;
 using static Fairlead.Tests.Dns.ServerBed;
 
 namespace Fairlead.Tests.Dns.Transfers;
@@ -118,7 +116,12 @@ public class SecondaryTests
             Assert.False(restarted.Zones.Single().IsExpired);
         }
 
-        // After its time without a primary it is served no more.
+        await AfterItsTimeOrBrokenItIsServedNoMoreAsync(options, folder);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task AfterItsTimeOrBrokenItIsServedNoMoreAsync(SecondaryOptions options, string folder)
+    {
         var late = new FakeTime(TimeProvider.System.GetUtcNow().AddDays(14).AddSeconds(60));
         await using (var expired = new SecondaryZones(options, late)) Assert.True(expired.Zones.Single().IsExpired);
         File.WriteAllText(Directory.GetFiles(folder).Single(), "half a zo");
@@ -127,8 +130,6 @@ public class SecondaryTests
             Assert.True(broken.Zones.Single().IsExpired);
             Assert.Contains("the copy is of no use", broken.Statuses.Single().Problem);
         }
-
-        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Signing;
