@@ -91,11 +91,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         Task watching = new FileWatch(loop, reload, time, log).RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 
-        // A node without its loop or one of its threads looks alive and serves yesterday: better none, and a restart.
-        Task ended = await Task.WhenAny([looping, publishing, watching, .. dns is null ? [] : new[] { dns.Failure }]);
-        if (dns is not null && ended == dns.Failure)
-            throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
-        await Task.WhenAll(ended, looping, publishing, watching);
+        await EndedAsync(dns, looping, publishing, watching);
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
         forwarding.Clear();
@@ -113,6 +109,18 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             forwarding.Clear();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A node without its loop or one of its threads looks alive and serves yesterday: better none, and a restart.
+    /// </summary>
+    private static async Task EndedAsync(DnsServer? dns, params Task[] parts)
+    {
+        Task ended = await Task.WhenAny([.. parts, .. dns is null ? [] : new[] { dns.Failure }]);
+        if (dns is not null && ended == dns.Failure)
+            throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
+        await ended;
+        await Task.WhenAll(parts);
     }
 
     private async Task<DohServer?> StartDohAsync(DnsServer? dns)

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using Fairlead.Dns.Wire;
 using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
-using Fairlead.Tests;
 using Fairlead.Tests.Dns;
 using Xunit.Abstractions;
 

@@ -8,6 +8,7 @@ using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Lab.Topologies;
 using Fairlead.Net;
+using Fairlead.Net.Linux;
 using Fairlead.Tests.Dns;
 
 namespace Fairlead.InteropTests.Dns;
