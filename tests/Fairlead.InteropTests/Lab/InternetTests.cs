@@ -21,6 +21,7 @@ public class InternetTests
             Eventually(Settles, () => Reaches(lab, client, "2001:db8:f00::10", pop));
             // The regional prefix leads to its own pop from wherever one comes.
             Eventually(Settles, () => Reaches(lab, client, "2001:db8:f02::10", "lon"));
+            Eventually(Settles, () => Reaches(lab, client, "2001:db8:f03::10", "tyo"));
             // Packets really go there and back, with nothing rewritten on the way.
             string own = lab.Topology.Host(client)!.Addresses[0].ToString();
             Assert.EndsWith($"{pop}1 {own}\n", BackendTests.Get($"flti-{client}", "192.0.2.10", "/"));

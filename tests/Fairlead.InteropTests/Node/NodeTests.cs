@@ -80,7 +80,7 @@ public class NodeTests
 
         bed.WriteFleet(NodeBed.TwoPops.Replace("fall: 2", "fall: many", StringComparison.Ordinal));
         NodeBed.Signal(node, "HUP");
-        bed.AwaitLog("the fleet file is refused; the old one goes on");
+        bed.AwaitLog("what was read is refused; the old fleet goes on");
         Assert.Contains("fleet.yaml:", bed.LogText, StringComparison.Ordinal);
         Assert.True(bed.Answers());
 
@@ -159,7 +159,7 @@ public class NodeTests
         Assert.True(bed.Answers());
         Assert.False(node.HasExited);
         using JsonDocument status = Status(bed);
-        Assert.Equal(0, status.RootElement.GetProperty("dns").GetProperty("faults").GetInt64());
+        Assert.Equal(0, status.RootElement.GetProperty("dns").GetProperty("events").GetProperty("faults").GetInt64());
     }
 
     [InteropFact("ip", "setpriv")]
