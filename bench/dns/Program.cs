@@ -1,6 +1,7 @@
 // Side by side in one run: Fairlead, Knot with mod-geoip, gdnsd with its geoip plugin, and NSD serve the same zone on
 // the same veth pair, one after the other, on one core; the generator has the other. Printed is what one answered
 // query costs the server's processor, as a ratio to the best peer.
+//   bench/dns/run answer: what a query costs between two system calls
 //   bench/dns/run million: a million records, their memory and their reload
 //   bench/dns/run [seconds a run] [rounds] [only these servers, joined by a comma]
 using System.Globalization;
@@ -15,6 +16,9 @@ switch (args)
 {
     case ["serve", ..]:
         await ServeAsync();
+        return 0;
+    case ["answer"]:
+        InProcess.Run();
         return 0;
     case ["million"]:
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;

@@ -57,6 +57,18 @@ internal sealed class AnswerState
     /// <summary>Answered from the cache.</summary>
     public bool WasReady { get; set; }
 
+    /// <summary>As Begin and all that follows it, for an answer without an error that was ready.</summary>
+    public void BeginReady(RecordType type, int steeredLabel, bool isFixed)
+    {
+        Opcode = Opcode.Query;
+        Type = type;
+        HasTsig = false;
+        Rcode = Rcode.NoError;
+        WasReady = isFixed;
+        SteeredLabel = steeredLabel;
+        Cookie = CookieState.None;
+    }
+
     public void Begin(in QueryMessage asked, UInt128 clientMapped)
     {
         Opcode = (Opcode)((asked.Flags >> 11) & 0xf);

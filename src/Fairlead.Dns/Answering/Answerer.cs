@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 using Fairlead.Net.Wire;
@@ -25,6 +26,13 @@ public static class Answerer
 
     /// <summary>The same with what a server keeps: cookies, ready answers, and what it wants told.</summary>
     internal static int Answer(
+        DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response)
+    {
+        int ready = state is null ? 0 : ReadyAnswers.TryAnswer(table, query, asker.ClientMapped, state, response);
+        return ready > 0 ? ready : Make(table, query, asker, state, response);
+    }
+
+    private static int Make(
         DnsTable table, ReadOnlySpan<byte> query, in Asker asker, AnswerState? state, Span<byte> response)
     {
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
@@ -97,11 +105,14 @@ public static class Answerer
         (int Position, int Known) afterQuestion = writer.Mark();
         bool mayBeReady = fault == QueryFault.None && asked.Class == RecordClass.Internet && !asked.AsksZoneVersion;
         AnswerCache? cache = mayBeReady ? state?.Cache : null;
-        if (cache is not null && cache.TryAnswer(table, asked, name.Suffix(0), ref writer, out ushort ready))
+        QuestionKey key = cache is null ? default : new QuestionKey(asked.Question);
+        if (cache is not null && cache.TryFind(table, key, asked.Type, asked.DnssecOk, out ReadyAnswer ready)
+            && !ready.IsSteered && writer.TryTake(ready.Body))
         {
+            writer.SetCounts(ready.Counts);
             state!.WasReady = true;
-            Tell(state, (Rcode)(ready & 0xf));
-            return ready;
+            Tell(state, (Rcode)(ready.Flags & 0xf));
+            return ready.Flags;
         }
 
         if (fault != QueryFault.None)
@@ -121,11 +132,18 @@ public static class Answerer
         edns.ScopeLength = resolution.ScopeLength;
         int flags = ((int)resolution.Rcode & 0xf) | (((int)resolution.Rcode & 0xff0) << 16)
             | (resolution.Authoritative ? 0x0400 : 0) | (resolution.Truncated ? 0x0200 : 0);
-        if (cache is not null && resolution.IsForEveryone && !writer.HasLeftOut && resolution.Rcode == Rcode.NoError)
+        if (cache is null || writer.HasLeftOut || resolution.Rcode != Rcode.NoError) return flags;
+        // The number of a steered name is kept as it lies in memory.
+        int steered = resolution.ReadySteered;
+        if (resolution.IsForEveryone)
         {
-            ReadOnlySpan<byte> body = writer.From(afterQuestion.Position);
-            name.Set(asked.Name); // A chain has left it at its last name.
-            cache.Keep(table, asked, name.Suffix(0), (ushort)flags, writer.Counts, body);
+            cache.Keep(table, key, asked.Type, asked.DnssecOk,
+                new ReadyAnswer(writer.From(afterQuestion.Position), writer.Counts, (ushort)flags, false));
+        }
+        else if (steered >= 0)
+        {
+            cache.Keep(table, key, asked.Type, asked.DnssecOk,
+                new ReadyAnswer(MemoryMarshal.AsBytes(new Span<int>(ref steered)), default, 0, true));
         }
 
         return flags;

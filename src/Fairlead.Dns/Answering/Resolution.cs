@@ -35,6 +35,12 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     public bool IsForEveryone { get; private set; } = true;
 
     /// <summary>
+    /// The steered name whose set is the whole answer: another client gets another set, and all else as here. -1: it is
+    /// not so simple.
+    /// </summary>
+    public int ReadySteered { get; private set; } = -1;
+
+    /// <summary>
     /// The ECS scope, 0 to 32 or 0 to 128. Nothing of the answer depended on the asker's place, or it went by the
     /// address of the resolver: 0.
     /// </summary>
@@ -221,52 +227,44 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
         bool forAll = entry.ReflectsRegions is null && steering.IsOneForAll(asked.Type);
         if (step > 0 && !forAll && !scoped && IsBySubnet) return null;
 
-        RegionMatch region = Place(entry, steering.ClassesOf(asked.Type));
+        (UInt128 bits, int length) = IsBySubnet
+            ? (asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
+            : (clientMapped, 128);
+        SteeredChoice choice = entry.Choose(table.Regions, asked.Type, bits, length);
         if (entry.ReflectsRegions is { } regions)
         {
             scoped = true;
             scopeLengthMapped = 128;
-            string word = regions[region.Region < regions.Length ? region.Region : 0];
+            string word = regions[choice.Region < regions.Length ? choice.Region : 0];
             Reflect(ref writer, tree, node, word, owner, ownerOffset);
             return null;
         }
 
-        CompiledRegion answers = steering[region.Region];
-        CompiledSplit? split = answers.For(asked.Type);
-        int slot = split is { LotOfSlot.Length: > 0 } ? SteeredSplit.SlotOf(SlotPrefix.Bits) : 0;
         if (!forAll)
         {
             scoped = true;
-            scopeLengthMapped = Math.Max(scopeLengthMapped, region.ScopeLengthMapped);
-            if (split is { LotOfSlot.Length: > 0 })
-                scopeLengthMapped = Math.Max(scopeLengthMapped, SlotPrefix.LengthMapped);
+            scopeLengthMapped = Math.Max(scopeLengthMapped, choice.ScopeLengthMapped);
         }
 
-        CompiledShare share = split?.Choose(slot, entry) ?? default;
+        CompiledShare share = choice.Split?.Choose(choice.Slot, entry) ?? default;
         SteeredLabel = share.Label;
         if (entry.SetOf(share) is { } set)
         {
-            Truncated = !TryWrite(ref writer, set.View, Section.Answer, ownerOffset, owner, answers.TtlSeconds);
+            Truncated = !TryWrite(ref writer, set.View, Section.Answer, ownerOffset, owner, choice.TtlSeconds);
+            if (step == 0 && !Truncated && denial.IsEmpty && choice.Split!.IsPlain && asked.Type == set.Type)
+                ReadySteered = node.Steered;
             return Truncated || asked.Type is RecordType.Cname or RecordType.Any ? null : share.Target;
         }
 
         int standing = asked.Type == RecordType.Any && !node.IsEmpty ? node.SetsFrom : node.SetOf(asked.Type);
         // An empty family may get addresses with the next plan, so its denial lives no longer than its answer.
-        if (standing < 0) WriteNoData(ref writer, tree, node, answers.TtlSeconds);
+        if (standing < 0) WriteNoData(ref writer, tree, node, choice.TtlSeconds);
         else if (WriteSet(ref writer, node.View(standing), owner, ownerOffset)) targets = (tree, standing);
         return null;
     }
 
     // RFC 7871 §7.1.2: a source length of 0 asks not to be told apart, so the resolver's address decides.
     private readonly bool IsBySubnet => asked.HasSubnet && asked.Subnet.SourceLength > 0;
-
-    private readonly RegionMatch Place(SteeredEntry entry, ReadOnlySpan<ushort> classes) => IsBySubnet
-        ? (entry.Regions ?? table.Regions).Find(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped, classes)
-        : (entry.Regions ?? table.Regions).Find(clientMapped, 128, classes);
-
-    private readonly Prefix SlotPrefix => IsBySubnet
-        ? SteeredEntry.SlotPrefix(asked.Subnet.BitsMapped, asked.Subnet.SourceLengthMapped)
-        : SteeredEntry.SlotPrefix(clientMapped, 128);
 
     // What the server sees of the asker, for him: a name for people with questions, not for users.
     private void Reflect(

@@ -32,6 +32,7 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
             long received = time.GetTimestamp();
             guard.At(time.GetUtcNow(), time.GetElapsedTime(start, received));
             DnsTable current = table.Current;
+            for (int i = 0; i < count; i++) guard.Expect(batch.Datagram(i));
             int answers = 0;
             for (int i = 0; i < count; i++)
             {

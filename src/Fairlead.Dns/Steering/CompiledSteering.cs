@@ -131,6 +131,7 @@ internal sealed class CompiledSplit
                     (uint)(((sum << 32) / total) - 1));
                 key.Append(one.Set is null ? 0 : sets.IndexOf(one.Set)).Append('*').Append(share.Weight).Append(' ');
                 HasData |= one.Set is not null;
+                IsPlain &= one.Set is not null && share.Answer.Cname is null;
             }
 
             key.Append(';');
@@ -143,6 +144,9 @@ internal sealed class CompiledSplit
     public byte[] LotOfSlot { get; }
 
     public bool HasData { get; }
+
+    /// <summary>Whatever is drawn, it is a set and no alias.</summary>
+    public bool IsPlain { get; } = true;
 
     /// <summary>Equal for equal answers.</summary>
     public string Key { get; }

@@ -21,33 +21,29 @@ public sealed class RegionMap
     private const int RunsToLookAt = 64;
     private static readonly UInt128 MappedBits = (UInt128)0xffffUL << 32;
 
-    // Run i goes from starts[i] to the address before starts[i + 1]; the index gives the run that holds the first
+    // Run i goes from its start to the address before the next one's; the index gives the run that holds the first
     // address of each block of 2^-16 of the family's space.
-    private readonly uint[] starts4;
-    private readonly int[] regions4;
+    private readonly Run<uint>[] runs4;
     private readonly int[] index4;
-    private readonly UInt128[] starts6;
-    private readonly int[] regions6;
+    private readonly Run<UInt128>[] runs6;
     private readonly int[] index6;
 
     private RegionMap(
-        IReadOnlyList<(UInt128 Start, int Region)> runs4, IReadOnlyList<(UInt128 Start, int Region)> runs6)
+        IReadOnlyList<(UInt128 Start, int Region)> all4, IReadOnlyList<(UInt128 Start, int Region)> all6)
     {
-        starts4 = new uint[runs4.Count];
-        regions4 = new int[runs4.Count];
-        for (int i = 0; i < runs4.Count; i++) (starts4[i], regions4[i]) = ((uint)runs4[i].Start, runs4[i].Region);
-        starts6 = new UInt128[runs6.Count];
-        regions6 = new int[runs6.Count];
-        for (int i = 0; i < runs6.Count; i++) (starts6[i], regions6[i]) = runs6[i];
-        index4 = IndexOf(runs4, 32);
-        index6 = IndexOf(runs6, 128);
+        runs4 = new Run<uint>[all4.Count];
+        for (int i = 0; i < runs4.Length; i++) runs4[i] = new Run<uint>((uint)all4[i].Start, all4[i].Region);
+        runs6 = new Run<UInt128>[all6.Count];
+        for (int i = 0; i < runs6.Length; i++) runs6[i] = new Run<UInt128>(all6[i].Start, all6[i].Region);
+        index4 = IndexOf(all4, 32);
+        index6 = IndexOf(all6, 128);
     }
 
     /// <summary>Every address is in region 0.</summary>
     public static RegionMap Empty { get; } = Compile([]);
 
     /// <summary>How many runs the map has, both families together: what an operator sees as its size.</summary>
-    public int RunCount => starts4.Length + starts6.Length;
+    public int RunCount => runs4.Length + runs6.Length;
 
     /// <summary>
     /// A more specific prefix wins over a wider one, a later entry over an equal one. Region 0 is the default.
@@ -74,49 +70,52 @@ public sealed class RegionMap
         {
             uint address = (uint)mappedBits;
             int block = (int)(address >> (32 - IndexBits));
-            int run = Search(starts4, address, index4[block], index4[block + 1]);
-            (int first, int last) = Alike(regions4, run, classes);
-            int scope = first == 0 ? 0 : Common(address, starts4[first] - 1) + 1;
-            if (last + 1 < starts4.Length) scope = Math.Max(scope, Common(address, starts4[last + 1]) + 1);
-            return new RegionMatch(regions4[run], Math.Min(scope + 96, Math.Max(96, lengthMaxMapped)));
+            int run = Search(runs4, address, index4[block], index4[block + 1]);
+            (int first, int last) = Alike(runs4, run, classes);
+            int scope = first == 0 ? 0 : Common(address, runs4[first].Start - 1) + 1;
+            if (last + 1 < runs4.Length) scope = Math.Max(scope, Common(address, runs4[last + 1].Start) + 1);
+            return new RegionMatch(runs4[run].Region, Math.Min(scope + 96, Math.Max(96, lengthMaxMapped)));
         }
         else
         {
             int block = (int)(uint)(mappedBits >> (128 - IndexBits));
-            int run = Search(starts6, mappedBits, index6[block], index6[block + 1]);
-            (int first, int last) = Alike(regions6, run, classes);
-            int scope = first == 0 ? 0 : Common(mappedBits, starts6[first] - 1) + 1;
-            if (last + 1 < starts6.Length) scope = Math.Max(scope, Common(mappedBits, starts6[last + 1]) + 1);
-            return new RegionMatch(regions6[run], Math.Min(scope, lengthMaxMapped));
+            int run = Search(runs6, mappedBits, index6[block], index6[block + 1]);
+            (int first, int last) = Alike(runs6, run, classes);
+            int scope = first == 0 ? 0 : Common(mappedBits, runs6[first].Start - 1) + 1;
+            if (last + 1 < runs6.Length) scope = Math.Max(scope, Common(mappedBits, runs6[last + 1].Start) + 1);
+            return new RegionMatch(runs6[run].Region, Math.Min(scope, lengthMaxMapped));
         }
     }
 
     // The first and the last run around this one whose regions are of its class, as far as looking is cheap.
-    private static (int First, int Last) Alike(int[] regions, int run, ReadOnlySpan<ushort> classes)
+    private static (int First, int Last) Alike<T>(Run<T>[] runs, int run, ReadOnlySpan<ushort> classes)
     {
         if (classes.IsEmpty) return (run, run);
-        int one = ClassOf(regions[run], classes);
+        int one = ClassOf(runs[run].Region, classes);
         (int first, int last) = (run, run);
-        int firstMin = Math.Max(0, run - RunsToLookAt), lastMax = Math.Min(regions.Length - 1, run + RunsToLookAt);
-        while (first > firstMin && ClassOf(regions[first - 1], classes) == one) first--;
-        while (last < lastMax && ClassOf(regions[last + 1], classes) == one) last++;
+        int firstMin = Math.Max(0, run - RunsToLookAt), lastMax = Math.Min(runs.Length - 1, run + RunsToLookAt);
+        while (first > firstMin && ClassOf(runs[first - 1].Region, classes) == one) first--;
+        while (last < lastMax && ClassOf(runs[last + 1].Region, classes) == one) last++;
         return (first, last);
     }
 
     private static int ClassOf(int region, ReadOnlySpan<ushort> classes) =>
         classes[(uint)region < (uint)classes.Length ? region : 0];
 
-    // The last run that starts at or before the address; it lies between the two given.
-    private static int Search<T>(T[] starts, T address, int low, int high)
+    // The last run that starts at or before the address; it lies between the two given. The last few are looked at one
+    // by one: they lie in one line of the cache, and a processor guesses that way better than a search.
+    private static int Search<T>(Run<T>[] runs, T address, int low, int high)
         where T : IComparisonOperators<T, T, bool>
     {
-        while (low < high)
+        const int few = 6;
+        while (high - low > few)
         {
             int middle = (low + high + 1) >>> 1;
-            if (starts[middle] <= address) low = middle;
+            if (runs[middle].Start <= address) low = middle;
             else high = middle - 1;
         }
 
+        while (low < high && runs[low + 1].Start <= address) low++;
         return low;
     }
 
@@ -138,4 +137,7 @@ public sealed class RegionMap
         index[^1] = runs.Count - 1;
         return index;
     }
+
+    /// <summary>Start and region lie side by side: a look-up that has the one in its cache has the other.</summary>
+    private readonly record struct Run<T>(T Start, int Region);
 }

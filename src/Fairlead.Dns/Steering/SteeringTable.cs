@@ -142,6 +142,22 @@ internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, 
     public static Prefix SlotPrefix(UInt128 clientMapped, int knownLengthMapped) =>
         Prefix.OfMapped(clientMapped, Math.Min(clientMapped >> 32 == 0xffff ? 120 : 48, knownLengthMapped));
 
+    /// <summary>
+    /// What a client of this place is answered; the bits are in the 128-bit space, with the length that is known.
+    /// </summary>
+    public SteeredChoice Choose(RegionMap common, RecordType type, UInt128 bitsMapped, int lengthMapped)
+    {
+        RegionMatch region = (name.Regions ?? common).Find(bitsMapped, lengthMapped, steering.ClassesOf(type));
+        if (ReflectsRegions is not null) return new SteeredChoice(region.Region, null, 0, 0, region.ScopeLengthMapped);
+        CompiledRegion answers = steering[region.Region];
+        CompiledSplit? split = answers.For(type);
+        if (split is not { LotOfSlot.Length: > 0 })
+            return new SteeredChoice(region.Region, split, 0, answers.TtlSeconds, region.ScopeLengthMapped);
+        Prefix client = SlotPrefix(bitsMapped, lengthMapped);
+        return new SteeredChoice(region.Region, split, SteeredSplit.SlotOf(client.Bits), answers.TtlSeconds,
+            Math.Max(region.ScopeLengthMapped, client.LengthMapped));
+    }
+
     /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
     public RRset? SetOf(in CompiledShare share) =>
         signed is null || share.Set is null ? share.Set : signed[share.SetNumber];
@@ -149,3 +165,12 @@ internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, 
     /// <summary>The next number of an even sequence over all 32-bit numbers: shares come out exact over time.</summary>
     public uint Draw() => Interlocked.Increment(ref drawn) * 0x9e3779b9u;
 }
+
+/// <summary>What the clients of one place are answered by a steered name, before a share is drawn.</summary>
+/// <param name="Region">Their region.</param>
+/// <param name="Split">Null: nothing of this type.</param>
+/// <param name="Slot">Where they fall among the split's lots.</param>
+/// <param name="TtlSeconds">Of the answer.</param>
+/// <param name="ScopeLengthMapped">How far the answer holds, where it is not the same for all.</param>
+internal readonly record struct SteeredChoice(
+    int Region, CompiledSplit? Split, int Slot, uint TtlSeconds, int ScopeLengthMapped);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Wire;
 
 namespace Fairlead.Dns.Wire;
@@ -49,14 +48,26 @@ public readonly record struct ClientSubnet
         int lengthMax = family switch { 1 => 32, 2 => 128, _ => 0 };
         if (source > lengthMax || address.Length != (source + 7) / 8) return false;
 
-        Span<byte> bytes = stackalloc byte[16];
-        bytes.Clear();
-        address.CopyTo(family == 1 ? bytes[12..] : bytes);
-        if (family == 1) (bytes[10], bytes[11]) = (0xff, 0xff);
-        UInt128 bits = BinaryPrimitives.ReadUInt128BigEndian(bytes);
-        int mapped = family == 1 ? source + 96 : source;
+        UInt128 bits;
+        bool isClean;
+        if (family == 1)
+        {
+            uint number = 0;
+            for (int i = 0; i < 4; i++) number = (number << 8) | (i < address.Length ? address[i] : 0u);
+            isClean = source == 32 || number << source == 0;
+            bits = ((UInt128)0xffff << 32) | number;
+        }
+        else
+        {
+            Span<byte> bytes = stackalloc byte[16];
+            bytes.Clear();
+            address.CopyTo(bytes);
+            bits = BinaryPrimitives.ReadUInt128BigEndian(bytes);
+            isClean = source == 128 || bits << source == 0;
+        }
+
         // RFC 7871 §6: bits beyond the source length must be zero.
-        if (Prefix.OfMapped(bits, mapped).Bits != bits) return false;
+        if (!isClean) return false;
         subnet = new ClientSubnet { Family = (byte)family, SourceLength = source, BitsMapped = bits };
         return true;
     }

@@ -117,6 +117,16 @@ internal ref struct MessageWriter
 
     public void Bytes(scoped ReadOnlySpan<byte> bytes) => wire.Bytes(bytes);
 
+    /// <summary>Writes records that are ready; false, and nothing written, when they do not fit.</summary>
+    public bool TryTake(scoped ReadOnlySpan<byte> records)
+    {
+        (int Position, int Known) mark = Mark();
+        wire.Bytes(records);
+        if (!wire.Failed) return true;
+        RewindTo(mark);
+        return false;
+    }
+
     /// <summary>
     /// Writes the name, compressed where a suffix of it stands in the message; gives where it stands.
     /// </summary>

@@ -32,8 +32,11 @@ public ref struct QueryMessage
 
     public ushort Flags { get; private set; }
 
+    /// <summary>Name, type and class as they came; empty when the question could not be read.</summary>
+    public ReadOnlySpan<byte> Question { get; private set; }
+
     /// <summary>Uncompressed, in the case of the asker; empty when the question could not be read.</summary>
-    public ReadOnlySpan<byte> Name { get; private set; }
+    public readonly ReadOnlySpan<byte> Name => Question.IsEmpty ? default : Question[..^4];
 
     public RecordType Type { get; private set; }
 
@@ -91,7 +94,8 @@ public ref struct QueryMessage
         // Nothing but the header stands before the question, so a pointer in its name cannot be right.
         int length = NameHash.LengthOf(reader.Rest, out _);
         if (length == 0 || reader.Remaining < length + 4) return QueryFault.Format;
-        query.Name = reader.Take(length);
+        query.Question = reader.Rest[..(length + 4)];
+        _ = reader.Take(length);
         query.Type = (RecordType)reader.U16();
         query.Class = (RecordClass)reader.U16();
 

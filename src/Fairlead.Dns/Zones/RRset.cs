@@ -161,6 +161,17 @@ internal readonly ref struct SetView(ReadOnlySpan<byte> bodies, SetPlace place)
     /// <summary>The bodies of the records, then those of the signatures; what follows is not the set's.</summary>
     public ReadOnlySpan<byte> AllBodies => bodies;
 
+    /// <summary>The length of records and signatures.</summary>
+    public int AllBytes
+    {
+        get
+        {
+            int at = place.Bytes;
+            for (int i = 0; i < place.Signatures; i++) at += HeadBytes + RdataBytes(at);
+            return at;
+        }
+    }
+
     /// <summary>The RDATA of the first body, and the bodies after it.</summary>
     public static ReadOnlySpan<byte> Next(ref ReadOnlySpan<byte> bodies)
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using Fairlead.Dns.Answering;
+using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using Fairlead.Net.Addresses;
 using static Fairlead.Tests.Dns.DnsTestBed;
@@ -87,5 +88,33 @@ public class AnswerCacheTests
         Assert.False(Ask(next, "www.example.com"));
         Assert.True(Ask(next, "www.example.com"));
         Assert.Contains(" 192.0.2.8", new Reply(response[..length]).Answers[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Shares_come_out_exact_when_some_have_no_address_of_a_family()
+    {
+        SteeredAnswer both = Addresses("192.0.2.1", "2001:db8::1"), four = new() { A = [IPAddress.Parse("192.0.2.2")] };
+        var split = new SteeredSplit([[new SteeredShare(both, 3), new SteeredShare(four, 1)]]);
+        var name = new SteeredName
+        {
+            Owner = DnsName.Parse("shared.example.com"),
+            TtlSeconds = 30,
+            ByRegion = [new SteeredRegion { A = split, Aaaa = split }],
+        };
+        DnsTable table = DnsTable.Create(9, [Zone], Regions, new SteeringTable([name]), "");
+        var state = new AnswerState { Cache = new AnswerCache(64) };
+        byte[] response = new byte[1232];
+        foreach (RecordType type in new[] { RecordType.A, RecordType.Aaaa })
+        {
+            int first = 0;
+            for (int i = 0; i < 4000; i++)
+            {
+                int length = Answerer.Answer(
+                    table, Query("shared.example.com", type, 1232), default, state, response);
+                if (new Reply(response[..length]).Answers is [{ } one] && one.EndsWith('1')) first++;
+            }
+
+            Assert.InRange(first, 2998, 3002);
+        }
     }
 }
