@@ -10,7 +10,7 @@ namespace Fairlead.Dns.Answering;
 /// number; and only for the very table it came from. The memory is fixed, an old answer gives way to a new one. One
 /// thread's own.
 /// <code>
-/// | STAMP 4 | HASH 4 | TYPE 2 | QUESTION LENGTH 2 | FLAGS 2 | BODY LENGTH 2 | COUNTS 6 | DO 1 | STEERED 1 | QUESTION | BODY |
+/// | STAMP 4 | HASH 4 | TYPE 2 | LENGTH 2 | FLAGS 2 | BODY LENGTH 2 | COUNTS 6 | DO 1 | STEERED 1 | QUESTION | BODY |
 /// </code>
 /// The question is in lower case. The body is all between question and OPT: its pointers lead into the question or into
 /// itself, so it fits behind any question of the same name, whatever its case. That of a steered name is its number.
@@ -97,8 +97,11 @@ internal sealed class AnswerCache
     private int PlaceOf(uint hash, int way) => (((int)(hash & (uint)(sets - 1)) * 2) + way) * SlotBytes;
 }
 
-/// <summary>What AnswerCache keeps: flags without QR and RD, the counts of the sections without OPT, the records.</summary>
-internal readonly ref struct ReadyAnswer(ReadOnlySpan<byte> body, ReadOnlySpan<byte> counts, ushort flags, bool isSteered)
+/// <summary>
+/// What AnswerCache keeps: flags without QR and RD, the counts of the sections without OPT, the records.
+/// </summary>
+internal readonly ref struct ReadyAnswer(
+    ReadOnlySpan<byte> body, ReadOnlySpan<byte> counts, ushort flags, bool isSteered)
 {
     public readonly ReadOnlySpan<byte> Body = body;
     public readonly ReadOnlySpan<byte> Counts = counts;

@@ -19,9 +19,9 @@ internal static class ReadyAnswers
     public static int TryAnswer(
         DnsTable table, ReadOnlySpan<byte> message, UInt128 clientMapped, AnswerState state, Span<byte> response)
     {
-        if (state.Cache is not { } cache || !PlainQuery.TryRead(message, out PlainQuery query)
-            || !cache.TryFind(table, new QuestionKey(query.Question), query.Type, query.DnssecOk, out ReadyAnswer ready))
-            return 0;
+        if (state.Cache is not { } cache || !PlainQuery.TryRead(message, out PlainQuery query)) return 0;
+        var key = new QuestionKey(query.Question);
+        if (!cache.TryFind(table, key, query.Type, query.DnssecOk, out ReadyAnswer ready)) return 0;
         int label = 0;
         int length = ready.IsSteered
             ? Steered(table, query, ready.SteeredNumber, clientMapped, response, out label)

@@ -25,12 +25,15 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
         using var batch = new UdpBatch(BatchSize, BufferBytes);
         int fd = (int)socket.Handle;
         long start = time.GetTimestamp();
+        var gathering = default(Gathering);
+        ShortPause.MakeExact();
         while (!stopping)
         {
             int count = batch.Receive(fd);
             if (count == 0) continue;
             long received = time.GetTimestamp();
-            guard.At(time.GetUtcNow(), time.GetElapsedTime(start, received));
+            TimeSpan now = time.GetElapsedTime(start, received);
+            guard.At(time.GetUtcNow(), now);
             DnsTable current = table.Current;
             for (int i = 0; i < count; i++) guard.Expect(batch.Datagram(i));
             int answers = 0;
@@ -48,6 +51,7 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
             // Each of a batch waits for the last of it.
             long nanoseconds = time.GetElapsedTime(received).Ticks * 100;
             guard.Counters.Latency.Add(nanoseconds, answers);
+            if (gathering.After(count, now)) ShortPause.For(Gathering.Pause);
         }
     }
 

@@ -66,7 +66,9 @@ internal ref struct PlainQuery
         return BinaryPrimitives.ReadUInt16BigEndian(question[^2..]) == (ushort)RecordClass.Internet;
     }
 
-    /// <summary>The OPT of an answer without an error, with the scope where a subnet was sent (RFC 7871 §7.2.1).</summary>
+    /// <summary>
+    /// The OPT of an answer without an error, with the scope where a subnet was sent (RFC 7871 §7.2.1).
+    /// </summary>
     public readonly void WriteOpt(Span<byte> to, byte scopeLength)
     {
         BinaryPrimitives.WriteUInt32BigEndian(to, ((uint)RecordType.Opt << 8) | (Edns.OurUdpBytesMax >> 8));

@@ -65,7 +65,13 @@ public static class Why
             AddressFamily? family = steer.Answer == SteerAnswer.Cname ? null
                 : type == RecordType.Aaaa ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork;
             PolicyResult result = names.Run(family).Of(seen, steps);
-            (ImmutableArray<string> last, string reason) = names.IPv4.OrderOf(result.Pops, look.Slot, result.Reason);
+            Choices choices = family switch
+            {
+                null => names.Cname,
+                AddressFamily.InterNetworkV6 => names.IPv6,
+                _ => names.IPv4,
+            };
+            (ImmutableArray<string> last, string reason) = choices.OrderOf(result.Pops, look.Slot, result.Reason);
             foreach (PolicyStep choice in steer.Policy.Where(step => step.IsChoice))
             {
                 string slot = $"slot {look.Slot} of {SteeredSplit.SlotCount}: {reason}";

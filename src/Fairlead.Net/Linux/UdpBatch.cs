@@ -57,6 +57,7 @@ public sealed unsafe class UdpBatch : IDisposable
     private readonly byte* names;
     private readonly byte* controls;
     private readonly byte* buffers;
+    private int used;
     private int replyCount;
     private bool disposed;
 
@@ -74,6 +75,7 @@ public sealed unsafe class UdpBatch : IDisposable
         names = (byte*)(vectors + (2 * capacity));
         controls = names + (32 * capacity);
         buffers = controls + (ControlBytes * capacity);
+        used = capacity;
         for (int i = 0; i < capacity; i++)
         {
             vectors[i] = new Libc.IoVec { Base = buffers + (i * bufferBytes), Length = (nuint)bufferBytes };
@@ -126,14 +128,16 @@ public sealed unsafe class UdpBatch : IDisposable
     public int Receive(int fd)
     {
         replyCount = 0;
-        for (int i = 0; i < capacity; i++)
+        // The kernel overwrites both, in those that it has filled.
+        for (; used > 0; used--)
         {
-            received[i].NameLength = NameBytes; // The kernel overwrites both.
-            received[i].ControlLength = ControlBytes;
+            received[used - 1].NameLength = NameBytes;
+            received[used - 1].ControlLength = ControlBytes;
         }
 
         int count = Libc.RecvMMsg(fd, received, (uint)capacity, Libc.MSG_WAITFORONE, null);
-        if (count >= 0) return count;
+        if (count >= 0) return used = count;
+        used = capacity; // Nobody says which of them an error has touched.
         int error = Marshal.GetLastPInvokeError();
         // A refused answer of ours (ICMP) may come back as an error of the next receive; it concerns one peer only.
         const int refused = 111, hostUnreachable = 113, networkUnreachable = 101;

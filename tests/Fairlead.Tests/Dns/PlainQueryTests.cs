@@ -59,7 +59,8 @@ public class PlainQueryTests
     {
         byte[] question = [.. DnsName.Parse(Name(random)).Wire, 0, 1, 0, 1];
         byte[] other = [.. DnsName.Parse(Name(random)).Wire, 0, 1, 0, 1];
-        byte[] upper = [.. question.Select(value => value is >= (byte)'a' and <= (byte)'z' ? (byte)(value - 32) : value)];
+        byte[] upper = [.. question.Select(
+            value => value is >= (byte)'a' and <= (byte)'z' ? (byte)(value - 32) : value)];
         byte[] folded = new byte[question.Length];
         new QuestionKey(upper).CopyTo(folded);
         Assert.Equal(question, folded);
