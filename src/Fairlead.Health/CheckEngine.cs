@@ -14,7 +14,7 @@ public sealed record CheckStatus(
 public sealed class CheckEngine(TimeProvider time, int seed, Action<CheckStatus> onChange) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, Running> running = new(StringComparer.Ordinal);
-    private readonly Prober prober = new();
+    private readonly Prober prober = new(time);
 
     public IReadOnlyList<CheckStatus> Status() => [.. running.Values.Select(check => check.Status)];
 

@@ -183,6 +183,11 @@ public sealed record ServiceSpec
 
     public CheckSpec Check { get; init; } = new();
 
+    /// <summary>Where the check goes; null: it says nothing, and the service has no port of its protocol.</summary>
+    public int? CheckPort => Check.Port ?? Ports
+        .Where(port => port.Protocol == (Check.Kind == CheckKind.Dns ? PortProtocol.Udp : PortProtocol.Tcp))
+        .Select(port => (int?)port.Port).FirstOrDefault();
+
     /// <summary>The nodes themselves serve it (the DNS server): each node checks its own addresses.</summary>
     public bool OnNodes { get; init; }
 

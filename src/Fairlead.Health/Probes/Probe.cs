@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Fairlead.Health.Probes;
 
@@ -10,7 +12,7 @@ public readonly record struct ProbeResult(bool Success, string Detail);
 /// <summary>
 /// Asks a backend once. Every failure is a result; only cancellation of the caller's token is thrown on.
 /// </summary>
-internal sealed class Prober : IDisposable
+internal sealed class Prober(TimeProvider time) : IDisposable
 {
     private static readonly HttpRequestOptionsKey<IPEndPoint> TargetKey = new("fairlead.target");
     private readonly HttpMessageInvoker verifying = Client(verify: true);
@@ -22,17 +24,21 @@ internal sealed class Prober : IDisposable
         limit.CancelAfter(check.Spec.EffectiveTimeout);
         try
         {
-            if (check.Spec.Kind == CheckKind.None) return new ProbeResult(true, "not checked");
-            return check.Spec.Kind == CheckKind.Tcp
-                ? await ConnectAsync(check.Target, limit.Token)
-                : await GetAsync(check, limit.Token);
+            return check.Spec.Kind switch
+            {
+                CheckKind.None => new ProbeResult(true, "not checked"),
+                CheckKind.Tcp => await ConnectAsync(check.Target, limit.Token),
+                CheckKind.Tls => await HandshakeAsync(check, limit.Token),
+                CheckKind.Dns => await DnsProbe.AskAsync(check.Target, check.Spec, limit.Token),
+                _ => await GetAsync(check, limit.Token),
+            };
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
             return new ProbeResult(false, $"no answer within {check.Spec.EffectiveTimeout.TotalMilliseconds:0} ms");
         }
         catch (Exception fault) when (fault is SocketException or HttpRequestException or IOException
-            or UriFormatException or NotSupportedException)
+            or UriFormatException or NotSupportedException or AuthenticationException)
         {
             return new ProbeResult(false, (fault.InnerException ?? fault).Message);
         }
@@ -49,6 +55,22 @@ internal sealed class Prober : IDisposable
         using Socket socket = NewSocket(target);
         await socket.ConnectAsync(target, stop);
         return new ProbeResult(true, "connected");
+    }
+
+    private async Task<ProbeResult> HandshakeAsync(Check check, CancellationToken stop)
+    {
+        using Socket socket = NewSocket(check.Target);
+        await socket.ConnectAsync(check.Target, stop);
+        await using var tls = new SslStream(new NetworkStream(socket));
+        await tls.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions
+            {
+                TargetHost = check.Spec.Host ?? check.Target.Address.ToString(),
+                RemoteCertificateValidationCallback = check.Spec.VerifyCertificate ? null : (_, _, _, _) => true,
+            }, stop);
+        using var certificate = new X509Certificate2(tls.RemoteCertificate!);
+        double days = (certificate.NotAfter.ToUniversalTime() - time.GetUtcNow()).TotalDays;
+        return new ProbeResult(days >= check.Spec.DaysMin, $"{tls.SslProtocol}, certificate for {days:0} more days");
     }
 
     private async Task<ProbeResult> GetAsync(Check check, CancellationToken stop)

@@ -21,8 +21,8 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
         .. from service in fleet.Services
            from pop in fleet.Pops.Where(p => p == own || p.Nodes.IsEmpty)
            from address in service.PoolOf(pop, node)
-           let port = service.Check.Port ?? service.Ports.First(p => p.Protocol == PortProtocol.Tcp).Port
-           select new Check(IdOf(service, pop, address), new IPEndPoint(address, port), service.Check),
+           select new Check(
+               IdOf(service, pop, address), new IPEndPoint(address, service.CheckPort!.Value), service.Check),
     ]);
 
     public NodeReport Make(

@@ -146,6 +146,27 @@ public class CheckEngineTests
     }
 
     [Fact]
+    public async Task Tls_is_a_handshake_and_a_certificate_that_lasts()
+    {
+        using X509Certificate2 certificate = SelfSigned();
+        await using var server = new HandmadeServer(async (stream, token) =>
+        {
+            await using var tls = new SslStream(stream);
+            await tls.AuthenticateAsServerAsync(
+                new SslServerAuthenticationOptions { ServerCertificate = certificate }, token);
+        });
+        await using HandmadeServer other = HandmadeServer.Answering("220 mail.example.com\r\n");
+        CheckSpec tls = Http with { Kind = CheckKind.Tls, Host = "localhost", VerifyCertificate = false };
+
+        Assert.True((await FirstResultAsync(server.Address, tls)).State.Up);
+        Assert.False((await FirstResultAsync(server.Address, tls with { VerifyCertificate = true })).State.Up);
+        Assert.False((await FirstResultAsync(other.Address, tls)).State.Up);
+        CheckStatus soon = await FirstResultAsync(server.Address, tls with { DaysMin = 2 });
+        Assert.False(soon.State.Up);
+        Assert.EndsWith("certificate for 1 more days", soon.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_turn_is_told_once_and_only_after_fall_or_rise_results()
     {
         int failing = 0;
