@@ -42,6 +42,10 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
     /// <summary>What became of the last NOTIFY of each zone to each target.</summary>
     public IReadOnlyList<NotifyOutcome> NotifyOutcomes => notifier.Outcomes;
 
+    /// <summary>Whether nothing but their SOA may tell two versions of a zone apart.</summary>
+    public static bool HaveSameRecords(Zone one, Zone other) => new TransferredZone(one, one.Soa, []).Fingerprint()
+        .AsSpan().SequenceEqual(new TransferredZone(other, other.Soa, []).Fingerprint());
+
     /// <summary>
     /// Other options from now on; what secondaries can go on from is kept. ArgumentException, and nothing changed,
     /// when they have problems.

@@ -79,6 +79,7 @@ public sealed class ZoneTransfers : IAsyncDisposable
     /// </summary>
     public void Follow(LoadedFleet next, LoadedFleet old)
     {
+        LogUnseen(next, old);
         Handler.Apply(next.Transfers.Options);
         Secondaries.Apply(OptionsOf(next) with
         {
@@ -111,6 +112,20 @@ public sealed class ZoneTransfers : IAsyncDisposable
         Keys = fleet.Transfers.Options.Keys,
         Folder = copies,
     };
+
+    // A zone whose serial we keep has another one by itself.
+    private void LogUnseen(LoadedFleet next, LoadedFleet old)
+    {
+        Dictionary<DnsName, Zone> before = old.ZoneFiles.ToDictionary(file => file.Zone.Origin, file => file.Zone);
+        foreach (Zone zone in next.ZoneFiles.Select(file => file.Zone))
+        {
+            if (!before.TryGetValue(zone.Origin, out Zone? was) || was == zone || was.Serial != zone.Serial
+                || serials.Keeper.Knows(zone.Origin) || !next.Transfers.Options.IsTransferred(zone.Origin)
+                || TransferHandler.HaveSameRecords(was, zone)) continue;
+            log.LogWarning("zone {Zone}: changed, but its serial is still {Serial}: its secondaries will not see it",
+                zone.Origin, zone.Serial);
+        }
+    }
 
     private void LogTurn(SecondaryStatus before, SecondaryStatus after)
     {
