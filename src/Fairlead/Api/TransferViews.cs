@@ -3,7 +3,6 @@ using System.Net;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Transfers;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
 
@@ -81,7 +80,8 @@ internal static class TransferViews
                 : null,
             Notified = DnsViews.Sorted([("taken", counters.NotifiesTaken), ("refused", counters.NotifiesRefused)]),
             // One that was tried once may be on its way.
-            Unheard = transfers.Handler.NotifyOutcomes.Count(told => told is { Tries: > 1, Rcode: null or not 0 }),
+            Unheard = transfers.Handler.NotifyOutcomes.Count(
+                told => told is { Rcode: not null and not 0 } or { Rcode: null, Tries: > 1 }),
             Secondaries =
             [
                 .. transfers.Secondaries.Statuses.Select(Of).OrderBy(one => one.Zone, StringComparer.Ordinal),

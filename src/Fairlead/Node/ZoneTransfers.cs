@@ -62,12 +62,14 @@ public sealed class ZoneTransfers : IAsyncDisposable
     public void Start() => Secondaries.Start();
 
     /// <summary>All zones of the fleet: those of files, and the secondary ones as they stand now.</summary>
-    public ImmutableArray<Zone> ZonesOf(LoadedFleet fleet) =>
-    [
-        .. fleet.Zones,
-        .. fleet.Transfers.Secondaries.Select(
-            zone => Secondaries.StatusOf(zone.Origin)?.Zone ?? Zone.Expired(zone.Origin)),
-    ];
+    public ImmutableArray<Zone> ZonesOf(LoadedFleet fleet) => fleet.Transfers.Secondaries.IsEmpty
+        ? fleet.Zones
+        :
+        [
+            .. fleet.Zones,
+            .. fleet.Transfers.Secondaries.Select(
+                zone => Secondaries.StatusOf(zone.Origin)?.Zone ?? Zone.Expired(zone.Origin)),
+        ];
 
     /// <summary>Before a table is published: gives it its serials.</summary>
     public DnsTable Prepare(DnsTable table, LoadedFleet fleet) => Handler.Prepare(

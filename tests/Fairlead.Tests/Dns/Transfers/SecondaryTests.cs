@@ -140,7 +140,8 @@ public class SecondaryTests
         TsigKey key = TsigTests.Key(), renewed = TsigTests.Key(secret: "cmVuZXdlZA==");
         await using var primary = new TransferHandler(new TransferOptions
         {
-            Keys = [key], Allow = [new TransferRule { Keys = [key.Name] }],
+            Keys = [key],
+            Allow = [new TransferRule { Keys = [key.Name] }],
         });
         var table = new Snapshot<DnsTable>(DnsTable.Empty);
         table.Publish(TransferBed.Publish(primary, TransferBed.Table(TransferBed.Zone(1))));
