@@ -39,6 +39,9 @@ internal sealed class Follower
     // What IXFR goes on from, though it may be too old to be served.
     private Zone? kept;
 
+    // Whether what is kept stands on disk.
+    private bool isCopied = true;
+
     /// <summary>`before`: who followed the zone until now, to be stopped; null: the copy on disk is read.</summary>
     public Follower(SecondaryZone zone, TsigKeys keys, FollowerContext context, int seed, Follower? before)
     {
@@ -46,7 +49,7 @@ internal sealed class Follower
         TimeSpan now = context.Now;
         if (before is not null)
         {
-            (kept, SecondaryStatus last) = (before.kept, before.Status);
+            (kept, isCopied, SecondaryStatus last) = (before.kept, before.isCopied, before.Status);
             status = last with { Problem = null, Timers = last.Timers.On(SecondaryEvent.Notified, now, 0) };
             return;
         }
@@ -141,7 +144,7 @@ internal sealed class Follower
                     await AskAsync(primary, stop);
                     return;
                 }
-                catch (Exception fault) when (fault is IOException or SocketException or UnauthorizedAccessException
+                catch (Exception fault) when (fault is IOException or SocketException
                     || (fault is OperationCanceledException && !stop.IsCancellationRequested))
                 {
                     string what = fault is OperationCanceledException ? "no answer in time" : fault.Message;
@@ -173,8 +176,7 @@ internal sealed class Follower
             // A primary that is behind us has nothing for us, but it does not stand for our version either.
             if (Zone.SerialOf(soa) != kept.Serial)
                 throw new IOException($"its serial {Zone.SerialOf(soa)} is behind ours, {kept.Serial}");
-            context.Copies.Touch(zone.Origin);
-            Fresh(kept, status);
+            Fresh(kept, status, Keep(kept, isNew: false));
             return;
         }
 
@@ -213,19 +215,39 @@ internal sealed class Follower
 
     private void Take(Zone next, bool isIncremental)
     {
-        context.Copies.Write(next);
+        // The copy is the successor's by now.
+        if (stopped.IsCancellationRequested) return;
+        string? problem = Keep(next, isNew: true);
         kept = next;
-        Fresh(next, status with
+        SecondaryStatus taken = status with
         {
             Transfers = status.Transfers + 1,
             Incremental = status.Incremental + (isIncremental ? 1 : 0),
-        });
+        };
+        Fresh(next, taken, problem);
     }
 
-    private void Fresh(Zone served, SecondaryStatus before) => Become(before with
+    // A disk that is full must not stop the zone: it is served from memory, and only a restart would miss it.
+    private string? Keep(Zone newest, bool isNew)
+    {
+        try
+        {
+            if (isNew || !isCopied) context.Copies.Write(newest);
+            else context.Copies.Touch(zone.Origin);
+            isCopied = true;
+            return null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            isCopied = false;
+            return $"its copy is not on disk: {fault.Message}";
+        }
+    }
+
+    private void Fresh(Zone served, SecondaryStatus before, string? problem) => Become(before with
     {
         Zone = served,
-        Problem = null,
+        Problem = problem,
         FreshAt = context.Time.GetUtcNow(),
         Timers = before.Timers.With(served.Soa, context.Options.WaitMin)
             .On(SecondaryEvent.Fresh, Now, random.NextDouble()),

@@ -142,7 +142,7 @@ public sealed class ZoneTransfers : IAsyncDisposable
         if (after.Problem is { } problem && problem != before.Problem)
             log.LogWarning("zone {Zone}: {Problem}", after.Origin, problem);
         else if (after.Problem is null && before.Problem is not null)
-            log.LogInformation("zone {Zone}: its primary answers again", after.Origin);
+            log.LogInformation("zone {Zone}: all is well again", after.Origin);
     }
 
     // Once per target and change: a thousand zones of one silent secondary are one line.

@@ -182,6 +182,33 @@ public class SecondaryTests
     }
 
     [Fact]
+    public async Task A_disk_that_takes_no_copy_does_not_stop_the_zone()
+    {
+        IPEndPoint primaryAt = Free(IPAddress.Loopback);
+        await using var primary = new TransferHandler(TransferBed.ToLoopback);
+        var table = new Snapshot<DnsTable>(TransferBed.Publish(primary, TransferBed.Table(TransferBed.Zone(1))));
+        await using var server = new DnsServer(new DnsServerOptions { Listen = [primaryAt], Handler = primary }, table);
+        server.Start();
+        string file = Path.GetTempFileName();
+        await using var zones = new SecondaryZones(new SecondaryOptions
+        {
+            Folder = Path.Combine(file, "below"),
+            Zones = [new SecondaryZone(Origin, [new Primary { Address = primaryAt }])],
+        });
+        zones.Start();
+        await UntilAsync(() => zones.StatusOf(Origin) is { Zone.IsExpired: false, Zone.Serial: 1 });
+        Assert.StartsWith("its copy is not on disk: ", zones.StatusOf(Origin)!.Problem);
+
+        // There is room again: what is served is kept, though nothing is newer.
+        File.Delete(file);
+        zones.Refresh(Origin);
+        await UntilAsync(() => zones.StatusOf(Origin)!.Problem is null);
+        Assert.Equal(1, zones.StatusOf(Origin)!.Transfers);
+        Assert.Single(Directory.GetFiles(Path.Combine(file, "below")));
+        Directory.Delete(file, recursive: true);
+    }
+
+    [Fact]
     public async Task A_notify_counts_from_a_primary_only()
     {
         await using var zones = new SecondaryZones(new SecondaryOptions
