@@ -47,7 +47,7 @@ public class NodeTransferTests
         File.WriteAllText(bed.InFolder("more.zone"), "more TXT \"one\"\n");
         bed.StartBackends();
         Process node = bed.StartNode();
-        bed.Until(() => Ask(bed, NodeAddress, "www.example.com", "A").Length > 0, "the node answers");
+        bed.Until(() => Ask(bed, NodeAddress, "www.example.com", "A").Length > 0, "the node answers", 30);
         string log = StartKnot(bed, $"""
             acl:
               - id: peers
@@ -90,13 +90,13 @@ public class NodeTransferTests
         NodeBed.Signal(node, "TERM");
         Assert.Equal(0, NodeBed.AwaitExit(node, 10));
         node = bed.StartNode();
-        bed.Until(() => Serial(bed, NodeAddress) > 0, "the node is back");
+        bed.Until(() => Serial(bed, NodeAddress) > 0, "the node is back", 30);
         Assert.InRange(Serial(bed, NodeAddress), serial, serial + 50);
         Follows(bed, log);
         node.Kill();
         NodeBed.AwaitExit(node, 5);
         bed.StartNode();
-        bed.Until(() => Serial(bed, NodeAddress) > 0, "the node is back again");
+        bed.Until(() => Serial(bed, NodeAddress) > 0, "the node is back again", 30);
         Assert.True(Serial(bed, NodeAddress) > serial + 50);
         Follows(bed, log);
         Assert.DoesNotContain("   at ", bed.LogText, StringComparison.Ordinal);
@@ -109,7 +109,7 @@ public class NodeTransferTests
         Process node = bed.StartNode();
         // Nobody has ever given it the zone: it serves, and says so.
         bed.Until(() => Kdig(bed, NodeAddress, "example.net", "SOA").Contains("SERVFAIL", StringComparison.Ordinal),
-            "the node answers SERVFAIL");
+            "the node answers SERVFAIL", 30);
         bed.Until(() => Zones(bed).Contains("never", StringComparison.Ordinal), "the zone was never there");
         WriteZone(bed, "example.net", 1, 1209600, "a A 192.0.2.1");
         WriteZone(bed, "example.org", 1, 1209600, "a A 192.0.2.9");
@@ -133,7 +133,7 @@ public class NodeTransferTests
                 file: example.org
             """;
         string log = StartKnot(bed, config, out Process knot);
-        Changes(bed, log, () => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.1\n", 20);
+        Changes(bed, log, () => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.1\n", 30);
 
         WriteZone(bed, "example.net", 2, 1209600, "a A 192.0.2.2");
         bed.Bed.Run("b2", "knotc", "-s", bed.InFolder("knot/knot.sock"), "zone-reload", "example.net");
@@ -149,7 +149,7 @@ public class NodeTransferTests
         bed.WriteFleet(Secondary);
         NodeBed.Signal(node, "HUP");
         bed.Until(() => Kdig(bed, NodeAddress, "a.example.org", "A").Contains("REFUSED", StringComparison.Ordinal),
-            "the zone is gone");
+            "the zone is gone", 20);
 
         // The primary dies, and the node is started again: the copy is served.
         knot.Kill();
@@ -157,16 +157,16 @@ public class NodeTransferTests
         NodeBed.Signal(node, "TERM");
         Assert.Equal(0, NodeBed.AwaitExit(node, 10));
         bed.StartNode();
-        bed.Until(() => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.2\n", "the copy is served", 5);
+        bed.Until(() => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.2\n", "the copy is served", 30);
         bed.Until(() => Zones(bed).Contains("Connection refused", StringComparison.Ordinal), "the primary is missed");
 
         // It is back for long enough to say that it is not to be believed for longer than some seconds.
         WriteZone(bed, "example.net", 3, 6, "a A 192.0.2.3");
         StartKnot(bed, config, out knot);
-        Changes(bed, log, () => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.3\n", 20);
+        Changes(bed, log, () => Ask(bed, NodeAddress, "a.example.net", "A") == "192.0.2.3\n", 30);
         knot.Kill();
         bed.Until(() => Kdig(bed, NodeAddress, "a.example.net", "A").Contains("SERVFAIL", StringComparison.Ordinal),
-            "it has expired", 15);
+            "it has expired", 30);
         bed.AwaitLog("zone example.net.: expired");
         Assert.DoesNotContain("   at ", bed.LogText, StringComparison.Ordinal);
     }
@@ -224,7 +224,7 @@ public class NodeTransferTests
     private static void Follows(NodeBed bed, string log) => Changes(bed, log, () => Serial(bed, NodeAddress) is > 0 and
         var serial && Serial(bed, KnotAddress) == serial && Records(bed, NodeAddress) == Records(bed, KnotAddress));
 
-    private static void Changes(NodeBed bed, string log, Func<bool> condition, double seconds = 10)
+    private static void Changes(NodeBed bed, string log, Func<bool> condition, double seconds = 20)
     {
         try
         {
