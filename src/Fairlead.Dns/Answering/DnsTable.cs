@@ -162,6 +162,9 @@ public sealed class DnsTable
     /// </summary>
     internal DnsTable WithSoas(Dictionary<Zone, RRset> others) => new(this, others);
 
+    /// <summary>The serial that the zone is served with.</summary>
+    public uint SerialOf(Zone zone) => Zone.SerialOf(SoaOf(zone));
+
     internal RRset SoaOf(Zone zone) =>
         soas is not null && soas.TryGetValue(zone, out RRset? soa) ? soa : zone.Soa;
 

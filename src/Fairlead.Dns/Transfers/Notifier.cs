@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net;
 
 namespace Fairlead.Dns.Transfers;
 
@@ -12,12 +13,13 @@ public sealed record NotifyOutcome(DnsName Zone, NotifyTarget Target, uint Seria
 /// Tells the targets of new versions (RFC 1996 §3). A newer version takes the place of one that is still being told;
 /// a target that does not answer is tried again, ever less often, and then left to its own refresh.
 /// </summary>
-internal sealed class Notifier(TransferOptions options, TsigKeys keys, TimeProvider time) : IAsyncDisposable
+internal sealed class Notifier(
+    Snapshot<TransferSettings> settings, TimeProvider time, Action<NotifyOutcome>? ended) : IAsyncDisposable
 {
     /// <summary>RFC 1996 §3.6 leaves the number to us: with waits of 1, 2, 4 ... s that is two minutes.</summary>
     private const int TriesMax = 7;
 
-    private readonly ConcurrentDictionary<(DnsName, NotifyTarget), NotifyOutcome> outcomes = new();
+    private readonly ConcurrentDictionary<(DnsName Zone, NotifyTarget Target), NotifyOutcome> outcomes = new();
     private readonly ConcurrentDictionary<Task, bool> telling = new();
     private readonly SemaphoreSlim atOnce = new(32);
     private readonly CancellationTokenSource stop = new();
@@ -26,7 +28,7 @@ internal sealed class Notifier(TransferOptions options, TsigKeys keys, TimeProvi
 
     public void Tell(NewVersion zone)
     {
-        foreach (NotifyTarget target in options.Notify)
+        foreach (NotifyTarget target in settings.Current.Options.Notify)
         {
             if (target.Zone is not null && target.Zone != zone.Origin) continue;
             uint serial = Zone.SerialOf(zone.Soa);
@@ -38,6 +40,14 @@ internal sealed class Notifier(TransferOptions options, TsigKeys keys, TimeProvi
                 done => telling.TryRemove(done, out _), CancellationToken.None,
                 TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
+    }
+
+    /// <summary>Forgets what became of targets that are none any more.</summary>
+    public void Forget()
+    {
+        HashSet<NotifyTarget> targets = [.. settings.Current.Options.Notify];
+        foreach ((DnsName Zone, NotifyTarget Target) key in outcomes.Keys.Where(key => !targets.Contains(key.Target)))
+            outcomes.TryRemove(key, out _);
     }
 
     public async ValueTask DisposeAsync()
@@ -74,6 +84,8 @@ internal sealed class Notifier(TransferOptions options, TsigKeys keys, TimeProvi
                 last = next;
                 if (rcode is null) await Task.Delay(TimeSpan.FromSeconds(1 << (i - 1)), time, stop.Token);
             }
+
+            ended?.Invoke(last);
         }
         catch (OperationCanceledException)
         {
@@ -85,8 +97,11 @@ internal sealed class Notifier(TransferOptions options, TsigKeys keys, TimeProvi
     {
         try
         {
-            using var client = new TransferClient(target.To, target.Source, options.NewSocket, time);
-            TsigKey? key = target.Key is null ? null : keys.Find(target.Key);
+            TransferSettings now = settings.Current;
+            using var client = new TransferClient(target.To, target.Source, now.Options.NewSocket, time);
+            TsigKey? key = target.Key is null ? null : now.Keys.Find(target.Key);
+            // The target and its key were taken out of the options together: there is nobody to tell any more.
+            if (target.Key is not null && key is null) return null;
             return await client.NotifyAsync(zone.Origin, zone.Soa, key, patience, stop.Token);
         }
         catch (Exception fault) when (fault is SocketException or IOException

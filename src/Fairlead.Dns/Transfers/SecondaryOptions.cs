@@ -75,5 +75,7 @@ public sealed record SecondaryOptions
 /// <param name="Timers">When it asks again; times since the start of the engine.</param>
 /// <param name="Transfers">Versions taken since the start.</param>
 /// <param name="Incremental">Of these, by IXFR.</param>
+/// <param name="FreshAt">When a primary last said that this is the newest version; null: none ever did.</param>
 public sealed record SecondaryStatus(
-    DnsName Origin, Zones.Zone Zone, string? Problem, SecondaryTimers Timers, int Transfers, int Incremental);
+    DnsName Origin, Zones.Zone Zone, string? Problem, SecondaryTimers Timers, int Transfers, int Incremental,
+    DateTimeOffset? FreshAt);

@@ -14,8 +14,14 @@ public sealed record ServedSerial(DnsName Origin, uint OperatorSerial, uint Seri
 /// Gives the serials of zones whose content changes without their operator: steered or signed here. A served serial
 /// never goes back while its content changes, a restart included, or secondaries would miss the change. One thread.
 /// </summary>
-public sealed class SerialKeeper(IEnumerable<ServedSerial>? known = null)
+/// <param name="known">What was kept from the last run.</param>
+/// <param name="leap">
+/// By how much each zone's serial goes ahead at first, because later ones than those known may have been served: the
+/// last run ended before it could keep them. 0: it ended well.
+/// </param>
+public sealed class SerialKeeper(IEnumerable<ServedSerial>? known = null, uint leap = 0)
 {
+    private readonly HashSet<DnsName> toLeap = leap == 0 ? [] : [.. (known ?? []).Select(one => one.Origin)];
     private ImmutableDictionary<DnsName, ServedSerial> served =
         (known ?? []).ToImmutableDictionary(one => one.Origin);
 
@@ -34,8 +40,10 @@ public sealed class SerialKeeper(IEnumerable<ServedSerial>? known = null)
         uint serial = operatorSerial;
         if (served.TryGetValue(origin, out ServedSerial? last))
         {
-            if (last.Fingerprint == content && last.OperatorSerial == operatorSerial) return last.Serial;
-            if (!SerialOrder.IsNewer(operatorSerial, last.Serial)) serial = last.Serial + 1;
+            bool leaps = toLeap.Remove(origin);
+            if (!leaps && last.Fingerprint == content && last.OperatorSerial == operatorSerial) return last.Serial;
+            uint past = last.Serial + (leaps ? leap : 0);
+            if (!SerialOrder.IsNewer(operatorSerial, past)) serial = past + 1;
             if (serial == 0) serial = 1; // Some take 0 for "none yet".
         }
 

@@ -38,7 +38,7 @@ internal sealed class TransferClient(
             {
                 int length = await socket.ReceiveAsync(answer, deadline.Token);
                 // Anybody can send us datagrams: what is not the answer is passed over.
-                if (Matches(answer.AsSpan(0, length), request.Span, Opcode.Notify)
+                if (TransferAnswer.Matches(answer.AsSpan(0, length), request.Span, Opcode.Notify)
                     && (session is null
                         || session.Verify(answer.AsSpan(0, length), time.GetUtcNow()) == TsigVerdict.Valid))
                     return answer[3] & 0xf;
@@ -55,7 +55,7 @@ internal sealed class TransferClient(
             {
                 // RFC 1035 §7.3: an answer from a server that has lost the zone itself proves nothing.
                 if ((message[2] & 0x04) == 0) throw new IOException("its answer is not authoritative");
-                foreach ((DnsName owner, RecordType type, uint ttl, byte[] rdata) in RecordsOf(message))
+                foreach ((DnsName owner, RecordType type, uint ttl, byte[] rdata) in TransferAnswer.RecordsOf(message))
                 {
                     if (owner == origin && type == RecordType.Soa) soa ??= new RRset(owner, type, ttl, [rdata]);
                 }
@@ -70,17 +70,8 @@ internal sealed class TransferClient(
         DnsName origin, RRset? since, TsigKey? key, TimeSpan patience,
         Func<DnsName, RecordType, uint, byte[], bool> take, CancellationToken stop) =>
         ExchangeAsync(
-            Opcode.Query, origin, since is null ? RecordType.Axfr : RecordType.Ixfr, since, key, patience, message =>
-            {
-                bool done = false;
-                foreach ((DnsName owner, RecordType type, uint ttl, byte[] rdata) in RecordsOf(message))
-                {
-                    if (done) throw new IOException("records follow the end of the transfer");
-                    done = take(owner, type, ttl, rdata);
-                }
-
-                return done;
-            }, stop);
+            Opcode.Query, origin, since is null ? RecordType.Axfr : RecordType.Ixfr, since, key, patience,
+            message => TransferAnswer.TakeAll(message, take), stop);
 
     public void Dispose() => socket?.Dispose();
 
@@ -101,24 +92,12 @@ internal sealed class TransferClient(
             await using var stream = new NetworkStream(socket, ownsSocket: false);
             byte[] framed = [(byte)(request.Length >> 8), (byte)request.Length, .. request.Span];
             await stream.WriteAsync(framed, connecting.Token);
-            bool done = false;
-            for (int i = 0; !done || !(session?.IsComplete ?? true); i++)
+            var answer = new TransferAnswer(request, session, opcode, take);
+            while (!answer.IsComplete)
             {
                 // Each message must come in time, the whole may take long.
                 using CancellationTokenSource deadline = Deadline(patience, stop);
-                byte[] message = await ReceiveAsync(stream, deadline.Token);
-                if (done) throw new IOException("the end of the transfer is not signed");
-                TsigVerdict verdict = session?.Verify(message, time.GetUtcNow()) ?? TsigVerdict.Valid;
-                if (message.Length >= 4 && (message[3] & 0xf) is > 0 and var rcode)
-                {
-                    string says = verdict == TsigVerdict.Valid ? "" : $" ({verdict})";
-                    throw new IOException($"it answered {(Rcode)rcode}{says}");
-                }
-
-                if (verdict != TsigVerdict.Valid) throw new IOException($"its signature is refused: {verdict}");
-                if (!Matches(message, i == 0 ? request.Span : request.Span[..2], opcode))
-                    throw new IOException("it answered another question");
-                done = take(message);
+                answer.Take(await ReceiveAsync(stream, deadline.Token), time.GetUtcNow());
             }
         }
     }
@@ -170,41 +149,5 @@ internal sealed class TransferClient(
         int length = writer.Position;
         session = key is null ? null : TsigSession.Request(key, message, ref length, time.GetUtcNow());
         return message.AsMemory(0, length);
-    }
-
-    // The same ID, and the same question where there is one; later messages of a transfer need none.
-    private static bool Matches(ReadOnlySpan<byte> answer, ReadOnlySpan<byte> request, Opcode opcode)
-    {
-        var reader = new MessageReader(answer);
-        if (reader.Failed || !reader.IsResponse || reader.Opcode != opcode || !answer[..2].SequenceEqual(request[..2]))
-            return false;
-        if (request.Length == 2 || reader.Questions == 0) return reader.Questions <= 1;
-        Span<byte> asked = stackalloc byte[DnsName.WireBytesMax], theirs = stackalloc byte[DnsName.WireBytesMax];
-        int mine = new MessageReader(request).Question(asked, out RecordType type, out _);
-        int length = reader.Question(theirs, out RecordType otherType, out _);
-        return type == otherType && DnsName.TryFromWire(asked[..mine], out DnsName one)
-            && DnsName.TryFromWire(theirs[..length], out DnsName other) && one == other;
-    }
-
-    private static List<(DnsName Owner, RecordType Type, uint TtlSeconds, byte[] Rdata)> RecordsOf(byte[] message)
-    {
-        var records = new List<(DnsName, RecordType, uint, byte[])>();
-        var reader = new MessageReader(message);
-        Span<byte> owner = stackalloc byte[DnsName.WireBytesMax];
-        byte[] rdata = new byte[MessageBytesMax];
-        DnsName name = DnsName.Root;
-        for (int i = reader.Questions; i > 0; i--) reader.Question(owner, out _, out _);
-        for (int i = reader.Answers; i > 0; i--)
-        {
-            if (!reader.TryRecord(owner, out RecordHead head) || !reader.TryRdata(head, rdata, out int length))
-                throw new IOException("a record of its answer is malformed");
-            if (head.Class != (ushort)RecordClass.Internet) throw new IOException("a record of another class");
-            // Records of one name follow each other: one object serves them all.
-            if (!name.Wire.SequenceEqual(owner[..head.OwnerBytes]))
-                DnsName.TryFromWire(owner[..head.OwnerBytes], out name);
-            records.Add((name, head.Type, head.TtlSeconds & 0x7fff_ffff, rdata[..length]));
-        }
-
-        return records;
     }
 }

@@ -5,6 +5,7 @@ using Fairlead.Dns.Server;
 using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net;
 
 namespace Fairlead.Dns.Transfers;
 
@@ -14,33 +15,46 @@ namespace Fairlead.Dns.Transfers;
 /// </summary>
 public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
 {
-    private readonly TransferOptions options;
+    private readonly Snapshot<TransferSettings> settings;
     private readonly TransferVersions versions;
-    private readonly TsigKeys keys;
     private readonly TimeProvider time;
     private readonly SecondaryZones? secondaries;
     private readonly Notifier notifier;
     private int running;
 
-    /// <summary>ArgumentException when the options have problems. `serials`: kept from the last run.</summary>
+    /// <summary>
+    /// ArgumentException when the options have problems. `serials`: kept from the last run. `told`: hears what became
+    /// of each NOTIFY in the end, on a thread of the pool.
+    /// </summary>
     public TransferHandler(
         TransferOptions options, SerialKeeper? serials = null, SecondaryZones? secondaries = null,
-        TimeProvider? time = null)
+        TimeProvider? time = null, Action<NotifyOutcome>? told = null)
     {
-        List<string> problems = [.. options.Problems()];
-        if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
-        this.options = options;
+        settings = new Snapshot<TransferSettings>(new TransferSettings(options));
         this.secondaries = secondaries;
         this.time = time ?? TimeProvider.System;
-        keys = new TsigKeys(options.Keys);
-        versions = new TransferVersions(options, serials ?? new SerialKeeper());
-        notifier = new Notifier(options, keys, this.time);
+        versions = new TransferVersions(settings, serials ?? new SerialKeeper());
+        notifier = new Notifier(settings, this.time, told);
     }
 
     public TransferCounters Counters { get; } = new();
 
     /// <summary>What became of the last NOTIFY of each zone to each target.</summary>
     public IReadOnlyList<NotifyOutcome> NotifyOutcomes => notifier.Outcomes;
+
+    /// <summary>Whether nothing but their SOA may tell two versions of a zone apart.</summary>
+    public static bool HaveSameRecords(Zone one, Zone other) => new TransferredZone(one, one.Soa, []).Fingerprint()
+        .AsSpan().SequenceEqual(new TransferredZone(other, other.Soa, []).Fingerprint());
+
+    /// <summary>
+    /// Other options from now on; what secondaries can go on from is kept. ArgumentException, and nothing changed,
+    /// when they have problems.
+    /// </summary>
+    public void Apply(TransferOptions next)
+    {
+        settings.Publish(new TransferSettings(next));
+        notifier.Forget();
+    }
 
     /// <summary>
     /// Before a table is published: gives it the serials that the transfers have. signerOf tells who signs a zone here.
@@ -60,13 +74,20 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
         if (message.Length < QueryMessage.HeaderBytes) return 0;
         var opcode = (Opcode)((message[2] >> 3) & 0xf);
         if (opcode is not (Opcode.Query or Opcode.Notify)) return 0;
-        TsigVerdict verdict = TsigSession.Open(keys, message, time.GetUtcNow(), out TsigSession? session);
+        TsigVerdict verdict = TsigSession.Open(
+            settings.Current.Keys, message, time.GetUtcNow(), out TsigSession? session);
         using (session)
         {
-            if (Refusal(verdict) is { } rcode) return Refuse(message, rcode, session, response);
+            if (RefusalOf(verdict) is { } refusal)
+            {
+                Counters.Count(refusal, asker, null, time.GetUtcNow());
+                return Refuse(message, RcodeOf(refusal), session, response);
+            }
+
             if (opcode == Opcode.Notify)
             {
                 Rcode taken = secondaries?.Notified(message, asker, session?.SignedWith) ?? Rcode.NotAuth;
+                Counters.CountNotify(taken == Rcode.NoError);
                 return Refuse(message, taken, session, response);
             }
 
@@ -84,24 +105,27 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
 
     public IAnswerStream? Open(ReadOnlySpan<byte> query, in Asker asker)
     {
-        TsigVerdict verdict = TsigSession.Open(keys, query, time.GetUtcNow(), out TsigSession? session);
-        Rcode? refusal = Refusal(verdict);
+        TransferSettings now = settings.Current;
+        TsigVerdict verdict = TsigSession.Open(now.Keys, query, time.GetUtcNow(), out TsigSession? session);
+        TransferRefusal? refusal = RefusalOf(verdict);
+        DnsName? zone = null;
         if (refusal is null && QueryMessage.Read(query, out QueryMessage asked) == QueryFault.None)
         {
-            refusal = Judge(asked, asker, session, out ZoneJournal? journal);
+            refusal = Judge(now.Options, asked, asker, session, out zone, out ZoneJournal? journal);
             if (refusal is null && Parts(query, asked, journal!) is { } parts)
             {
                 Interlocked.Increment(ref running);
                 Counters.Count(asked.Type);
                 return new TransferStream(
-                    asked.Id, Question(asked), parts, options.MessageBytes, session, time,
+                    asked.Id, Question(asked), parts, now.Options.MessageBytes, session, time,
                     () => Interlocked.Decrement(ref running));
             }
         }
 
-        Counters.CountRefused();
+        refusal ??= TransferRefusal.Malformed;
+        Counters.Count(refusal.Value, asker, zone, time.GetUtcNow());
         byte[] message = new byte[2048];
-        int length = Refuse(query, refusal ?? Rcode.FormErr, session, message);
+        int length = Refuse(query, RcodeOf(refusal.Value), session, message);
         session?.Dispose();
         return new RefusalStream(message[..length]);
     }
@@ -109,24 +133,37 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
     /// <summary>Stops telling others.</summary>
     public ValueTask DisposeAsync() => notifier.DisposeAsync();
 
-    private Rcode? Judge(
-        in QueryMessage asked, in Asker asker, TsigSession? session, out ZoneJournal? journal)
+    private TransferRefusal? Judge(
+        TransferOptions options, in QueryMessage asked, in Asker asker, TsigSession? session, out DnsName? zone,
+        out ZoneJournal? journal)
     {
-        journal = null;
+        (zone, journal) = (null, null);
         if (asked.Class != RecordClass.Internet || !DnsName.TryFromWire(asked.Name, out DnsName origin))
-            return Rcode.Refused;
+            return TransferRefusal.NotAllowed;
+        zone = origin;
         UInt128 client = asker.ClientMapped;
         // Who may not have it does not learn whether it is here.
-        if (!options.Allow.Any(rule => rule.Allows(origin, client, session?.SignedWith))) return Rcode.Refused;
-        if (!versions.Current.Zones.TryGetValue(origin, out journal)) return Rcode.NotAuth;
-        if (journal.Current.Zone.IsExpired) return Rcode.ServFail;
-        return Volatile.Read(ref running) >= options.TransfersMax ? Rcode.ServFail : null;
+        if (!options.Allow.Any(rule => rule.Allows(origin, client, session?.SignedWith)))
+            return TransferRefusal.NotAllowed;
+        if (!versions.Current.Zones.TryGetValue(origin, out journal)) return TransferRefusal.UnknownZone;
+        if (journal.Current.Zone.IsExpired) return TransferRefusal.Expired;
+        return Volatile.Read(ref running) >= options.TransfersMax ? TransferRefusal.Busy : null;
     }
 
-    private static Rcode? Refusal(TsigVerdict verdict) => verdict switch
+    private static TransferRefusal? RefusalOf(TsigVerdict verdict) => verdict switch
     {
         TsigVerdict.Unsigned or TsigVerdict.Valid => null,
-        TsigVerdict.Malformed => Rcode.FormErr,
+        TsigVerdict.Malformed => TransferRefusal.Malformed,
+        TsigVerdict.BadKey => TransferRefusal.BadKey,
+        TsigVerdict.BadTime => TransferRefusal.BadTime,
+        _ => TransferRefusal.BadSignature,
+    };
+
+    private static Rcode RcodeOf(TransferRefusal refusal) => refusal switch
+    {
+        TransferRefusal.Malformed => Rcode.FormErr,
+        TransferRefusal.NotAllowed => Rcode.Refused,
+        TransferRefusal.Expired or TransferRefusal.Busy => Rcode.ServFail,
         _ => Rcode.NotAuth,
     };
 
@@ -134,8 +171,13 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
     private int AnswerDatagram(
         ReadOnlySpan<byte> query, in QueryMessage asked, in Asker asker, TsigSession? session, Span<byte> response)
     {
-        if (Judge(asked, asker, session, out ZoneJournal? journal) is { } rcode)
-            return Refuse(query, rcode, session, response);
+        if (Judge(settings.Current.Options, asked, asker, session, out DnsName? origin, out ZoneJournal? journal)
+            is { } refusal)
+        {
+            Counters.Count(refusal, asker, origin, time.GetUtcNow());
+            return Refuse(query, RcodeOf(refusal), session, response);
+        }
+
         if (Steps(query, journal!) is not { } steps) return Refuse(query, Rcode.FormErr, session, response);
         int room = Math.Min((int)asked.UdpBytesMax, Edns.OurUdpBytesMax);
         TransferredZone zone = journal!.Current;
@@ -229,25 +271,4 @@ public sealed class TransferHandler : IMessageHandler, IAsyncDisposable
 
         return session?.Sign(response, length, time.GetUtcNow()) ?? length;
     }
-}
-
-/// <summary>Transfers given and refused since the start.</summary>
-public sealed class TransferCounters
-{
-    private long full;
-    private long incremental;
-    private long refused;
-
-    /// <summary>AXFR queries that were let in.</summary>
-    public long Full => Interlocked.Read(ref full);
-
-    /// <summary>IXFR queries over streams that were let in, whatever they got.</summary>
-    public long Incremental => Interlocked.Read(ref incremental);
-
-    public long Refused => Interlocked.Read(ref refused);
-
-    internal void Count(RecordType type) =>
-        Interlocked.Increment(ref type == RecordType.Axfr ? ref full : ref incremental);
-
-    internal void CountRefused() => Interlocked.Increment(ref refused);
 }

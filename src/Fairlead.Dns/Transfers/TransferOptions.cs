@@ -85,5 +85,24 @@ public sealed record TransferOptions
         if (JournalBytesMax < 0) yield return "journalBytesMax: not less than 0";
     }
 
-    internal bool IsTransferred(DnsName origin) => Allow.Any(rule => rule.Zone is null || rule.Zone == origin);
+    /// <summary>Whether anybody may take the zone.</summary>
+    public bool IsTransferred(DnsName origin) => Allow.Any(rule => rule.Zone is null || rule.Zone == origin);
+}
+
+/// <summary>
+/// Options that hold together, and their keys by name. Immutable; a handler goes from one to the next.
+/// </summary>
+internal sealed class TransferSettings
+{
+    /// <summary>ArgumentException when the options have problems.</summary>
+    public TransferSettings(TransferOptions options)
+    {
+        List<string> problems = [.. options.Problems()];
+        if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
+        (Options, Keys) = (options, new TsigKeys(options.Keys));
+    }
+
+    public TransferOptions Options { get; }
+
+    public TsigKeys Keys { get; }
 }

@@ -3,6 +3,7 @@ using Fairlead.Dns.Answering;
 using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
+using Fairlead.Net;
 
 namespace Fairlead.Dns.Transfers;
 
@@ -20,12 +21,8 @@ internal readonly record struct NewVersion(DnsName Origin, RRset Soa);
 /// Follows the tables of the server. Whoever publishes tables calls Prepare before, so that the serial answered is the
 /// one transferred, and Take after. One thread calls; any number reads Current.
 /// </summary>
-internal sealed class TransferVersions(TransferOptions options, SerialKeeper serials)
+internal sealed class TransferVersions(Snapshot<TransferSettings> settings, SerialKeeper serials)
 {
-    private readonly ImmutableHashSet<DnsName> wanted =
-        [.. options.Allow.Select(rule => rule.Zone).OfType<DnsName>()];
-
-    private readonly bool wantsAll = options.Allow.Any(rule => rule.Zone is null);
     private TransferTable current = TransferTable.Empty;
     private (DnsTable Table, List<TransferredZone> Zones)? prepared;
 
@@ -37,11 +34,14 @@ internal sealed class TransferVersions(TransferOptions options, SerialKeeper ser
     /// </summary>
     public DnsTable Prepare(DnsTable table, Func<DnsName, SetSigner?>? signerOf)
     {
-        if (!wantsAll && wanted.IsEmpty) return table;
+        TransferOptions options = settings.Current.Options;
+        if (options.Allow.IsEmpty) return table;
+        bool wantsAll = options.Allow.Any(rule => rule.Zone is null);
+        HashSet<DnsName> wanted = [.. options.Allow.Select(rule => rule.Zone).OfType<DnsName>()];
         ILookup<DnsName, RRset> steered = TransferredZone.SteeredSets(table);
         var zones = new List<TransferredZone>();
         var soas = new Dictionary<Zone, RRset>(ReferenceEqualityComparer.Instance);
-        foreach (Zone zone in table.Zones.Where(zone => IsTransferred(zone.Origin)))
+        foreach (Zone zone in table.Zones.Where(zone => wantsAll || wanted.Contains(zone.Origin)))
         {
             SetSigner? signer = signerOf?.Invoke(zone.Origin);
             var version = new TransferredZone(zone, zone.Soa, [.. steered[zone.Origin]]);
@@ -77,7 +77,9 @@ internal sealed class TransferVersions(TransferOptions options, SerialKeeper ser
             // An expired zone has no version to go on from.
             bool isKnown = current.Zones.TryGetValue(origin, out ZoneJournal? journal);
             if (zone.Zone.IsExpired || (isKnown && journal!.Current.Zone.IsExpired)) isKnown = false;
-            next[origin] = isKnown ? journal!.Then(zone, options.JournalBytesMax) : ZoneJournal.Start(zone);
+            next[origin] = isKnown
+                ? journal!.Then(zone, settings.Current.Options.JournalBytesMax)
+                : ZoneJournal.Start(zone);
             bool isNew = !isKnown || journal!.Current.Serial != zone.Serial;
             if (isNew && !zone.Zone.IsExpired) changed.Add(new NewVersion(origin, zone.Soa));
         }
@@ -86,8 +88,6 @@ internal sealed class TransferVersions(TransferOptions options, SerialKeeper ser
         prepared = null;
         return changed;
     }
-
-    private bool IsTransferred(DnsName origin) => wantsAll || wanted.Contains(origin);
 
     // The same object for the same serial, so that a version can be told to be the same.
     private RRset SoaOf(Zone zone, uint serial)

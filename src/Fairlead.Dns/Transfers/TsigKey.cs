@@ -66,6 +66,10 @@ public sealed class TsigKey
         return key is not null;
     }
 
+    /// <summary>Whether both sign alike.</summary>
+    internal bool IsSame(TsigKey other) => Name == other.Name && Algorithm == other.Algorithm
+        && CryptographicOperations.FixedTimeEquals(secret, other.secret);
+
     internal IncrementalHash NewMac() => IncrementalHash.CreateHMAC(Algorithms[(int)Algorithm].Hash, secret);
 }
 

@@ -26,15 +26,17 @@ public sealed partial class MasterFile
     private readonly List<string> files = [];
     private readonly List<(int File, ZoneProblem Problem)> problems = [];
     private readonly Stack<string> including = new();
+    private readonly Action<string>? beforeIncluded;
     private byte[] owner = [];
     private int file;
     private DnsName origin;
     private uint? defaultTtl;
     private uint? lastTtl;
 
-    private MasterFile(DnsName origin)
+    private MasterFile(DnsName origin, Action<string>? beforeIncluded)
     {
         this.origin = origin;
+        this.beforeIncluded = beforeIncluded;
         builder = new ZoneBuilder(origin);
     }
 
@@ -42,10 +44,14 @@ public sealed partial class MasterFile
     public static MasterFileResult Read(string file, DnsName origin, string text) =>
         Read(file, origin, Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Reads the bytes, in UTF-8; other bytes stand for themselves in strings.</summary>
-    public static MasterFileResult Read(string file, DnsName origin, ReadOnlyMemory<byte> text)
+    /// <summary>
+    /// Reads the bytes, in UTF-8; other bytes stand for themselves in strings. `beforeIncluded` hears the path of each
+    /// file that is included, just before it is read.
+    /// </summary>
+    public static MasterFileResult Read(
+        string file, DnsName origin, ReadOnlyMemory<byte> text, Action<string>? beforeIncluded = null)
     {
-        var reader = new MasterFile(origin);
+        var reader = new MasterFile(origin, beforeIncluded);
         reader.ReadAll(file, text);
         var checks = new ZoneChecks(reader.builder, reader.Report);
         checks.CheckOutside();
@@ -60,11 +66,11 @@ public sealed partial class MasterFile
     }
 
     /// <summary>Reads the file. One that cannot be read is a problem at line 0.</summary>
-    public static MasterFileResult ReadFile(string path, DnsName origin)
+    public static MasterFileResult ReadFile(string path, DnsName origin, Action<string>? beforeIncluded = null)
     {
         try
         {
-            return Read(path, origin, File.ReadAllBytes(path));
+            return Read(path, origin, File.ReadAllBytes(path), beforeIncluded);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -99,6 +105,8 @@ public sealed partial class MasterFile
         file = files.Count;
         files.Add(name);
         including.Push(Path.GetFullPath(name));
+        // What some editors put in front of UTF-8.
+        if (text.Span.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf])) text = text[3..];
         ReadEntries(new MasterLexer(text, Report));
         including.Pop();
         file = outer;
@@ -155,7 +163,7 @@ public sealed partial class MasterFile
         if (including.Contains(Path.GetFullPath(path))) fault = "includes itself";
         else if (including.Count >= IncludeDepthMax) fault = $"is included {IncludeDepthMax} files deep";
         else if (files.Count > ushort.MaxValue) fault = "is one file too many";
-        else if (!TryReadBytes(path, out byte[] bytes, out fault))
+        else if (!TryReadIncluded(path, out byte[] bytes, out fault))
             fault = $"cannot be read: {fault}";
         else
         {
@@ -170,9 +178,10 @@ public sealed partial class MasterFile
         Report(value, $"{path} {fault}");
     }
 
-    private static bool TryReadBytes(string path, out byte[] bytes, out string fault)
+    private bool TryReadIncluded(string path, out byte[] bytes, out string fault)
     {
         (bytes, fault) = ([], "");
+        beforeIncluded?.Invoke(path);
         try
         {
             bytes = File.ReadAllBytes(path);

@@ -45,6 +45,9 @@ public sealed class Zone
     public static Zone Expired(DnsName origin) =>
         new(origin, [new RRset(origin, RecordType.Soa, 0, [new byte[22]])]) { IsExpired = true };
 
+    /// <summary>Whether it comes or leaves signed.</summary>
+    public bool IsSigned => HasNsec || Nsec3 is not null;
+
     public uint Serial => SerialOf(Soa);
 
     internal static uint SerialOf(RRset soa) => BinaryPrimitives.ReadUInt32BigEndian(soa[0][^20..]);

@@ -8,15 +8,18 @@ public sealed record ZoneFolderResult(IReadOnlyList<Zone> Zones, IReadOnlyList<Z
 /// <summary>A folder of master files: the file ORIGIN.zone holds the zone ORIGIN.</summary>
 public static class ZoneFolder
 {
-    private const string Suffix = ".zone";
+    public const string Suffix = ".zone";
 
     /// <summary>
-    /// Reads every file whose name ends in .zone, on all processors; others (files to include, an editor's) are left
-    /// alone, and so are subfolders. A character that a file's name cannot have stands in it as \DDD; the root is
-    /// "..zone". Zones and problems come in the order of the files' names.
+    /// Every file whose name ends in .zone, in the order of their names; others (files to include, an editor's) are
+    /// left alone, and so are subfolders. A character that a file's name cannot have stands in it as \DDD; the root is
+    /// "..zone".
     /// </summary>
-    public static ZoneFolderResult Read(string folder)
+    public static IReadOnlyList<(string Path, DnsName Origin)> List(
+        string folder, out IReadOnlyList<ZoneProblem> problems)
     {
+        var faults = new List<ZoneProblem>();
+        problems = faults;
         string[] paths;
         try
         {
@@ -24,32 +27,34 @@ public static class ZoneFolder
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            return new ZoneFolderResult([], [new ZoneProblem(folder, 0, 0, $"cannot be read: {fault.Message}")]);
+            faults.Add(new ZoneProblem(folder, 0, 0, $"cannot be read: {fault.Message}"));
+            return [];
         }
 
         Array.Sort(paths, StringComparer.Ordinal);
-        var results = new MasterFileResult[paths.Length];
-        Parallel.For(0, paths.Length, i => results[i] = ReadOne(paths[i]));
-
-        var zones = new List<Zone>(paths.Length);
-        var problems = new List<ZoneProblem>();
+        var files = new List<(string Path, DnsName Origin)>(paths.Length);
         var seen = new Dictionary<DnsName, string>();
-        for (int i = 0; i < paths.Length; i++)
+        foreach (string path in paths)
         {
-            problems.AddRange(results[i].Problems);
-            if (results[i].Zone is not { } zone) continue;
-            if (seen.TryAdd(zone.Origin, paths[i])) zones.Add(zone);
-            else problems.Add(new ZoneProblem(paths[i], 0, 0, $"{seen[zone.Origin]} is zone {zone.Origin} too"));
+            string name = Path.GetFileName(path)[..^Suffix.Length];
+            if (!DnsName.TryParse(name, out DnsName origin))
+                faults.Add(new ZoneProblem(path, 0, 0, $"'{name}' is not a domain name"));
+            else if (!seen.TryAdd(origin, path))
+                faults.Add(new ZoneProblem(path, 0, 0, $"{seen[origin]} is zone {origin} too"));
+            else files.Add((path, origin));
         }
 
-        return new ZoneFolderResult(zones, problems);
+        return files;
     }
 
-    private static MasterFileResult ReadOne(string path)
+    /// <summary>Reads all that List gives, on all processors, in its order.</summary>
+    public static ZoneFolderResult Read(string folder)
     {
-        string name = Path.GetFileName(path)[..^Suffix.Length];
-        return DnsName.TryParse(name, out DnsName origin)
-            ? MasterFile.ReadFile(path, origin)
-            : new MasterFileResult(null, [new ZoneProblem(path, 0, 0, $"'{name}' is not a domain name")]);
+        IReadOnlyList<(string Path, DnsName Origin)> files = List(folder, out IReadOnlyList<ZoneProblem> problems);
+        var results = new MasterFileResult[files.Count];
+        Parallel.For(0, files.Count, i => results[i] = MasterFile.ReadFile(files[i].Path, files[i].Origin));
+        return new ZoneFolderResult(
+            [.. results.Select(result => result.Zone).OfType<Zone>()],
+            [.. problems, .. results.SelectMany(result => result.Problems)]);
     }
 }

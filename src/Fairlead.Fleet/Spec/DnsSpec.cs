@@ -31,6 +31,14 @@ public sealed record DnsSpec
     /// <summary>dnstap: the socket of the collector that every answer is told to.</summary>
     public string? Tap { get; init; }
 
+    /// <summary>TSIG keys, for those who come and for those we go to.</summary>
+    public ImmutableArray<TsigKeySpec> Keys { get; init; } = [];
+
+    /// <summary>Who may take zones; by default nobody.</summary>
+    public ImmutableArray<TransferSpec> Transfer { get; init; } = [];
+
+    public ImmutableArray<NotifySpec> Notify { get; init; } = [];
+
     /// <summary>Zones whose keys are in its folder are signed. Null: none is signed here.</summary>
     public DnssecSpec? Dnssec { get; init; }
 }

@@ -19,6 +19,7 @@ internal static class FleetRules
         (["anycast", "asn", "pops", "zones"], Pops),
         (["anycast", "pops", "services"], Services),
         (["anycast", "pops", "services", "zones", "geo"], SteerRules.Broken),
+        (["dns", "zones"], TransferRules.Broken),
         (["pops", "safety", "store"], Waits),
     ];
 

@@ -19,8 +19,9 @@ internal static class SteerRules
 
         foreach (ZoneSpec zone in fleet.Zones)
         {
-            if (zone.File is null && fleet.ZoneFolder is null)
-                yield return ($"zones.{zone.Origin}", "expected the key \"file\": the master file (or \"zones.dir\")");
+            if (zone.File is null && fleet.ZoneFolder is null && !zone.IsSecondary)
+                yield return ($"zones.{zone.Origin}",
+                    "expected the key \"file\": the master file (or \"primaries\", or \"zones.dir\")");
             foreach (SteerSpec steer in zone.Steer)
             {
                 string at = $"zones.{zone.Origin}.steer.{steer.Name}";

@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace Fairlead.Fleet.Spec;
 
-/// <summary>A zone: a master file and the names in it that are steered.</summary>
+/// <summary>
+/// A zone: a master file and the names in it that are steered, or the primaries that it is taken from.
+/// </summary>
 public sealed record ZoneSpec
 {
     /// <summary>The zone's name as written, with or without the last dot.</summary>
@@ -10,6 +12,11 @@ public sealed record ZoneSpec
 
     /// <summary>The master file, relative to the fleet file. Null: the zone stands in the zone folder.</summary>
     public string? File { get; init; }
+
+    /// <summary>Whom the zone is taken from, in the order in which they are asked; none: it is a file here.</summary>
+    public ImmutableArray<PrimarySpec> Primaries { get; init; } = [];
+
+    public bool IsSecondary => !Primaries.IsEmpty;
 
     public ImmutableArray<SteerSpec> Steer { get; init; } = [];
 }

@@ -19,7 +19,7 @@ namespace Fairlead.Api;
 /// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsServer? dns,
-    FleetReload reload, TimeProvider time) : IAsyncDisposable
+    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null) : IAsyncDisposable
 {
     private const int BodyBytesMax = 64 * 1024;
     private static readonly TimeSpan LongestIntent = TimeSpan.FromDays(30);
@@ -98,6 +98,7 @@ public sealed class ApiServer(
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Dns = dns is null ? null : DnsViews.Of(dns),
+            Transfers = transfers is null ? null : TransferViews.Of(transfers),
             Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),
         };
     }
@@ -111,6 +112,7 @@ public sealed class ApiServer(
             ("GET", "/v1/status") => SendAsync(context, 200, Status()),
             ("GET", "/v1/why/dns") => DnsQuestions.WhyAsync(context, loop, SendAsync),
             ("GET", "/v1/dns/ttl") => SendAsync(context, 200, new OldAnswers(loop.TtlDebt.At(time.GetUtcNow()))),
+            ("GET", "/v1/dns/zones") => SendAsync(context, 200, TransferViews.Zones(loop, transfers, reload.Refused)),
             ("GET", "/metrics") => SendMetricsAsync(context),
             ("POST", "/v1/intents") => AddIntentAsync(context),
             ("DELETE", _) when path.StartsWith(Intents, StringComparison.Ordinal) =>
@@ -202,7 +204,7 @@ public sealed class ApiServer(
     private async Task SendMetricsAsync(HttpContext context)
     {
         context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        await context.Response.WriteAsync(Status() is { } status ? Metrics.Write(status) : "");
+        await context.Response.WriteAsync(Status() is { } status ? Metrics.Write(status, time.GetUtcNow()) : "");
     }
 
     private static async Task SendAsync<T>(HttpContext context, int code, T body)

@@ -33,7 +33,7 @@ internal static class DnsViews
             QueriesByType = Sorted(all.QueriesByType.Select(pair => (NameOf(pair.Key), pair.Value))),
             AnswersByRcode = Sorted(Rcodes.Select(one => (one.Name, all[one.Counter]))),
             Steered = Sorted(all.SteeredByLabel.Select(pair => (pair.Key, pair.Value))),
-            Events = Sorted(Enum.GetValues<DnsCounter>().Except(told).Select(one => (NameOf(one), all[one]))),
+            Events = Sorted(Enum.GetValues<DnsCounter>().Except(told).Select(one => (WordOf(one), all[one]))),
             MedianMicroseconds = LatencyHistogram.Percentile(latency, 0.5).TotalMicroseconds,
             P99Microseconds = LatencyHistogram.Percentile(latency, 0.99).TotalMicroseconds,
             TapDropped = server.TapState.Dropped,
@@ -44,11 +44,12 @@ internal static class DnsViews
         type == (RecordType)ushort.MaxValue ? "other" : RecordTypes.NameOf(type);
 
     // TcpClosedIdle: tcp_closed_idle.
-    private static string NameOf(DnsCounter counter) => string.Concat(counter.ToString().Select(
+    public static string WordOf<T>(T value)
+        where T : struct, Enum => string.Concat(value.ToString().Select(
         (letter, i) => char.IsAsciiLetterUpper(letter) && i > 0
             ? $"_{char.ToLowerInvariant(letter)}"
             : $"{char.ToLowerInvariant(letter)}"));
 
-    private static ImmutableSortedDictionary<string, long> Sorted(IEnumerable<(string Name, long Value)> pairs) =>
+    public static ImmutableSortedDictionary<string, long> Sorted(IEnumerable<(string Name, long Value)> pairs) =>
         pairs.ToImmutableSortedDictionary(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
 }

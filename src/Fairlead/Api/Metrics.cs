@@ -7,7 +7,7 @@ namespace Fairlead.Api;
 /// <summary>The Prometheus text format (version 0.0.4) of a node's status.</summary>
 internal static class Metrics
 {
-    public static string Write(StatusView status)
+    public static string Write(StatusView status, DateTimeOffset now)
     {
         var text = new StringBuilder();
         Family(text, "fairlead_build_info", "gauge", "The running version.");
@@ -40,7 +40,45 @@ internal static class Metrics
             Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
         Bgp(text, status);
         if (status.Dns is { } dns) Dns(text, dns);
+        if (status.Transfers is { } transfers) Transfers(text, transfers, now);
         return text.ToString();
+    }
+
+    private static void Transfers(StringBuilder text, TransfersView transfers, DateTimeOffset now)
+    {
+        Family(text, "fairlead_dns_transfers_given_total", "counter", "Transfers that others were let in for.");
+        foreach ((string kind, long count) in transfers.Given)
+            Sample(text, "fairlead_dns_transfers_given_total", count, ("kind", kind));
+        Family(text, "fairlead_dns_transfers_refused_total", "counter", "Transfers and signed queries refused.");
+        foreach ((string why, long count) in transfers.Refused)
+            Sample(text, "fairlead_dns_transfers_refused_total", count, ("reason", why));
+        Family(text, "fairlead_dns_notify_received_total", "counter", "NOTIFYs for our secondary zones.");
+        foreach ((string fate, long count) in transfers.Notified)
+            Sample(text, "fairlead_dns_notify_received_total", count, ("result", fate));
+        Family(text, "fairlead_dns_notify_unheard", "gauge", "Zones and targets whose last NOTIFY was not answered.");
+        Sample(text, "fairlead_dns_notify_unheard", transfers.Unheard);
+        if (transfers.Secondaries.IsEmpty) return;
+        Family(text, "fairlead_dns_secondary_taken_total", "counter", "Versions taken from primaries.");
+        foreach (SecondaryView zone in transfers.Secondaries)
+        {
+            foreach ((string kind, int count) in ((string, int)[])
+                [("axfr", zone.Taken - zone.TakenIncremental), ("ixfr", zone.TakenIncremental)])
+                Sample(text, "fairlead_dns_secondary_taken_total", count, ("zone", zone.Zone), ("kind", kind));
+        }
+
+        Family(text, "fairlead_dns_secondary_serial", "gauge", "The serial that is served.");
+        foreach (SecondaryView zone in transfers.Secondaries.Where(zone => zone.Serial is not null))
+            Sample(text, "fairlead_dns_secondary_serial", zone.Serial!.Value, ("zone", zone.Zone));
+        Family(text, "fairlead_dns_secondary_age_seconds", "gauge", "Since a primary said that it is the newest.");
+        foreach (SecondaryView zone in transfers.Secondaries.Where(zone => zone.FreshAt is not null))
+            Sample(text, "fairlead_dns_secondary_age_seconds", (now - zone.FreshAt!.Value).TotalSeconds,
+                ("zone", zone.Zone));
+        Family(text, "fairlead_dns_secondary_failing", "gauge", "1 while no primary gives an answer of use.");
+        foreach (SecondaryView zone in transfers.Secondaries)
+            Sample(text, "fairlead_dns_secondary_failing", zone.Problem is null ? 0 : 1, ("zone", zone.Zone));
+        Family(text, "fairlead_dns_secondary_expired", "gauge", "1 while there is nothing to serve: SERVFAIL.");
+        foreach (SecondaryView zone in transfers.Secondaries)
+            Sample(text, "fairlead_dns_secondary_expired", zone.Expired ? 1 : 0, ("zone", zone.Zone));
     }
 
     private static void Dns(StringBuilder text, DnsView dns)

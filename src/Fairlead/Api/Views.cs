@@ -37,6 +37,9 @@ public sealed record StatusView
 
     public required DnsView? Dns { get; init; }
 
+    /// <summary>Null: there is no zone.</summary>
+    public TransfersView? Transfers { get; init; }
+
     public MemoryView Memory { get; init; } = new(0, 0);
 }
 

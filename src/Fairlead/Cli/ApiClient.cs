@@ -47,6 +47,9 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 
+    public Task<ZoneList> ZonesAsync(CancellationToken stop) =>
+        SendAsync<ZoneList>(HttpMethod.Get, "v1/dns/zones", null, stop);
+
     public Task<Intent> AddAsync(IntentRequest request, CancellationToken stop) =>
         SendAsync<Intent>(HttpMethod.Post, "v1/intents", FleetJson.Write(request), stop);
 

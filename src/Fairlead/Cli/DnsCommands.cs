@@ -49,7 +49,7 @@ internal static class DnsCommands
             else Output.Data(Show(old, TimeProvider.System.GetUtcNow()));
             return ExitCode.Ok;
         }));
-        return new Command("dns", "What DNS answers.") { ttl, Top(), KeyCommands.Key() };
+        return new Command("dns", "What DNS answers.") { DnsZonesCommand.Zones(), ttl, Top(), KeyCommands.Key() };
     }
 
     private static Command Top()

@@ -50,15 +50,17 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             loop?.Wake();
         });
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
-        await using DnsServer? dns = loaded.Zones.IsEmpty ? null : new DnsServer(DnsOptions(), dnsTable);
+        await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
+        await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
         loop = new ReconcileLoop(
-            loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding);
+            loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding,
+            transfers);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
         store.Changed = loop.Wake;
-        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"));
+        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"), transfers);
         await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns, reload, time);
+            options, loop, store, checks, speaker, dns, reload, time, transfers);
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
@@ -85,13 +87,14 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         StartDns(dns, forwarding);
         await using DohServer? doh = await StartDohAsync(dns);
         store.Start();
+        transfers?.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
         Task publishing = publisher.RunAsync(stop.Token);
         Task watching = new FileWatch(loop, reload, time, log).RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 
-        await EndedAsync(dns, looping, publishing, watching);
+        await EndedAsync(dns, transfers, looping, publishing, watching);
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
         forwarding.Clear();
@@ -114,11 +117,14 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     /// <summary>
     /// A node without its loop or one of its threads looks alive and serves yesterday: better none, and a restart.
     /// </summary>
-    private static async Task EndedAsync(DnsServer? dns, params Task[] parts)
+    private static async Task EndedAsync(DnsServer? dns, ZoneTransfers? transfers, params Task[] parts)
     {
-        Task ended = await Task.WhenAny([.. parts, .. dns is null ? [] : new[] { dns.Failure }]);
-        if (dns is not null && ended == dns.Failure)
-            throw new InvalidOperationException("a DNS thread has died", await dns.Failure);
+        Task<Exception>[] faults = dns is null || transfers is null
+            ? []
+            : [dns.Failure, transfers.Secondaries.Failure];
+        Task ended = await Task.WhenAny([.. parts, .. faults]);
+        if (faults.FirstOrDefault(fault => fault == ended) is { } fault)
+            throw new InvalidOperationException("a part of the DNS server has died", await fault);
         await ended;
         await Task.WhenAll(parts);
     }
@@ -144,7 +150,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     private string FileOf(string path) =>
         Path.Combine(Path.GetDirectoryName(Path.GetFullPath(options.FleetFile))!, path);
 
-    private DnsServerOptions DnsOptions()
+    private DnsServerOptions DnsOptions(ZoneTransfers transfers)
     {
         DnsSpec dns = loaded.Spec.Dns;
         var plain = new DnsServerOptions { Listen = dns.Listen };
@@ -162,8 +168,12 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             TcpConnectionsMax = dns.Tcp.Connections,
             TcpConnectionsPerClientMax = dns.Tcp.PerClient,
             TcpIdle = dns.Tcp.Idle,
+            Handler = transfers.Handler,
         };
     }
+
+    private ZoneTransfers NewTransfers(int seed, Action wake) =>
+        new(loaded, options.StateFolder, time, seed, logs.CreateLogger("transfers"), wake);
 
     private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Action wake)
     {

@@ -25,7 +25,13 @@ public sealed record LoadedFleet
 
     public required ZoneSigning Signing { get; init; }
 
+    /// <summary>Those that stand in files here; the secondary ones are elsewhere.</summary>
     public ImmutableArray<Zone> Zones => Signing.Zones;
+
+    public required TransferSetup Transfers { get; init; }
+
+    /// <summary>Whether it answers DNS at all.</summary>
+    public bool HasZones => !Zones.IsEmpty || !Transfers.Secondaries.IsEmpty;
 
     /// <summary>Every file beside the fleet file, and the zone folder, as they looked when they were read.</summary>
     public required IReadOnlyDictionary<string, FileStamp> Files { get; init; }
@@ -70,7 +76,15 @@ public sealed record LoadedFleet
         Dictionary<string, FileStamp> files = Stamps(file.Spec, folder);
         ImmutableArray<ZoneFile> zoneFiles = Node.ZoneFiles.Read(file, folder, before?.ZoneFiles ?? [], all);
         ImmutableArray<Zone> zones = [.. zoneFiles.Select(one => one.Zone)];
-        foreach (ZoneFile zone in zoneFiles) files[zone.Path] = zone.Stamp;
+        foreach (ZoneFile zone in zoneFiles)
+        {
+            files[zone.Path] = zone.Stamp;
+            // Two zones that saw different versions of one file: then it looks as nothing does, and is read again.
+            foreach ((string included, FileStamp stamp) in zone.Included)
+                files[included] = files.TryGetValue(included, out FileStamp other) && other != stamp ? default : stamp;
+        }
+
+        TransferSetup transfers = TransferSetup.Read(file, folder, zones, all);
         bool samePlaces = before is not null && GeoFiles.AreTheSame(before.Spec, file.Spec)
             && GeoFiles.Paths(file.Spec, folder).All(geo => before.Files.GetValueOrDefault(geo) == files[geo]);
         Geography geography = samePlaces ? before!.Views.Geography : GeoFiles.Read(file, folder, all);
@@ -81,7 +95,7 @@ public sealed record LoadedFleet
         if (all.Count == 0)
         {
             IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), views, aliases);
-            List<string> misfits = [.. SteeringTable.Problems(names)];
+            List<string> misfits = [.. SteeringTable.Problems(names), .. transfers.Misplaced(names, zones)];
             if (misfits.Count == 0 && signAt is { } now)
                 signing = ZoneSigning.Sign(file, folder, zones, names, before?.Signing, now, all);
             if (misfits.Count == 0 && all.Count == 0)
@@ -98,6 +112,7 @@ public sealed record LoadedFleet
                 Text = text,
                 ZoneFiles = zoneFiles,
                 Signing = signing,
+                Transfers = transfers,
                 Files = files,
                 Views = views,
                 Aliases = aliases,
@@ -108,6 +123,7 @@ public sealed record LoadedFleet
     private static Dictionary<string, FileStamp> Stamps(FleetSpec fleet, string folder)
     {
         IEnumerable<string> paths = GeoFiles.Paths(fleet, folder);
+        paths = paths.Concat(TransferSetup.Paths(fleet, folder));
         if (fleet.ZoneFolder is { } zones) paths = paths.Append(Path.Combine(folder, zones));
         if (fleet.Dns.Dnssec is { } dnssec) paths = paths.Append(Path.Combine(folder, dnssec.Keys));
         return paths.Distinct().ToDictionary(path => path, FileStamp.Of, StringComparer.Ordinal);

@@ -10,7 +10,8 @@ namespace Fairlead.Node;
 /// SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.
 /// </summary>
 public sealed class FleetReload(
-    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log)
+    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log,
+    ZoneTransfers? transfers = null)
 {
     private readonly Lock gate = new();
 
@@ -39,7 +40,9 @@ public sealed class FleetReload(
             speaker?.ReplaceGuard(new Guard(next.Spec.AnycastSubnets));
             speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
             checks.Apply(OwnReport.Checks(next.Spec, pop, node));
+            transfers?.Follow(next, loop.Fleet);
             loop.Replace(next);
+            transfers?.Forget(next);
             // What the old fleet held is given back in the background: a collection that blocks would be felt.
             GC.Collect(2, GCCollectionMode.Forced, blocking: false);
             log.LogInformation("{What} read again and taken",
@@ -62,7 +65,7 @@ public sealed class FleetReload(
             yield return $"{options.FleetFile}: the fleet's name has changed: restart the node";
         if (!next.Spec.Store.Etcd.SequenceEqual(old.Store.Etcd))
             yield return $"{options.FleetFile}: store.etcd has changed: restart the node";
-        if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.Zones.IsEmpty != loop.Fleet.Zones.IsEmpty)
+        if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.HasZones != loop.Fleet.HasZones)
             yield return $"{options.FleetFile}: where DNS listens has changed: restart the node";
         PopSpec pop = next.Spec.Pop(options.Pop)!;
         if (speaker is null && !FairleadNode.PeersOf(next.Spec, pop, pop.Node(options.Node)!).IsEmpty)

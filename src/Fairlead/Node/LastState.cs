@@ -18,20 +18,38 @@ public sealed record LastState
     public ImmutableArray<NodeReport> Reports { get; init; } = [];
 }
 
-/// <summary>
-/// Keeps the LastState on disk: a checksum line, then the state. It is written beside and renamed; one that is cut off
-/// or changed by a bit is not believed, and then the one before it is tried.
-/// </summary>
+/// <summary>Keeps the LastState on disk.</summary>
 public sealed class LastStateFile(string folder)
 {
-    private readonly string path = Path.Combine(folder, "last-plan.json");
-    private readonly string before = Path.Combine(folder, "last-plan.1.json");
+    private readonly StateFile<LastState> file = new(folder, "last-plan");
 
     /// <summary>The newest state that is whole; null when there is none.</summary>
-    public LastState? Read() => ReadOne(path) ?? ReadOne(before);
+    public LastState? Read() => file.Read(out _);
 
     /// <summary>IOException or UnauthorizedAccessException when the disk does not take it.</summary>
-    public void Write(LastState state)
+    public void Write(LastState state) => file.Write(state);
+}
+
+/// <summary>
+/// A state on disk: a checksum line, then the state. It is written beside and renamed; one that is cut off or changed
+/// by a bit is not believed, and then the one before it is tried.
+/// </summary>
+internal sealed class StateFile<T>(string folder, string name)
+    where T : class
+{
+    private readonly string path = Path.Combine(folder, $"{name}.json");
+    private readonly string before = Path.Combine(folder, $"{name}.1.json");
+
+    /// <summary>The newest that is whole; null when there is none. isNewest: it is what was written last.</summary>
+    public T? Read(out bool isNewest)
+    {
+        T? newest = ReadOne(path);
+        isNewest = newest is not null;
+        return newest ?? ReadOne(before);
+    }
+
+    /// <summary>IOException or UnauthorizedAccessException when the disk does not take it.</summary>
+    public void Write(T state)
     {
         byte[] body = FleetJson.Write(state);
         byte[] head = Convert.ToHexString(SHA256.HashData(body)).Select(letter => (byte)letter).Append((byte)'\n')
@@ -42,7 +60,7 @@ public sealed class LastStateFile(string folder)
         File.Move(fresh, path, overwrite: true);
     }
 
-    private static LastState? ReadOne(string file)
+    private static T? ReadOne(string file)
     {
         const int HeadBytes = 65;
         try
@@ -53,7 +71,7 @@ public sealed class LastStateFile(string folder)
             ReadOnlySpan<byte> body = bytes.AsSpan(HeadBytes);
             string sum = Convert.ToHexString(SHA256.HashData(body)) + "\n";
             return bytes.Take(HeadBytes).SequenceEqual(sum.Select(letter => (byte)letter))
-                ? FleetJson.Read<LastState>(body)
+                ? FleetJson.Read<T>(body)
                 : null;
         }
         catch (IOException)

@@ -24,7 +24,8 @@ public sealed record LoopView(long Generation, Plan Plan, World World, NodeRepor
 /// </summary>
 public sealed class ReconcileLoop(
     LoadedFleet loaded, NodeOptions options, TimeProvider time, ILogger log, LastState? last, LastStateFile disk,
-    IStore store, CheckEngine checks, Snapshot<DnsTable> dns, BgpSpeaker? speaker, KernelForwarding forwarding)
+    IStore store, CheckEngine checks, Snapshot<DnsTable> dns, BgpSpeaker? speaker, KernelForwarding forwarding,
+    ZoneTransfers? transfers = null)
 {
     private readonly SemaphoreSlim news = new(1);
     private readonly Observer observer = new(store, options.Pop, options.Node, last);
@@ -84,6 +85,9 @@ public sealed class ReconcileLoop(
     /// <summary>What resolvers may still answer though we do not any more.</summary>
     public TtlDebt TtlDebt { get; } = new();
 
+    /// <summary>What DNS answers now.</summary>
+    public DnsTable Table => dns.Current;
+
     /// <summary>What steered names answer now.</summary>
     public SteeringTable Steered => dns.Current.Steering;
 
@@ -101,7 +105,7 @@ public sealed class ReconcileLoop(
         [
             .. FleetJson.Write(next),
             .. FleetJson.Write(report.Pools),
-            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()}"),
+            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
         if (changed)
@@ -125,8 +129,11 @@ public sealed class ReconcileLoop(
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
         SteeringTable steering = Steering.Of(
             current.Spec, next, current.Views, current.Aliases, current.Signing.SignerOf);
-        dns.Publish(
-            DnsTable.Create(marked, current.Zones, RegionMap.Empty, steering, options.Node, dns.Current));
+        var table = DnsTable.Create(
+            marked, transfers?.ZonesOf(current) ?? current.Zones, RegionMap.Empty, steering, options.Node, dns.Current);
+        table = transfers?.Prepare(table, current) ?? table;
+        dns.Publish(table);
+        transfers?.Handler.Take(table);
         TtlDebt.Follow(steering, time.GetUtcNow());
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
@@ -169,7 +176,7 @@ public sealed class ReconcileLoop(
                 await unsaved.WaitAsync(stop);
                 if (View is not { } newest) continue;
                 string? now = await Task.Run(() => Save(newest), CancellationToken.None);
-                if (now is not null && fault is null) log.LogError("the plan is not on disk: {Fault}", now);
+                if (now is not null && fault is null) log.LogError("the plan or a serial is not on disk: {Fault}", now);
                 if (now is null && fault is not null) log.LogInformation("the plan is on disk again");
                 fault = now;
             }
@@ -191,7 +198,7 @@ public sealed class ReconcileLoop(
                 Intents = newest.World.Intents,
                 Reports = [.. newest.World.Nodes.Select(node => node.Report)],
             });
-            return null;
+            return transfers?.Save();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

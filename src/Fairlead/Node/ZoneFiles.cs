@@ -18,14 +18,18 @@ public readonly record struct FileStamp(long Bytes, DateTime WrittenUtc)
     }
 }
 
-/// <summary>A zone as it was read from its file.</summary>
-public sealed record ZoneFile(string Path, FileStamp Stamp, Zone Zone);
+/// <summary>A zone as it was read from its file, and the files that this one includes.</summary>
+public sealed record ZoneFile(
+    string Path, FileStamp Stamp, Zone Zone, ImmutableArray<(string Path, FileStamp Stamp)> Included)
+{
+    /// <summary>Whether nothing of it must be read again.</summary>
+    public bool IsAsItWas(FileStamp now) => now == Stamp && now != default
+        && Included.All(file => FileStamp.Of(file.Path) == file.Stamp);
+}
 
 /// <summary>The master files that a fleet file names, one by one or as a folder.</summary>
 internal static class ZoneFiles
 {
-    private const string Suffix = ".zone";
-
     /// <summary>All of them, or every fault of every file. Files that look as before are not read again.</summary>
     public static ImmutableArray<ZoneFile> Read(
         FleetFile file, string folder, ImmutableArray<ZoneFile> before, List<SpecProblem> problems)
@@ -38,22 +42,25 @@ internal static class ZoneFiles
         {
             (DnsName origin, string path, string at) = wanted[i];
             FileStamp stamp = FileStamp.Of(path);
-            if (known.GetValueOrDefault((path, origin)) is { } same && same.Stamp == stamp && stamp != default)
+            if (known.GetValueOrDefault((path, origin)) is { } same && same.IsAsItWas(stamp))
             {
                 read[i] = same;
                 return;
             }
 
-            if (!LoadedFleet.TryReadText(path, out string text, out string fault))
+            // The looks are taken before the files are read: a change in between is then a change to come.
+            var included = new Dictionary<string, FileStamp>(StringComparer.Ordinal);
+            MasterFileResult result = MasterFile.ReadFile(
+                path, origin, other => included.TryAdd(other, FileStamp.Of(other)));
+            foreach (ZoneProblem p in result.Problems)
             {
-                faults.Add((i, file.At(at, fault)));
-                return;
+                faults.Add((i, p.Line == 0
+                    ? file.At(at, p.Message)
+                    : new SpecProblem(p.File, p.Line, p.Column, p.Message)));
             }
 
-            MasterFileResult result = MasterFile.Read(path, origin, text);
-            foreach (ZoneProblem p in result.Problems)
-                faults.Add((i, new SpecProblem(p.File, p.Line, p.Column, p.Message)));
-            if (result.Zone is not null) read[i] = new ZoneFile(path, stamp, result.Zone);
+            if (result.Zone is not null)
+                read[i] = new ZoneFile(path, stamp, result.Zone, [.. included.Select(pair => (pair.Key, pair.Value))]);
         });
         problems.AddRange(faults.OrderBy(f => f.Index).ThenBy(f => f.Problem.Line).ThenBy(f => f.Problem.Column)
             .Select(f => f.Problem));
@@ -63,7 +70,7 @@ internal static class ZoneFiles
     private static IEnumerable<(DnsName Origin, string Path, string At)> Wanted(
         FleetFile file, string folder, List<SpecProblem> problems)
     {
-        var named = new HashSet<DnsName>();
+        HashSet<DnsName> named = [], secondary = [];
         foreach (ZoneSpec zone in file.Spec.Zones)
         {
             string at = $"zones.{zone.Origin}";
@@ -74,40 +81,32 @@ internal static class ZoneFiles
             }
 
             CheckNames(file, zone, at, problems);
+            if (zone.IsSecondary) secondary.Add(origin!);
             if (zone.File is null) continue;
             named.Add(origin!);
             yield return (origin!, Path.Combine(folder, zone.File), $"{at}.file");
         }
 
         if (file.Spec.ZoneFolder is not { } zoneFolder) yield break;
-        foreach (string path in InFolder(file, Path.Combine(folder, zoneFolder), problems))
+        string whole = Path.Combine(folder, zoneFolder);
+        IReadOnlyList<(string Path, DnsName Origin)> inFolder =
+            ZoneFolder.List(whole, out IReadOnlyList<ZoneProblem> faults);
+        problems.AddRange(faults.Select(fault => file.At("zones.dir", $"{fault.File}: {fault.Message}")));
+        if (inFolder.Count == 0 && faults.Count == 0)
+            problems.Add(file.At("zones.dir", $"{whole} has no file that ends with {ZoneFolder.Suffix}"));
+        foreach ((string path, DnsName origin) in inFolder)
         {
-            string name = Path.GetFileName(path)[..^Suffix.Length];
-            if (!DnsName.TryParse(name.TrimEnd('.') + ".", out DnsName? origin))
-                problems.Add(file.At("zones.dir", $"{path}: \"{name}\" is not a domain name"));
-            else if (named.Add(origin!)) yield return (origin!, path, "zones.dir");
+            if (secondary.Contains(origin))
+                problems.Add(file.At(
+                    "zones.dir", $"{path}: {origin} is a secondary zone, which comes from its primary: move it away"));
+            else if (named.Add(origin)) yield return (origin, path, "zones.dir");
         }
 
-        foreach (ZoneSpec zone in file.Spec.Zones.Where(zone => zone.File is null))
+        foreach (ZoneSpec zone in file.Spec.Zones.Where(zone => zone.File is null && !zone.IsSecondary))
         {
             if (DnsName.TryParse(zone.Origin.TrimEnd('.') + ".", out DnsName? origin) && !named.Contains(origin!))
-                problems.Add(file.At($"zones.{zone.Origin}", $"{zoneFolder} has no {zone.Origin}{Suffix}"));
-        }
-    }
-
-    private static string[] InFolder(FleetFile file, string folder, List<SpecProblem> problems)
-    {
-        try
-        {
-            string[] paths = Directory.GetFiles(folder, $"*{Suffix}");
-            Array.Sort(paths, StringComparer.Ordinal);
-            if (paths.Length == 0) problems.Add(file.At("zones.dir", $"{folder} has no file that ends with {Suffix}"));
-            return paths;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            problems.Add(file.At("zones.dir", $"cannot be read: {fault.Message}"));
-            return [];
+                problems.Add(file.At(
+                    $"zones.{zone.Origin}", $"{zoneFolder} has no {zone.Origin}{ZoneFolder.Suffix}"));
         }
     }
 

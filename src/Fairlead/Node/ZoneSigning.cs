@@ -61,6 +61,13 @@ public sealed class ZoneSigning
         try
         {
             ILookup<DnsName, ZoneKey> byZone = keys.List().ToLookup(key => key.Key.Zone);
+            foreach (ZoneSpec zone in file.Spec.Zones.Where(zone => zone.IsSecondary))
+            {
+                if (DnsName.TryParse(zone.Origin.TrimEnd('.') + ".", out DnsName origin) && byZone.Contains(origin))
+                    problems.Add(file.At($"zones.{zone.Origin}.primaries",
+                        $"{keys.Path} has keys of {origin}: a secondary zone is signed by its primary, or not at all"));
+            }
+
             foreach (Zone zone in zones)
             {
                 if (!byZone.Contains(zone.Origin))

@@ -7,7 +7,7 @@ public static class AllTargets
     public static IEnumerable<IFuzzTarget> Make() =>
     [
         new QueryTarget(), new MasterFileTarget(), new RdataTarget(), new MmdbTarget(), new CidrMapTarget(),
-        new FleetFileTarget(),
+        new FleetFileTarget(), new TransferQueryTarget(), new TransferStreamTarget(),
     ];
 
     /// <summary>Words in a row, parted by blanks, each a token; ~ stands for a blank in one.</summary>

@@ -118,6 +118,17 @@ public sealed class ApiServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Zones_are_listed_as_they_are_served()
+    {
+        await ReadyAsync();
+        ZoneList list =
+            FleetJson.Read<ZoneList>(await client!.GetByteArrayAsync(new Uri("v1/dns/zones", UriKind.Relative)))!;
+        ZoneView zone = Assert.Single(list.Zones);
+        Assert.Equal(("example.com.", "primary", true, false), (zone.Zone, zone.Kind, zone.Steered, zone.Signed));
+        Assert.True(zone is { Serial: > 0, Records: > 2, CheckedAt: null, Problem: null });
+    }
+
+    [Fact]
     public async Task Status_and_metrics_are_told_and_the_socket_is_for_root_and_its_group()
     {
         await ReadyAsync();

@@ -8,6 +8,8 @@ namespace Fairlead.Tests.Api;
 
 public class MetricsTests
 {
+    private static readonly DateTimeOffset Now = DateTimeOffset.FromUnixTimeSeconds(1_800_000_000);
+
     private static readonly StatusView Status = new()
     {
         Fleet = "three-cities",
@@ -37,6 +39,19 @@ public class MetricsTests
             P99Microseconds = 90,
             TapDropped = 0,
         },
+        Transfers = new TransfersView
+        {
+            Given = Of(("axfr", 2), ("ixfr", 3)),
+            Refused = Of(("bad_key", 4)),
+            LastRefused = null,
+            Notified = Of(("taken", 5)),
+            Unheard = 1,
+            Secondaries =
+            [
+                new SecondaryView("example.net.", 7, Now.AddSeconds(-90), false, null, 3, 2),
+                new SecondaryView("example.org.", null, null, true, "no answer in time", 0, 0),
+            ],
+        },
     };
 
     private static ImmutableSortedDictionary<string, long> Of(params (string Name, long Value)[] pairs) =>
@@ -46,7 +61,7 @@ public class MetricsTests
     [Fact]
     public void Every_line_is_of_the_format_and_each_family_is_explained_once_before_its_samples()
     {
-        string text = Metrics.Write(Status);
+        string text = Metrics.Write(Status, Now);
         var name = new Regex("^[a-zA-Z_:][a-zA-Z0-9_:]*$");
         const string Label = """
             [a-z_]+="(\\[\\"n]|[^"\\\n])*"
@@ -93,6 +108,14 @@ public class MetricsTests
     [InlineData("fairlead_bfd_session_up{peer=\"lon-edge/ipv4\"} 1\n")]
     [InlineData("fairlead_bgp_guard_rejections_total 3\n")]
     [InlineData("fairlead_dns_queries_total{transport=\"tcp\"} 5\n")]
+    [InlineData("fairlead_dns_transfers_given_total{kind=\"ixfr\"} 3\n")]
+    [InlineData("fairlead_dns_transfers_refused_total{reason=\"bad_key\"} 4\n")]
+    [InlineData("fairlead_dns_notify_unheard 1\n")]
+    [InlineData("fairlead_dns_secondary_taken_total{zone=\"example.net.\",kind=\"axfr\"} 1\n")]
+    [InlineData("fairlead_dns_secondary_serial{zone=\"example.net.\"} 7\n")]
+    [InlineData("fairlead_dns_secondary_age_seconds{zone=\"example.net.\"} 90\n")]
+    [InlineData("fairlead_dns_secondary_failing{zone=\"example.org.\"} 1\n")]
+    [InlineData("fairlead_dns_secondary_expired{zone=\"example.org.\"} 1\n")]
     public void What_an_operator_alarms_on_is_there(string line) =>
-        Assert.Contains(line, Metrics.Write(Status), StringComparison.Ordinal);
+        Assert.Contains(line, Metrics.Write(Status, Now), StringComparison.Ordinal);
 }

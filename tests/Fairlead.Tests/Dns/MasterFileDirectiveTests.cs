@@ -75,11 +75,13 @@ public sealed class MasterFileDirectiveTests : IDisposable
         Write("a.example.zone", Start);
         Write("B.example.zone", Start + "x A 1\n");
         Write("b.example.zone", Start);
+        Write("c.example.zone", Start);
         Write("notes.txt", "not a zone");
         Write("a..b.zone", Start);
         ZoneFolderResult read = ZoneFolder.Read(folder);
-        Assert.Equal(["a.example.", "b.example."], read.Zones.Select(zone => zone.Origin.ToString()));
-        Assert.Equal(2, read.Problems.Count);
+        Assert.Equal(["a.example.", "c.example."], read.Zones.Select(zone => zone.Origin.ToString()));
+        Assert.Equal(3, read.Problems.Count);
+        Assert.Contains(read.Problems, p => p.Message.EndsWith("B.example.zone is zone b.example. too"));
         Assert.Contains(read.Problems, p => p.File.EndsWith("B.example.zone") && p is { Line: 4, Column: 5 });
         Assert.Empty(ZoneFolder.Read(Path.Combine(folder, "none")).Zones);
     }

@@ -21,6 +21,7 @@ public partial class StyleTests
         ["src/Fairlead.Net/Linux/NetworkNamespace.cs"] = "carries it from the namespace's thread to the caller's",
         ["src/Fairlead.Dns/Server/AnswerGuard.cs"] = "one packet must not take the server from everybody else",
         ["src/Fairlead.Dns/Server/DnsServer.cs"] = "a lost thread is told to the owner, who ends the process",
+        ["src/Fairlead.Dns/Transfers/SecondaryZones.cs"] = "a zone that nobody follows is told to the owner, as above",
         ["tests/Fairlead.Fuzz/Fuzzer.cs"] = "whatever is thrown is a finding",
         ["tests/Fairlead.Tests/Property.cs"] = "names the seed of whatever failed",
     };

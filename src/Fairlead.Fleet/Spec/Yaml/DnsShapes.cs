@@ -56,6 +56,11 @@ internal static class DnsShapes
         RateLimit = f.Optional("rateLimit", RateLimit, new RateLimitOptions(), "limits against being used as a weapon"),
         Tcp = f.Optional("tcp", Tcp, new TcpSpec(), "limits of TCP and TLS"),
         Tap = f.Optional<string?>("tap", Text!, null, "dnstap: the Unix socket of a collector"),
+        Keys = f.Optional("keys", TransferShapes.Keys, [], "TSIG keys by name") is { IsDefault: false } keys
+            ? keys
+            : [],
+        Transfer = f.Optional("transfer", TransferShapes.Transfers, [], "who may take zones; by default nobody"),
+        Notify = f.Optional("notify", TransferShapes.Notify, [], "whom to tell of new versions"),
         Dnssec = f.Optional<DnssecSpec?>("dnssec", Dnssec!, null, "signing"),
     });
 }

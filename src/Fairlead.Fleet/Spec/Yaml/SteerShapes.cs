@@ -84,6 +84,8 @@ internal static class SteerShapes
         Origin = "",
         File = f.Optional<string?>(
             "file", Text!, null, "the master file, relative to this file; none: it stands in the folder \"dir\""),
+        Primaries = f.Optional("primaries", TransferShapes.Primaries, [],
+            "whom the zone is taken from (it is a secondary one), in the order in which they are asked"),
         Steer = Named(f.Optional("steer", new MapOf<SteerSpec>(Text, Steer), [], "names answered by place and health"),
             (name, steer) => steer with { Name = name }),
     });

@@ -133,6 +133,82 @@ public class SecondaryTests
     }
 
     [Fact]
+    public async Task Other_zones_keys_and_primaries_are_taken_over_while_it_runs()
+    {
+        string folder = Directory.CreateTempSubdirectory("fairlead-copies").FullName;
+        IPEndPoint primaryAt = Free(IPAddress.Loopback), nobody = Free(IPAddress.Loopback);
+        TsigKey key = TsigTests.Key(), renewed = TsigTests.Key(secret: "cmVuZXdlZA==");
+        await using var primary = new TransferHandler(new TransferOptions
+        {
+            Keys = [key],
+            Allow = [new TransferRule { Keys = [key.Name] }],
+        });
+        var table = new Snapshot<DnsTable>(DnsTable.Empty);
+        table.Publish(TransferBed.Publish(primary, TransferBed.Table(TransferBed.Zone(1))));
+        await using var server = new DnsServer(new DnsServerOptions { Listen = [primaryAt], Handler = primary }, table);
+        server.Start();
+        SecondaryZone Of(string origin, IPEndPoint from) =>
+            new(DnsName.Parse(origin), [new Primary { Address = from, Key = key.Name }]);
+        var options = new SecondaryOptions { Folder = folder, Keys = [key], Zones = [Of("example.com", primaryAt)] };
+        await using var zones = new SecondaryZones(options);
+        var problems = new List<string?>();
+        zones.Turned += (_, after) => problems.Add(after.Problem);
+        zones.Start();
+        await UntilAsync(() => zones.StatusOf(Origin) is { Zone.Serial: 1, FreshAt: not null });
+
+        // The same again: nothing happens, and nobody is asked.
+        zones.Apply(options with { Zones = [Of("example.com", primaryAt)], Keys = [TsigTests.Key()] });
+        Assert.Equal(1, zones.StatusOf(Origin)!.Transfers);
+        Assert.Equal([null], problems);
+        // A key that the primary does not have (yet): the zone is served on, and what is wrong is said.
+        zones.Apply(options with { Keys = [renewed] });
+        await UntilAsync(() => zones.StatusOf(Origin)!.Problem is not null);
+        Assert.Equal((1u, false), (zones.StatusOf(Origin)!.Zone.Serial, zones.StatusOf(Origin)!.Zone.IsExpired));
+        primary.Apply(new TransferOptions { Keys = [renewed], Allow = [new TransferRule { Keys = [key.Name] }] });
+        table.Publish(TransferBed.Publish(primary, TransferBed.Table(TransferBed.Zone(2))));
+        Assert.True(zones.Refresh(Origin));
+        await UntilAsync(() => zones.StatusOf(Origin) is { Zone.Serial: 2, Problem: null, Incremental: 1 });
+
+        // One goes, another comes; options with a fault change nothing.
+        Assert.Throws<ArgumentException>(() => zones.Apply(options with { Keys = [] }));
+        zones.Apply(options with { Keys = [renewed], Zones = [Of("example.org", nobody)] });
+        Assert.Null(zones.StatusOf(Origin));
+        Assert.False(zones.Refresh(Origin));
+        await UntilAsync(() => zones.StatusOf(DnsName.Parse("example.org"))!.Problem is not null);
+        // And back: the copy is there.
+        zones.Apply(options with { Keys = [renewed] });
+        Assert.Equal(2u, zones.StatusOf(Origin)!.Zone.Serial);
+        Assert.False(zones.Failure.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_disk_that_takes_no_copy_does_not_stop_the_zone()
+    {
+        IPEndPoint primaryAt = Free(IPAddress.Loopback);
+        await using var primary = new TransferHandler(TransferBed.ToLoopback);
+        var table = new Snapshot<DnsTable>(TransferBed.Publish(primary, TransferBed.Table(TransferBed.Zone(1))));
+        await using var server = new DnsServer(new DnsServerOptions { Listen = [primaryAt], Handler = primary }, table);
+        server.Start();
+        string file = Path.GetTempFileName();
+        await using var zones = new SecondaryZones(new SecondaryOptions
+        {
+            Folder = Path.Combine(file, "below"),
+            Zones = [new SecondaryZone(Origin, [new Primary { Address = primaryAt }])],
+        });
+        zones.Start();
+        await UntilAsync(() => zones.StatusOf(Origin) is { Zone.IsExpired: false, Zone.Serial: 1 });
+        Assert.StartsWith("its copy is not on disk: ", zones.StatusOf(Origin)!.Problem);
+
+        // There is room again: what is served is kept, though nothing is newer.
+        File.Delete(file);
+        zones.Refresh(Origin);
+        await UntilAsync(() => zones.StatusOf(Origin)!.Problem is null);
+        Assert.Equal(1, zones.StatusOf(Origin)!.Transfers);
+        Assert.Single(Directory.GetFiles(Path.Combine(file, "below")));
+        Directory.Delete(file, recursive: true);
+    }
+
+    [Fact]
     public async Task A_notify_counts_from_a_primary_only()
     {
         await using var zones = new SecondaryZones(new SecondaryOptions

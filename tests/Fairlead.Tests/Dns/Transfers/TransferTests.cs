@@ -29,6 +29,35 @@ public class TransferTests
     }
 
     [Fact]
+    public async Task Other_options_hold_at_once_and_what_secondaries_go_on_from_is_kept()
+    {
+        var told = new List<NotifyOutcome>();
+        await using var handler = new TransferHandler(ToLoopback, told: told.Add);
+        Publish(handler, TransferBed.Table(TransferBed.Zone(1)));
+        handler.Apply(ToLoopback with { Keys = [TsigTests.Key()] });
+        Publish(handler, TransferBed.Table(TransferBed.Zone(2, "a A 192.0.2.2")));
+        Received(handler, Ixfr(1), TransferBed.Zone(1), out bool incremental);
+        Assert.True(incremental);
+
+        Assert.Throws<ArgumentException>(() => handler.Apply(ToLoopback with { TransfersMax = 0 }));
+        Assert.NotEmpty(Records(handler, Axfr));
+        handler.Apply(new TransferOptions());
+        Assert.Equal(Rcode.Refused, Assert.Single(Replies(handler, Axfr)).Rcode);
+        Assert.Equal(1, handler.Counters[TransferRefusal.NotAllowed]);
+        Assert.Equal(
+            (TransferRefusal.NotAllowed, DnsName.Parse("example.com")),
+            (handler.Counters.LastRefused!.Why, handler.Counters.LastRefused.Zone));
+        Assert.Empty(told);
+    }
+
+    [Fact]
+    public void Two_versions_are_the_same_when_their_records_are()
+    {
+        Assert.True(TransferHandler.HaveSameRecords(TransferBed.Zone(1), TransferBed.Zone(2)));
+        Assert.False(TransferHandler.HaveSameRecords(TransferBed.Zone(1), TransferBed.Zone(1, "a A 192.0.2.2")));
+    }
+
+    [Fact]
     public async Task Nobody_gets_a_zone_by_default_nor_without_the_right_key_and_place()
     {
         TsigKey key = TsigTests.Key();
