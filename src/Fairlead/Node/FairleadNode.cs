@@ -51,10 +51,12 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         });
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
         await using DnsServer? dns = loaded.Zones.IsEmpty ? null : new DnsServer(DnsOptions(), dnsTable);
+        using var ahead = new LookAhead();
         loop = new ReconcileLoop(
             loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
+        loop.Acted = ahead.From;
         store.Changed = loop.Wake;
         var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"));
         await using var api = new ApiServer(
