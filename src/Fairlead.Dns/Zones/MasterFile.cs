@@ -99,6 +99,8 @@ public sealed partial class MasterFile
         file = files.Count;
         files.Add(name);
         including.Push(Path.GetFullPath(name));
+        // Some editors begin a file with this mark (RFC 3629 §6); it is no part of the first name.
+        if (text.Span.StartsWith("\ufeff"u8)) text = text[3..];
         ReadEntries(new MasterLexer(text, Report));
         including.Pop();
         file = outer;

@@ -44,7 +44,7 @@ internal static class ZoneFiles
                 return;
             }
 
-            if (!LoadedFleet.TryReadText(path, out string text, out string fault))
+            if (!TryRead(path, out byte[] text, out string fault))
             {
                 faults.Add((i, file.At(at, fault)));
                 return;
@@ -58,6 +58,21 @@ internal static class ZoneFiles
         problems.AddRange(faults.OrderBy(f => f.Index).ThenBy(f => f.Problem.Line).ThenBy(f => f.Problem.Column)
             .Select(f => f.Problem));
         return [.. read.OfType<ZoneFile>()];
+    }
+
+    private static bool TryRead(string path, out byte[] text, out string fault)
+    {
+        (text, fault) = ([], "");
+        try
+        {
+            text = File.ReadAllBytes(path);
+            return true;
+        }
+        catch (Exception thrown) when (thrown is IOException or UnauthorizedAccessException)
+        {
+            fault = $"cannot be read: {thrown.Message}";
+            return false;
+        }
     }
 
     private static IEnumerable<(DnsName Origin, string Path, string At)> Wanted(
