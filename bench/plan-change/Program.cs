@@ -1,8 +1,8 @@
 // How long after Decide the answers of every UDP thread show a plan's change: a fleet of 3 pops and 1,000 steered
 // names, 2 UDP threads on loopback; nyc goes down and comes back in turn. Timed is from the call of Decide, over
-// PlanAnswers.Publish, which is what a node's loop calls, until each of 16 client sockets, asking in a tight loop, has a
-// new answer. "Prepared": a node's LookAhead has signed what is likely, and each change is the first of its kind; "none
-// at hand": nothing was signed before.
+// PlanAnswers.Publish, which is what a node's loop calls, until each of 16 client sockets, asking in a tight loop, has
+// a new answer. "Prepared": a node's LookAhead has signed what is likely, and each change is the first of its kind;
+// "none at hand": nothing was signed before.
 //   bench/plan-change/run [rounds]
 #pragma warning disable CA1849 // A few lines of text are written between measurements, not in them.
 using System.Diagnostics;

@@ -36,7 +36,8 @@ internal sealed class World3 : IDisposable
             File.Copy(Path.Combine(from, beside), Path.Combine(folder, beside));
         File.WriteAllText(Path.Combine(folder, "plain.yaml"), text.ToString());
         File.WriteAllText(Path.Combine(folder, "signed.yaml"), text + "\ndns: {dnssec: {keys: keys}}\n");
-        new KeyFolder(Path.Combine(folder, "keys")).Generate(DnsName.Parse("example.com"), KeyRole.Csk, Now.AddDays(-30),
+        new KeyFolder(Path.Combine(folder, "keys")).Generate(
+            DnsName.Parse("example.com"), KeyRole.Csk, Now.AddDays(-30),
             new KeyTiming { TtlMax = TimeSpan.FromHours(1) });
         Fleet = Load(signed: false).Spec;
     }

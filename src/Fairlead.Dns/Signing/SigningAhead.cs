@@ -6,9 +6,9 @@ using Fairlead.Dns.Zones;
 namespace Fairlead.Dns.Signing;
 
 /// <summary>
-/// Signs what steered names may answer later, so that a change finds its signatures in the cache. It looks after as many
-/// sets as fill half of the cache: the rest is for what is answered. Whoever calls it decides how fast it goes. One
-/// thread's own, and for one look ahead.
+/// Signs what steered names may answer later, so that a change finds its signatures in the cache. It looks after as
+/// many sets as fill half of the cache: the rest is for what is answered. Whoever calls it decides how fast it goes.
+/// One thread's own, and for one look ahead.
 /// </summary>
 public sealed class SigningAhead(Func<DnsName, SetSigner?> signerOf)
 {

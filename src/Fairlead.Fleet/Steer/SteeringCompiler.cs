@@ -8,9 +8,9 @@ using Fairlead.Fleet.Spec;
 namespace Fairlead.Fleet.Steer;
 
 /// <summary>
-/// Makes the answers of a fleet's steered names, plan after plan. What no plan changes is settled once: the owners, their
-/// order, and which names say the same. A plan then costs one run of each policy, and with the table before it only
-/// what it changes is made anew. Immutable.
+/// Makes the answers of a fleet's steered names, plan after plan. What no plan changes is settled once: the owners,
+/// their order, and which names say the same. A plan then costs one run of each policy, and with the table before it
+/// only what it changes is made anew. Immutable.
 /// </summary>
 public sealed class SteeringCompiler
 {

@@ -124,7 +124,8 @@ public sealed record LoadedFleet
         {
             foreach (SteerSpec steer in zone.Steer)
             {
-                if (Fairlead.Fleet.Steer.Steering.TryOwner(zone, steer.Name, out DnsName? owner)) steered[owner!] = steer;
+                if (Fairlead.Fleet.Steer.Steering.TryOwner(zone, steer.Name, out DnsName? owner))
+                    steered[owner!] = steer;
             }
         }
 

@@ -6,8 +6,8 @@ using Fairlead.Net;
 namespace Fairlead.Node;
 
 /// <summary>
-/// Brings plans into the answers. Called by ReconcileLoop.Act, and by bench/plan-change, which measures it. One thread's
-/// own; the table is everybody's.
+/// Brings plans into the answers. Called by ReconcileLoop.Act, and by bench/plan-change, which measures it. One
+/// thread's own; the table is everybody's.
 /// </summary>
 public sealed class PlanAnswers(Snapshot<DnsTable> dns, string nsid)
 {

@@ -168,8 +168,11 @@ public class SteeringCompilerTests
             {
                 Pops =
                 [
-                    .. pops.Where(_ => random.Next(8) > 0).Select(pop => new PopPlan(pop, (PopState)random.Next(9), "",
-                        true, AggregateStance.Announce, random.Next(3) > 0, false) { LeavesSoon = random.Next(4) == 0 }),
+                    .. pops.Where(_ => random.Next(8) > 0).Select(pop => new PopPlan(pop, (PopState)random.Next(9),
+                        "", true, AggregateStance.Announce, random.Next(3) > 0, false)
+                    {
+                        LeavesSoon = random.Next(4) == 0,
+                    }),
                 ],
             },
             1 => plan with
@@ -216,7 +219,8 @@ public class SteeringCompilerTests
                 for (int region = 0; region < name.ByRegion.Length; region++)
                 {
                     CompiledSplit? split = entry.Steering[region].For(type);
-                    text.AppendLine(CultureInfo.InvariantCulture, $"    {entry.Steering[region].TtlSeconds} {split?.Key}");
+                    uint ttl = entry.Steering[region].TtlSeconds;
+                    text.AppendLine(CultureInfo.InvariantCulture, $"    {ttl} {split?.Key}");
                     foreach (CompiledShare share in split?.Lots.SelectMany(lot => lot) ?? [])
                     {
                         RRset? set = entry.SetOf(share);

@@ -52,7 +52,8 @@ public sealed class LookAheadTests : IDisposable
                 origin, KeyRole.Csk, Situation.Now, new KeyTiming { TtlMax = TimeSpan.FromHours(1) });
         }
 
-        File.WriteAllText(Path.Combine(folder, "example.com.zone"), "@ 60 SOA ns h 1 60 60 600 60\n@ NS ns\nns A 192.0.2.1\n");
+        File.WriteAllText(Path.Combine(folder, "example.com.zone"),
+            "@ 60 SOA ns h 1 60 60 600 60\n@ NS ns\nns A 192.0.2.1\n");
         string file = Path.Combine(folder, "fleet.yaml");
         File.WriteAllText(file, FleetFiles.Good + (signed ? "\ndns: {dnssec: {keys: keys}}\n" : "\n"));
         LoadedFleet? fleet = LoadedFleet.Read(file, out IReadOnlyList<SpecProblem> problems, signAt: Situation.Now);
