@@ -72,10 +72,10 @@ internal sealed class EntryCompiler(SteeringTable? previous, Func<DnsName, SetSi
 
     private CompiledSteering SteeringOf(SteeredName name, SteeredName? oldName, SteeredEntry? old)
     {
-        if (steerings.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? known)) return known;
-        CompiledSteering steering = old is not null && oldName!.ByRegion == name.ByRegion
-            && oldName.TtlSeconds == name.TtlSeconds ? old.Steering : new CompiledSteering(name);
-        steerings.Add((name.ByRegion, name.TtlSeconds), steering);
+        if (old is not null && oldName!.ByRegion == name.ByRegion && oldName.TtlSeconds == name.TtlSeconds)
+            return old.Steering;
+        if (!steerings.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? steering))
+            steerings.Add((name.ByRegion, name.TtlSeconds), steering = new CompiledSteering(name));
         return steering;
     }
 

@@ -27,8 +27,9 @@ public sealed class SteeringTable
     public SteeringTable(
         IEnumerable<SteeredName> names, Func<DnsName, SetSigner?>? signerOf = null, SteeringTable? previous = null)
     {
-        Names = InOrder([.. names]);
-        bool sameOwners = previous is not null && HasOwnersOf(previous);
+        ImmutableArray<SteeredName> given = [.. names];
+        bool sameOwners = previous is not null && SameOwners(given, previous.Names);
+        Names = sameOwners ? given : InOrder(given);
         List<string> problems = [.. Problems(Names, sameOwners ? previous : null)];
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
         var compiler = new EntryCompiler(sameOwners ? previous : null, signerOf);
@@ -91,13 +92,14 @@ public sealed class SteeringTable
     internal SteeredEntry this[int index] => entries[index];
 
     /// <summary>Whether both have the same owners, so that an index means the same name in both.</summary>
-    internal bool HasOwnersOf(SteeringTable other)
+    internal bool HasOwnersOf(SteeringTable other) => SameOwners(Names, other.Names);
+
+    private static bool SameOwners(ImmutableArray<SteeredName> one, ImmutableArray<SteeredName> other)
     {
-        if (Names.Length != other.Names.Length) return false;
-        for (int i = 0; i < Names.Length; i++)
+        if (one.Length != other.Length) return false;
+        for (int i = 0; i < one.Length; i++)
         {
-            if (!ReferenceEquals(Names[i].Owner, other.Names[i].Owner) && Names[i].Owner != other.Names[i].Owner)
-                return false;
+            if (!ReferenceEquals(one[i].Owner, other[i].Owner) && one[i].Owner != other[i].Owner) return false;
         }
 
         return true;
