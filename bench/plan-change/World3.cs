@@ -1,21 +1,24 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
-using Fairlead.Dns.Steering;
+using Fairlead.Dns.Signing;
+using Fairlead.Dns.Wire;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
-using Fairlead.Fleet.Steer;
+using Fairlead.Node;
 
 namespace Fairlead.Bench.PlanChange;
 
 /// <summary>The three-cities fleet with so many steered names, and its world with nyc up or silent.</summary>
-internal sealed class World3
+internal sealed class World3 : IDisposable
 {
     public static readonly DateTimeOffset Now = new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
 
-    public World3(string folder, int names)
+    private readonly string folder = Directory.CreateTempSubdirectory("plan-change-").FullName;
+
+    public World3(string from, int names)
     {
-        var text = new StringBuilder(File.ReadAllText(Path.Combine(folder, "three-cities.fleet.yaml")));
+        var text = new StringBuilder(File.ReadAllText(Path.Combine(from, "three-cities.fleet.yaml")));
         // What a fleet of some size has: most names say the same, some shed, some are answered with two addresses.
         for (int i = 0; i < names; i++)
         {
@@ -29,15 +32,25 @@ internal sealed class World3
             text.Append(CultureInfo.InvariantCulture, $"      n{i:D4}: {{service: web, ttl: 5s{policy}}}\n");
         }
 
-        Fleet = FleetReader.Read("fleet.yaml", text.ToString(), out IReadOnlyList<SpecProblem> problems)?.Spec
-            ?? throw new InvalidDataException(string.Join('\n', problems));
-        string map = File.ReadAllText(Path.Combine(folder, "three-cities.places.csv"));
-        Views = new ClientViews(Fleet, Geography.Of(CidrMap.Read("places.csv", map).Places));
+        foreach (string beside in new[] { "example.com.zone", "three-cities.places.csv" })
+            File.Copy(Path.Combine(from, beside), Path.Combine(folder, beside));
+        File.WriteAllText(Path.Combine(folder, "plain.yaml"), text.ToString());
+        File.WriteAllText(Path.Combine(folder, "signed.yaml"), text + "\ndns: {dnssec: {keys: keys}}\n");
+        new KeyFolder(Path.Combine(folder, "keys")).Generate(
+            DnsName.Parse("example.com"), KeyRole.Csk, Now.AddDays(-30),
+            new KeyTiming { TtlMax = TimeSpan.FromHours(1) });
+        Fleet = Load(signed: false).Spec;
     }
 
     public FleetSpec Fleet { get; }
 
-    public ClientViews Views { get; }
+    /// <summary>The fleet as a node reads it, with no signature but those of the zone itself.</summary>
+    public LoadedFleet Load(bool signed) =>
+        LoadedFleet.Read(Path.Combine(folder, signed ? "signed.yaml" : "plain.yaml"),
+            out IReadOnlyList<SpecProblem> problems, signAt: Now)
+        ?? throw new InvalidDataException(string.Join('\n', problems));
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
 
     /// <summary>What lon sees: everything stands, or nyc has been silent for longer than it may.</summary>
     public World At(bool nycIsUp, Plan? previous) => new()

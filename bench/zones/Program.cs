@@ -1,11 +1,16 @@
 // How long zones take to load and what they cost in memory: ./run beside this file compares with Knot.
 //   Fairlead.ZoneBench folder DIR    every zone of a folder
 //   Fairlead.ZoneBench zone ORIGIN FILE
+//   Fairlead.ZoneBench node BINARY FLEETFILE NAME    a node's start until it answers for NAME on 127.0.0.1:53535
 #pragma warning disable RS0030 // A bench prints, and reads the clock of the machine.
 using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Fairlead.Dns.Wire;
 using Fairlead.Dns.Zones;
 
+if (args is ["node", var binary, var fleetFile, var name]) return StartNode(binary, fleetFile, name);
 var clock = Stopwatch.StartNew();
 IReadOnlyList<Zone> zones;
 IReadOnlyList<ZoneProblem> problems;
@@ -21,7 +26,7 @@ else if (args is ["zone", var origin, var file])
 }
 else
 {
-    Console.Error.WriteLine("usage: Fairlead.ZoneBench folder DIR | zone ORIGIN FILE");
+    Console.Error.WriteLine("usage: Fairlead.ZoneBench folder DIR | zone ORIGIN FILE | node BINARY FLEETFILE NAME");
     return 64;
 }
 
@@ -42,3 +47,54 @@ Console.WriteLine($"zones {zones.Count} records {zones.Sum(zone => (long)zone.Re
     + $"full_gc_ms {pause.TotalMilliseconds:F1} problems {problems.Count}");
 GC.KeepAlive(zones);
 return problems.Count == 0 ? 0 : 65;
+
+static int StartNode(string binary, string fleetFile, string name)
+{
+    DirectoryInfo state = Directory.CreateTempSubdirectory("zones-node-");
+    byte[] query =
+        [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. DnsName.Parse(name).Wire, 0, (byte)RecordType.A, 0, 1];
+    byte[] answer = new byte[1500];
+    using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+    socket.Connect(IPAddress.Loopback, 53535);
+    socket.ReceiveTimeout = 20;
+    var clock = Stopwatch.StartNew();
+    using var node = Process.Start(new ProcessStartInfo(binary,
+    [
+        "node", "--fleet", fleetFile, "--pop", "here", "--node", "ns1", "--state", state.FullName,
+        "--control", Path.Combine(state.FullName, "control"),
+    ]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    // Read and thrown away, so that the node never waits for us.
+    node.OutputDataReceived += (_, _) => { };
+    node.ErrorDataReceived += (_, _) => { };
+    node.BeginOutputReadLine();
+    node.BeginErrorReadLine();
+    bool answered = false;
+    while (!answered && !node.HasExited && clock.Elapsed < TimeSpan.FromMinutes(2))
+    {
+        try
+        {
+            socket.Send(query);
+            int length = socket.Receive(answer);
+            answered = length > 12 && answer[7] > 0;
+        }
+        catch (SocketException)
+        {
+            // Nobody listens yet.
+            Thread.Sleep(5);
+        }
+    }
+
+    double started = clock.Elapsed.TotalMilliseconds;
+    node.Refresh();
+    string load = File.ReadAllText("/proc/loadavg").Split(' ')[0];
+    if (answered)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"start_ms {started:F0} cpu_ms "
+            + $"{node.TotalProcessorTime.TotalMilliseconds:F0} rss_kb {node.WorkingSet64 / 1024} load {load}"));
+    }
+
+    node.Kill();
+    node.WaitForExit();
+    state.Delete(recursive: true);
+    return answered ? 0 : 1;
+}

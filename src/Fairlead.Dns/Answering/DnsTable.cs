@@ -76,13 +76,13 @@ public sealed class DnsTable
         DnsTable? previous = null)
     {
         ImmutableArray<Zone> all = [.. zones];
+        bool nsidFits = Encoding.UTF8.GetByteCount(nsid) <= NsidBytesMax;
+        if (previous is not null && nsidFits && FitsInto(previous, all, steering))
+            return new DnsTable(generation, previous, regions, steering, nsid);
         Dictionary<DnsName, Zone> byOrigin = ByOrigin(all);
         List<string> problems = [.. Problems(all, byOrigin, steering)];
-        if (Encoding.UTF8.GetByteCount(nsid) > NsidBytesMax) problems.Add($"nsid is over {NsidBytesMax} bytes");
+        if (!nsidFits) problems.Add($"nsid is over {NsidBytesMax} bytes");
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
-
-        if (previous is not null && previous.Zones.SequenceEqual(all) && SameOwners(previous.Steering, steering))
-            return new DnsTable(generation, previous, regions, steering, nsid);
         var trees = new Dictionary<DnsName, ZoneTree>(NameComparer.Instance);
         ILookup<DnsName?, (DnsName Owner, int Index)> byZone = steering.Names
             .Select((name, index) => (name.Owner, Index: index))
@@ -114,7 +114,7 @@ public sealed class DnsTable
                 yield return $"{name.Owner} reflects its asker: zone {zone.Origin}, which is signed, cannot hold it";
             if (isSigned && zone.Denials?.ContainsKey(name.Owner) != true)
                 yield return $"{name.Owner} is steered, but zone {zone.Origin} comes signed and has no keys here";
-            bool hasCname = !name.ByRegion.IsDefault && name.ByRegion.Any(region => region.Cname is not null);
+            bool hasCname = HasCname(name);
             foreach (RRset set in zone.SetsAt(name.Owner))
             {
                 if (set.Type == RecordType.Nsec) continue;
@@ -168,9 +168,39 @@ public sealed class DnsTable
     internal RRset SoaOf(Zone zone) =>
         soas is not null && soas.TryGetValue(zone, out RRset? soa) ? soa : zone.Soa;
 
-    private static bool SameOwners(SteeringTable one, SteeringTable other) =>
-        one.Names.Length == other.Names.Length
-        && one.Names.AsSpan().SequenceEqual(other.Names.AsSpan(), OwnerComparer.Instance);
+    // Whether these names have their places in the trees of the table before, and no other problem than they had there:
+    // Problems looks at a name's owner, at whether it reflects, and at whether it has a CNAME.
+    private static bool FitsInto(DnsTable previous, ImmutableArray<Zone> zones, SteeringTable steering)
+    {
+        if (previous.Zones.Length != zones.Length || !steering.HasOwnersOf(previous.Steering)) return false;
+        for (int i = 0; i < zones.Length; i++)
+        {
+            if (!ReferenceEquals(zones[i], previous.Zones[i])) return false;
+        }
+
+        ImmutableArray<SteeredRegion> now = default, then = default;
+        for (int i = 0; i < steering.Names.Length; i++)
+        {
+            (SteeredName name, SteeredName old) = (steering.Names[i], previous.Steering.Names[i]);
+            if (name.ReflectsRegions is null != old.ReflectsRegions is null) return false;
+            // Names that say the same stand for each other; neighbours often do.
+            if (name.ByRegion == old.ByRegion || (name.ByRegion == now && old.ByRegion == then)) continue;
+            if (HasCname(name) != HasCname(old)) return false;
+            (now, then) = (name.ByRegion, old.ByRegion);
+        }
+
+        return true;
+    }
+
+    private static bool HasCname(SteeredName name)
+    {
+        foreach (SteeredRegion region in name.ByRegion.IsDefault ? [] : name.ByRegion)
+        {
+            if (region.Cname is not null) return true;
+        }
+
+        return false;
+    }
 
     private static Dictionary<DnsName, Zone> ByOrigin(IReadOnlyCollection<Zone> zones)
     {
@@ -186,14 +216,5 @@ public sealed class DnsTable
             if (byOrigin.TryGetValue(name, out Zone? zone)) return zone;
             if (name.IsRoot) return null;
         }
-    }
-
-    private sealed class OwnerComparer : IEqualityComparer<SteeredName>
-    {
-        public static OwnerComparer Instance { get; } = new();
-
-        public bool Equals(SteeredName? x, SteeredName? y) => x?.Owner == y?.Owner;
-
-        public int GetHashCode(SteeredName obj) => obj.Owner.GetHashCode();
     }
 }

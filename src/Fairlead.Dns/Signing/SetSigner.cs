@@ -52,8 +52,8 @@ public sealed class SetSigner
         return signed;
     }
 
-    /// <summary>Signs sets that may be answered later on all cores, so that a change finds them in the cache.</summary>
-    public void Prepare(IEnumerable<RRset> sets) => Parallel.ForEach(sets, set => Sign(set));
+    /// <summary>The set with signatures that were made before and are fresh; null: there are none.</summary>
+    internal RRset? Find(RRset set) => Cache.Find(set) is { } known && IsFresh(known) ? known : null;
 
     /// <summary>As Sign, with the set of an earlier version in place of the cache.</summary>
     internal RRset Sign(RRset set, RRset? previous)

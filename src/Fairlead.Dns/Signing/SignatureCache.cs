@@ -11,9 +11,12 @@ public sealed class SignatureCache(int entriesMax)
 {
     private readonly ConcurrentDictionary<RRset, Entry> entries = new(ContentComparer.Instance);
     private long asked;
+    private int count;
     private int trimming;
 
-    public int Count => entries.Count;
+    public int Count => Volatile.Read(ref count);
+
+    internal int EntriesMax => entriesMax;
 
     /// <summary>The set with the signatures that it was given last, whoever made them.</summary>
     internal RRset? Find(RRset set)
@@ -25,8 +28,14 @@ public sealed class SignatureCache(int entriesMax)
 
     internal void Add(RRset signed)
     {
-        entries[signed] = new Entry(signed) { LastAsked = Interlocked.Increment(ref asked) };
-        if (entries.Count <= entriesMax || Interlocked.Exchange(ref trimming, 1) != 0) return;
+        // Counted here: the dictionary takes all of its locks to count itself.
+        var entry = new Entry(signed) { LastAsked = Interlocked.Increment(ref asked) };
+        while (!entries.TryAdd(signed, entry))
+        {
+            if (entries.TryGetValue(signed, out Entry? old) && entries.TryUpdate(signed, entry, old)) return;
+        }
+
+        if (Interlocked.Increment(ref count) <= entriesMax || Interlocked.Exchange(ref trimming, 1) != 0) return;
         Trim();
         Volatile.Write(ref trimming, 0);
     }
@@ -38,7 +47,7 @@ public sealed class SignatureCache(int entriesMax)
         long middle = ages[ages.Length / 2];
         foreach ((RRset key, Entry entry) in entries)
         {
-            if (entry.LastAsked < middle) entries.TryRemove(key, out _);
+            if (entry.LastAsked < middle && entries.TryRemove(key, out _)) Interlocked.Decrement(ref count);
         }
     }
 
@@ -50,7 +59,7 @@ public sealed class SignatureCache(int entriesMax)
     }
 
     // The bodies of a set hold its type, its TTL and its records.
-    private sealed class ContentComparer : IEqualityComparer<RRset>
+    internal sealed class ContentComparer : IEqualityComparer<RRset>
     {
         public static ContentComparer Instance { get; } = new();
 

@@ -18,7 +18,7 @@ internal sealed class CompiledSteering
 
     public CompiledSteering(SteeredName name)
     {
-        var sets = new List<RRset>();
+        var sets = new SetList();
         var splits = new Dictionary<(SteeredSplit, RecordType), CompiledSplit>();
         CompiledSplit Compile(SteeredSplit split, RecordType type)
         {
@@ -43,7 +43,7 @@ internal sealed class CompiledSteering
                     ttl, Compile(region.A, RecordType.A), Compile(region.Aaaa, RecordType.Aaaa), null);
         }
 
-        Sets = [.. sets];
+        Sets = sets.All;
         classesOfA = Classes(region => region.Cname ?? region.A);
         classesOfAaaa = Classes(region => region.Cname ?? region.Aaaa);
         classesOfOthers = Classes(region => region.Cname);
@@ -51,6 +51,14 @@ internal sealed class CompiledSteering
 
     /// <summary>Every set that any client may be answered with.</summary>
     public ImmutableArray<RRset> Sets { get; }
+
+    /// <summary>For each of our sets its number among those of another steering; -1: it is not there.</summary>
+    public int[] PlacesIn(CompiledSteering other)
+    {
+        var places = new Dictionary<RRset, int>(other.Sets.Length, BodiesComparer.Instance);
+        for (int i = 0; i < other.Sets.Length; i++) places[other.Sets[i]] = i;
+        return [.. Sets.Select(set => places.GetValueOrDefault(set, -1))];
+    }
 
     public CompiledRegion this[int region] => regions[(uint)region < (uint)regions.Length ? region : 0];
 
@@ -105,11 +113,12 @@ internal sealed class CompiledSplit
 {
     private readonly CompiledShare[][] lots;
 
-    public CompiledSplit(SteeredSplit split, RecordType type, SteeredName name, List<RRset> sets)
+    public CompiledSplit(SteeredSplit split, RecordType type, SteeredName name, SetList sets)
     {
         LotOfSlot = [.. split.LotOfSlot];
         var key = new StringBuilder();
-        var made = new Dictionary<SteeredAnswer, (RRset? Set, int Label)>(ReferenceEqualityComparer.Instance);
+        var made = new Dictionary<SteeredAnswer, (RRset? Set, int Number, int Label)>(
+            ReferenceEqualityComparer.Instance);
         lots = new CompiledShare[split.Lots.Length][];
         for (int i = 0; i < lots.Length; i++)
         {
@@ -120,16 +129,16 @@ internal sealed class CompiledSplit
             {
                 SteeredShare share = split.Lots[i][j];
                 sum += share.Weight;
-                if (!made.TryGetValue(share.Answer, out (RRset? Set, int Label) one))
+                if (!made.TryGetValue(share.Answer, out (RRset? Set, int Number, int Label) one))
                 {
                     int label = SteeredLabels.NumberOf(share.Answer.Label);
-                    made[share.Answer] = one = (SetOf(share.Answer, type, name, sets), label);
+                    (RRset? set, int number) = SetOf(share.Answer, type, name, sets);
+                    made[share.Answer] = one = (set, number, label);
                 }
 
                 lots[i][j] = new CompiledShare(
-                    one.Set, one.Set is null ? 0 : sets.IndexOf(one.Set), share.Answer.Cname, one.Label,
-                    (uint)(((sum << 32) / total) - 1));
-                key.Append(one.Set is null ? 0 : sets.IndexOf(one.Set)).Append('*').Append(share.Weight).Append(' ');
+                    one.Set, one.Number, share.Answer.Cname, one.Label, (uint)(((sum << 32) / total) - 1));
+                key.Append(one.Number).Append('*').Append(share.Weight).Append(' ');
                 HasData |= one.Set is not null;
                 IsPlain &= one.Set is not null && share.Answer.Cname is null;
             }
@@ -151,6 +160,8 @@ internal sealed class CompiledSplit
     /// <summary>Equal for equal answers.</summary>
     public string Key { get; }
 
+    public IReadOnlyList<IReadOnlyList<CompiledShare>> Lots => lots;
+
     /// <summary>What a transfer shows of the name: the first share of the first lot.</summary>
     public CompiledShare First => lots[0][0];
 
@@ -165,19 +176,48 @@ internal sealed class CompiledSplit
         return lot[at];
     }
 
-    // Sets are compared by their content, so that equal answers of different regions are one set.
-    private static RRset? SetOf(SteeredAnswer answer, RecordType type, SteeredName name, List<RRset> sets)
+    private static (RRset? Set, int Number) SetOf(
+        SteeredAnswer answer, RecordType type, SteeredName name, SetList sets)
     {
         ImmutableArray<IPAddress> addresses = type == RecordType.A ? answer.A : answer.Aaaa;
         List<byte[]> rdata = type == RecordType.Cname
             ? answer.Cname is null ? [] : [answer.Cname.Wire.ToArray()]
             : [.. addresses.Select(address => address.GetAddressBytes())];
-        if (rdata.Count == 0) return null;
-        var set = new RRset(name.Owner, type, name.TtlSeconds, rdata);
-        RRset? known = sets.Find(other => other.Type == type && other.Count == set.Count
-            && Enumerable.Range(0, set.Count).All(i => other[i].SequenceEqual(set[i])));
-        if (known is null) sets.Add(set);
-        return known ?? set;
+        return rdata.Count == 0 ? (null, 0) : sets.Add(new RRset(name.Owner, type, name.TtlSeconds, rdata));
+    }
+}
+
+/// <summary>Sets, each content once: equal answers of different regions are one set.</summary>
+internal sealed class SetList
+{
+    private readonly List<RRset> sets = [];
+    private readonly Dictionary<RRset, int> numbers = new(BodiesComparer.Instance);
+
+    public ImmutableArray<RRset> All => [.. sets];
+
+    /// <summary>The set that stands for this one, and its number.</summary>
+    public (RRset Set, int Number) Add(RRset set)
+    {
+        if (numbers.TryGetValue(set, out int number)) return (sets[number], number);
+        numbers.Add(set, sets.Count);
+        sets.Add(set);
+        return (set, sets.Count - 1);
+    }
+}
+
+/// <summary>Type, TTL and records, which the bodies hold; the owner is not looked at.</summary>
+internal sealed class BodiesComparer : IEqualityComparer<RRset>
+{
+    public static BodiesComparer Instance { get; } = new();
+
+    public bool Equals(RRset? x, RRset? y) =>
+        x is not null && y is not null && x.View.Bodies.SequenceEqual(y.View.Bodies);
+
+    public int GetHashCode(RRset obj)
+    {
+        HashCode hash = default;
+        hash.AddBytes(obj.View.Bodies);
+        return hash.ToHashCode();
     }
 }
 

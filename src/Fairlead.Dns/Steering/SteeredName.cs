@@ -17,6 +17,11 @@ public sealed record SteeredAnswer
 
     /// <summary>What it is counted as: where it sends the client, and why ("nyc preferred").</summary>
     public string Label { get; init; } = "";
+
+    /// <summary>Whether both say the same, whoever made them.</summary>
+    internal bool SaysAs(SteeredAnswer other) => ReferenceEquals(this, other)
+        || (Label == other.Label && Cname == other.Cname
+            && A.AsSpan().SequenceEqual(other.A.AsSpan()) && Aaaa.AsSpan().SequenceEqual(other.Aaaa.AsSpan()));
 }
 
 /// <summary>An answer and how often it is given: Weight times in the sum of its neighbours' weights.</summary>
@@ -53,6 +58,25 @@ public sealed class SteeredSplit
 
     public IEnumerable<SteeredAnswer> Answers => Lots.SelectMany(lot => lot).Select(share => share.Answer);
 
+    /// <summary>As SteeredAnswer.SaysAs.</summary>
+    internal bool SaysAs(SteeredSplit other)
+    {
+        if (ReferenceEquals(this, other)) return true;
+        if (Lots.Length != other.Lots.Length || !LotOfSlot.AsSpan().SequenceEqual(other.LotOfSlot.AsSpan()))
+            return false;
+        for (int i = 0; i < Lots.Length; i++)
+        {
+            ImmutableArray<SteeredShare> mine = Lots[i], theirs = other.Lots[i];
+            if (mine.Length != theirs.Length) return false;
+            for (int j = 0; j < mine.Length; j++)
+            {
+                if (mine[j].Weight != theirs[j].Weight || !mine[j].Answer.SaysAs(theirs[j].Answer)) return false;
+            }
+        }
+
+        return true;
+    }
+
     public static SteeredSplit One(SteeredAnswer answer) => new([[new SteeredShare(answer, 1)]]);
 
     /// <summary>The slot of a client's subnet, the same on every node; bits in the 128-bit space.</summary>
@@ -81,6 +105,26 @@ public sealed record SteeredRegion
     public SteeredSplit? Cname { get; init; }
 
     public IEnumerable<SteeredAnswer> Answers => Cname?.Answers ?? A.Answers.Concat(Aaaa.Answers);
+
+    /// <summary>
+    /// Whether two lists of regions answer the same: then the older one may stand, and with it all that was made of it.
+    /// </summary>
+    public static bool SayTheSame(ImmutableArray<SteeredRegion> one, ImmutableArray<SteeredRegion> other)
+    {
+        if (one == other) return true;
+        if (one.IsDefault || other.IsDefault || one.Length != other.Length) return false;
+        for (int i = 0; i < one.Length; i++)
+        {
+            (SteeredRegion mine, SteeredRegion theirs) = (one[i], other[i]);
+            bool sameCname = mine.Cname is null || theirs.Cname is null
+                ? mine.Cname is null && theirs.Cname is null
+                : mine.Cname.SaysAs(theirs.Cname);
+            if (!sameCname || mine.TtlSeconds != theirs.TtlSeconds || !mine.A.SaysAs(theirs.A)
+                || !mine.Aaaa.SaysAs(theirs.Aaaa)) return false;
+        }
+
+        return true;
+    }
 
     /// <summary>The same for every client of the region.</summary>
     public static implicit operator SteeredRegion(SteeredAnswer answer) => Of(answer);

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Fairlead.Dns.Signing;
 using Fairlead.Dns.Wire;
-using Fairlead.Dns.Zones;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Dns.Steering;
@@ -21,33 +20,22 @@ public sealed class SteeringTable
     private readonly ImmutableArray<SteeredEntry> entries;
 
     /// <summary>
-    /// signerOf gives, for the owners of a zone that is signed here, who signs; null: nobody. ArgumentException, with
-    /// all faults, when Problems has any.
+    /// signerOf gives, for the owners of a zone that is signed here, who signs; null: nobody. Of the table before it,
+    /// what answers the same is taken over, so that a change costs what has changed. ArgumentException, with all
+    /// faults, when Problems has any.
     /// </summary>
-    public SteeringTable(IEnumerable<SteeredName> names, Func<DnsName, SetSigner?>? signerOf = null)
+    public SteeringTable(
+        IEnumerable<SteeredName> names, Func<DnsName, SetSigner?>? signerOf = null, SteeringTable? previous = null)
     {
-        Names = [.. names.OrderBy(name => name.Owner)];
-        List<string> problems = [.. Problems(Names)];
+        ImmutableArray<SteeredName> given = [.. names];
+        bool sameOwners = previous is not null && SameOwners(given, previous.Names);
+        Names = sameOwners ? given : InOrder(given);
+        List<string> problems = [.. Problems(Names, sameOwners ? previous : null)];
         if (problems.Count > 0) throw new ArgumentException(string.Join("; ", problems));
-        var compiled = new Dictionary<(ImmutableArray<SteeredRegion>, uint), CompiledSteering>();
+        var compiler = new EntryCompiler(sameOwners ? previous : null, signerOf);
         var made = new SteeredEntry[Names.Length];
-        var steerings = new CompiledSteering[Names.Length];
-        for (int i = 0; i < made.Length; i++)
-        {
-            SteeredName name = Names[i];
-            if (!compiled.TryGetValue((name.ByRegion, name.TtlSeconds), out CompiledSteering? steering))
-            {
-                steering = new CompiledSteering(name);
-                compiled.Add((name.ByRegion, name.TtlSeconds), steering);
-            }
-
-            steerings[i] = steering;
-        }
-
-        // What is signed anew takes its time, so all cores share it.
-        void Make(int i) => made[i] = new SteeredEntry(Names[i], steerings[i], signerOf?.Invoke(Names[i].Owner));
-        if (signerOf is not null) Parallel.For(0, made.Length, Make);
-        else for (int i = 0; i < made.Length; i++) Make(i);
+        for (int i = 0; i < made.Length; i++) made[i] = compiler.Make(i, Names[i]);
+        compiler.Sign();
         entries = ImmutableCollectionsMarshal.AsImmutableArray(made);
     }
 
@@ -59,13 +47,17 @@ public sealed class SteeringTable
     /// <summary>
     /// What is wrong with the names themselves; DnsTable.Problems says what is wrong with them in their zones.
     /// </summary>
-    public static IEnumerable<string> Problems(IEnumerable<SteeredName> names)
+    public static IEnumerable<string> Problems(IEnumerable<SteeredName> names) => Problems(names, null);
+
+    // What stood in a table of the same owners has been looked at before.
+    private static IEnumerable<string> Problems(IEnumerable<SteeredName> names, SteeringTable? previous)
     {
-        var seen = new HashSet<DnsName>();
+        HashSet<DnsName>? seen = previous is null ? [] : null;
         var checkedBefore = new HashSet<ImmutableArray<SteeredRegion>>();
+        foreach (SteeredName old in previous?.Names ?? []) checkedBefore.Add(old.ByRegion);
         foreach (SteeredName name in names)
         {
-            if (!seen.Add(name.Owner)) yield return $"{name.Owner} is steered twice";
+            if (seen?.Add(name.Owner) == false) yield return $"{name.Owner} is steered twice";
             if (name.ByRegion.IsDefaultOrEmpty && name.ReflectsRegions is null)
                 yield return $"{name.Owner} has no default answer";
             if (name.TtlSeconds > int.MaxValue) yield return $"{name.Owner}: TTL {name.TtlSeconds} is over 2147483647";
@@ -99,6 +91,31 @@ public sealed class SteeringTable
 
     internal SteeredEntry this[int index] => entries[index];
 
+    /// <summary>Whether both have the same owners, so that an index means the same name in both.</summary>
+    internal bool HasOwnersOf(SteeringTable other) => SameOwners(Names, other.Names);
+
+    private static bool SameOwners(ImmutableArray<SteeredName> one, ImmutableArray<SteeredName> other)
+    {
+        if (one.Length != other.Length) return false;
+        for (int i = 0; i < one.Length; i++)
+        {
+            if (!ReferenceEquals(one[i].Owner, other[i].Owner) && one[i].Owner != other[i].Owner) return false;
+        }
+
+        return true;
+    }
+
+    // Who makes names over and over gives them in order already.
+    private static ImmutableArray<SteeredName> InOrder(ImmutableArray<SteeredName> names)
+    {
+        for (int i = 1; i < names.Length; i++)
+        {
+            if (names[i - 1].Owner > names[i].Owner) return [.. names.OrderBy(name => name.Owner)];
+        }
+
+        return names;
+    }
+
     private static IEnumerable<string> Problems(SteeredAnswer answer)
     {
         if (answer.Cname is not null && answer.A.Length + answer.Aaaa.Length > 0)
@@ -118,59 +135,3 @@ public sealed class SteeringTable
 /// <param name="TtlSeconds">The TTL of his answer.</param>
 /// <param name="ScopeLength">The ECS scope of it, 0 to 32 or 0 to 128.</param>
 public sealed record SteeredLook(int Region, int Slot, uint TtlSeconds, int ScopeLength);
-
-/// <summary>A steered name ready to send.</summary>
-internal sealed class SteeredEntry(SteeredName name, CompiledSteering steering, SetSigner? signer)
-{
-    // A signature is over the owner too: names that share their sets have each their own signed ones.
-    private readonly RRset[]? signed =
-        signer is null ? null : [.. steering.Sets.Select(set => signer.Sign(set.At(name.Owner)))];
-
-    private uint drawn;
-
-    public DnsName Owner => name.Owner;
-
-    public RegionMap? Regions => name.Regions;
-
-    public ImmutableArray<string>? ReflectsRegions => name.ReflectsRegions;
-
-    public CompiledSteering Steering => steering;
-
-    /// <summary>
-    /// Subnets are told apart down to /24 and /48: nobody tells more of a client, and neighbours stay together.
-    /// </summary>
-    public static Prefix SlotPrefix(UInt128 clientMapped, int knownLengthMapped) =>
-        Prefix.OfMapped(clientMapped, Math.Min(clientMapped >> 32 == 0xffff ? 120 : 48, knownLengthMapped));
-
-    /// <summary>
-    /// What a client of this place is answered; the bits are in the 128-bit space, with the length that is known.
-    /// </summary>
-    public SteeredChoice Choose(RegionMap common, RecordType type, UInt128 bitsMapped, int lengthMapped)
-    {
-        RegionMatch region = (name.Regions ?? common).Find(bitsMapped, lengthMapped, steering.ClassesOf(type));
-        if (ReflectsRegions is not null) return new SteeredChoice(region.Region, null, 0, 0, region.ScopeLengthMapped);
-        CompiledRegion answers = steering[region.Region];
-        CompiledSplit? split = answers.For(type);
-        if (split is not { LotOfSlot.Length: > 0 })
-            return new SteeredChoice(region.Region, split, 0, answers.TtlSeconds, region.ScopeLengthMapped);
-        Prefix client = SlotPrefix(bitsMapped, lengthMapped);
-        return new SteeredChoice(region.Region, split, SteeredSplit.SlotOf(client.Bits), answers.TtlSeconds,
-            Math.Max(region.ScopeLengthMapped, client.LengthMapped));
-    }
-
-    /// <summary>The set of a share, signed when the name's zone is; null: no data.</summary>
-    public RRset? SetOf(in CompiledShare share) =>
-        signed is null || share.Set is null ? share.Set : signed[share.SetNumber];
-
-    /// <summary>The next number of an even sequence over all 32-bit numbers: shares come out exact over time.</summary>
-    public uint Draw() => Interlocked.Increment(ref drawn) * 0x9e3779b9u;
-}
-
-/// <summary>What the clients of one place are answered by a steered name, before a share is drawn.</summary>
-/// <param name="Region">Their region.</param>
-/// <param name="Split">Null: nothing of this type.</param>
-/// <param name="Slot">Where they fall among the split's lots.</param>
-/// <param name="TtlSeconds">Of the answer.</param>
-/// <param name="ScopeLengthMapped">How far the answer holds, where it is not the same for all.</param>
-internal readonly record struct SteeredChoice(
-    int Region, CompiledSplit? Split, int Slot, uint TtlSeconds, int ScopeLengthMapped);

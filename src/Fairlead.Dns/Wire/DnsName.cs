@@ -117,14 +117,16 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
     public int CompareTo(DnsName? other)
     {
         if (other is null) return 1;
-        ReadOnlyMemory<byte>[] mine = [.. Lowered.Labels], theirs = [.. other.Lowered.Labels];
-        for (int i = 1; i <= Math.Min(mine.Length, theirs.Length); i++)
+        Span<byte> mine = stackalloc byte[NameView.LabelsMax], theirs = stackalloc byte[NameView.LabelsMax];
+        LabelStarts(mine);
+        other.LabelStarts(theirs);
+        for (int i = 1; i <= Math.Min(LabelCount, other.LabelCount); i++)
         {
-            int order = mine[^i].Span.SequenceCompareTo(theirs[^i].Span);
+            int order = LabelAt(mine[LabelCount - i]).SequenceCompareTo(other.LabelAt(theirs[other.LabelCount - i]));
             if (order != 0) return order;
         }
 
-        return mine.Length.CompareTo(theirs.Length);
+        return LabelCount.CompareTo(other.LabelCount);
     }
 
     public static bool operator ==(DnsName? left, DnsName? right) => left is null ? right is null : left.Equals(right);
@@ -153,7 +155,12 @@ public sealed class DnsName : IEquatable<DnsName>, IComparable<DnsName>
         return text.ToString();
     }
 
-    private DnsName Lowered => new(folded, LabelCount);
+    private void LabelStarts(Span<byte> starts)
+    {
+        for (int i = 0, at = 0; i < LabelCount; at += folded[at] + 1, i++) starts[i] = (byte)at;
+    }
+
+    private ReadOnlySpan<byte> LabelAt(int start) => folded.AsSpan(start + 1, folded[start]);
 
     private static void Print(StringBuilder text, byte value)
     {

@@ -105,8 +105,8 @@ public sealed partial class MasterFile
         file = files.Count;
         files.Add(name);
         including.Push(Path.GetFullPath(name));
-        // What some editors put in front of UTF-8.
-        if (text.Span.StartsWith((ReadOnlySpan<byte>)[0xef, 0xbb, 0xbf])) text = text[3..];
+        // Some editors begin a file with this mark (RFC 3629 §6); it is no part of the first name.
+        if (text.Span.StartsWith("\ufeff"u8)) text = text[3..];
         ReadEntries(new MasterLexer(text, Report));
         including.Pop();
         file = outer;

@@ -19,9 +19,11 @@ public sealed record Geography(AddressRuns<Place?> Places, AddressRuns<Asn?> Asn
 /// <summary>What a policy may know of a client: an order of pops by distance, and what a map says.</summary>
 /// <param name="ByDistance">All pops, the nearest first; fleet order when the place is not known.</param>
 /// <param name="ByMap">The map's list; empty when the view has no map.</param>
-/// <param name="MapEntry">The map's entry that matched, for people ("countries.DE").</param>
-public sealed record ClientRegion(ImmutableArray<string> ByDistance, ImmutableArray<string> ByMap, string MapEntry)
+public sealed record ClientRegion(ImmutableArray<string> ByDistance, ImmutableArray<string> ByMap)
 {
+    /// <summary>The map's entry that matched, where one client is explained ("countries.DE").</summary>
+    public string MapEntry { get; init; } = "";
+
     public override string ToString() => string.Join(' ', ByMap.IsEmpty ? ByDistance : ByMap);
 }
 
@@ -34,14 +36,22 @@ public sealed class ClientView
 {
     private readonly FleetSpec fleet;
     private readonly bool byDistance;
+    private readonly MapEntries? entries;
     private readonly List<ClientRegion> regions = [];
-    private readonly Dictionary<(string Order, string Entry), int> known = [];
+
+    // Lists are held once for each content, so that they can be told apart by where they are.
+    private readonly Dictionary<string, ImmutableArray<string>> lists = new(StringComparer.Ordinal);
+    private readonly Dictionary<(double?, double?), ImmutableArray<string>> orders = [];
+    private readonly Dictionary<(ImmutableArray<string>, double?, double?), ImmutableArray<string>> mapped = [];
+    private readonly Dictionary<(ImmutableArray<string> Order, ImmutableArray<string> Map), int> known = [];
     private readonly Dictionary<(Place?, Asn?, string?), int> clients = [];
+    private AddressRuns<string?>? networks;
 
     /// <summary>A view without map and distance has one region.</summary>
     public ClientView(FleetSpec fleet, bool byDistance, MapSpec? map)
     {
         (this.fleet, this.byDistance, Map) = (fleet, byDistance, map);
+        if (map is not null) entries = new MapEntries(map);
         _ = RegionOf(null);
     }
 
@@ -56,15 +66,12 @@ public sealed class ClientView
     public int RegionOf(Place? place, Asn? asn = null, string? network = null)
     {
         if (clients.TryGetValue((place, asn, network), out int region)) return region;
-        ImmutableArray<string> order = [.. fleet.Pops.Select(pop => pop.Name)];
-        if (byDistance) order = NearestFirst(order, place);
-        (string entry, ImmutableArray<string> byMap) = Map is null ? ("", []) : Look(Map, place, asn, network);
-        if (byMap.Contains(MapSpec.Nearest)) byMap = WithNearest(byMap, place);
-        (string, string) key = (string.Join('\n', order), $"{entry}\n{string.Join('\n', byMap)}");
-        if (!known.TryGetValue(key, out region))
+        ImmutableArray<string> order = OrderOf(place);
+        ImmutableArray<string> byMap = entries is null ? [] : ListOf(entries.Look(place, asn, network).Pops, place);
+        if (!known.TryGetValue((order, byMap), out region))
         {
-            known[key] = region = regions.Count;
-            regions.Add(new ClientRegion(order, byMap, entry));
+            known[(order, byMap)] = region = regions.Count;
+            regions.Add(new ClientRegion(order, byMap));
         }
 
         return clients[(place, asn, network)] = region;
@@ -81,10 +88,15 @@ public sealed class ClientView
             return;
         }
 
-        AddressRuns<string?> networks = AddressRuns.Compile<string?>(
+        networks = AddressRuns.Compile<string?>(
             Map.Networks.Select(entry => (Prefix.Parse(entry.Key), (string?)entry.Key)), null);
         Table = RegionMap.Of(both.Join(networks, (client, network) => RegionOf(client.Item1, client.Item2, network)));
     }
+
+    /// <summary>The map's entry for an address in the 128-bit space, for people; empty without a map.</summary>
+    public string EntryOf(Geography geography, UInt128 mappedBits) => entries?.Look(
+        geography.Places.Find(mappedBits).Value, geography.Asns.Find(mappedBits).Value,
+        networks?.Find(mappedBits).Value).Entry ?? "";
 
     /// <summary>The angle between two places on the globe, in radians (haversine); only ever compared.</summary>
     public static double Distance(double latitude, double longitude, double otherLatitude, double otherLongitude)
@@ -94,6 +106,32 @@ public sealed class ClientView
         double side = Math.Sin(double.DegreesToRadians(otherLongitude - longitude) / 2);
         return 2 * Math.Asin(
             Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
+    }
+
+    // What places have in common is only where they are.
+    private ImmutableArray<string> OrderOf(Place? place)
+    {
+        (double?, double?) at = byDistance ? (place?.Latitude, place?.Longitude) : (null, null);
+        if (orders.TryGetValue(at, out ImmutableArray<string> order)) return order;
+        order = [.. fleet.Pops.Select(pop => pop.Name)];
+        return orders[at] = Once(byDistance ? NearestFirst(order, place) : order);
+    }
+
+    private ImmutableArray<string> ListOf(ImmutableArray<string> list, Place? place)
+    {
+        list = Once(list);
+        if (!list.Contains(MapSpec.Nearest)) return list;
+        (ImmutableArray<string>, double?, double?) key = (list, place?.Latitude, place?.Longitude);
+        if (!mapped.TryGetValue(key, out ImmutableArray<string> whole))
+            mapped[key] = whole = Once(WithNearest(list, place));
+        return whole;
+    }
+
+    private ImmutableArray<string> Once(ImmutableArray<string> list)
+    {
+        string key = string.Join('\n', list);
+        if (!lists.TryGetValue(key, out ImmutableArray<string> same)) lists[key] = same = list;
+        return same;
     }
 
     private ImmutableArray<string> NearestFirst(ImmutableArray<string> pops, Place? place) =>
@@ -114,32 +152,46 @@ public sealed class ClientView
             .. list.SelectMany(word => word == MapSpec.Nearest ? among.Where(pop => !list.Contains(pop)) : [word]),
         ];
     }
+}
 
-    private static (string Entry, ImmutableArray<string> Pops) Look(
-        MapSpec map, Place? place, Asn? asn, string? network)
+/// <summary>The entries of a map, each section by its keys: one of fifty thousand networks is found at once.</summary>
+internal sealed class MapEntries(MapSpec map)
+{
+    private readonly Section networks = new("networks", map.Networks);
+    private readonly Section asns = new("asns", map.Asns);
+    private readonly Section cities = new("cities", map.Cities);
+    private readonly Section subdivisions = new("subdivisions", map.Subdivisions);
+    private readonly Section countries = new("countries", map.Countries);
+    private readonly Section continents = new("continents", map.Continents);
+
+    /// <summary>The most specific entry; network: the map's network that the client is in.</summary>
+    public (string Entry, ImmutableArray<string> Pops) Look(Place? place, Asn? asn, string? network)
     {
         string? subdivision = place is { Country: { } country, Subdivision: { } part } ? $"{country}-{part}" : null;
-        return Find("networks", map.Networks, network)
-            ?? Find("asns", map.Asns, asn?.Value.ToString(CultureInfo.InvariantCulture))
-            ?? Find("cities", map.Cities, place?.City is { } town && subdivision is not null ? $"{subdivision}/{town}"
-                : null)
-            ?? Find("cities", map.Cities, place is { City: { } city } ? $"{place.Country}/{city}" : null)
-            ?? Find("subdivisions", map.Subdivisions, subdivision)
-            ?? Find("countries", map.Countries, place?.Country)
-            ?? Find("continents", map.Continents, place?.Continent)
+        return networks.Find(network)
+            ?? asns.Find(asn?.Value.ToString(CultureInfo.InvariantCulture))
+            ?? cities.Find(place?.City is { } town && subdivision is not null ? $"{subdivision}/{town}" : null)
+            ?? cities.Find(place is { City: { } city } ? $"{place.Country}/{city}" : null)
+            ?? subdivisions.Find(subdivision)
+            ?? countries.Find(place?.Country)
+            ?? continents.Find(place?.Continent)
             ?? ("default", map.Default);
     }
 
-    private static (string Entry, ImmutableArray<string> Pops)? Find(
-        string section, ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> entries, string? key)
+    private sealed class Section
     {
-        if (key is null) return null;
-        foreach ((string name, ImmutableArray<string> pops) in entries)
+        private readonly string name;
+        private readonly Dictionary<string, ImmutableArray<string>> byKey = new(StringComparer.Ordinal);
+
+        public Section(string name, ImmutableArray<KeyValuePair<string, ImmutableArray<string>>> entries)
         {
-            if (name == key) return ($"{section}.{name}", pops);
+            this.name = name;
+            // Of two entries with one key the first counts.
+            foreach ((string key, ImmutableArray<string> pops) in entries) byKey.TryAdd(key, pops);
         }
 
-        return null;
+        public (string Entry, ImmutableArray<string> Pops)? Find(string? key) =>
+            key is not null && byKey.TryGetValue(key, out ImmutableArray<string> pops) ? ($"{name}.{key}", pops) : null;
     }
 }
 

@@ -24,6 +24,12 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
     private const int NotDead = 2;
     private const int Any = 3;
 
+    private readonly string[] all =
+        [.. fleet.Pops.Select(pop => pop.Name).Where(pop => CanAnswer(fleet, steer, pop))];
+
+    // A plan says the same of a pop to every region.
+    private readonly Dictionary<(string Pop, int Asked), bool> passes = [];
+
     public PolicyResult Of(ClientRegion region, List<PolicyTrace>? trace = null)
     {
         ImmutableArray<string> ideal = Filter(region, Any, null, out _);
@@ -50,12 +56,14 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
 
     /// <summary>The override that decides about the pop for this name, if one does.</summary>
     public OverridePlan? OverrideOf(string pop) => plan.Overrides.FirstOrDefault(
-        one => Glob.Matches(one.Pattern, $"{owner.TrimEnd('.')}/{pop}")
-            || Glob.Matches(one.Pattern, $"{steer.Service}/{pop}"));
+        one => SpeaksOf(one, owner, pop) || Glob.Matches(one.Pattern, $"{steer.Service}/{pop}"));
+
+    /// <summary>Whether an override names this owner, with or without its last dot, in this pop.</summary>
+    public static bool SpeaksOf(OverridePlan one, string owner, string pop) =>
+        Glob.Matches(one.Pattern, $"{owner.TrimEnd('.')}/{pop}");
 
     private ImmutableArray<string> Filter(ClientRegion region, int asked, List<PolicyTrace>? trace, out bool panic)
     {
-        string[] all = [.. fleet.Pops.Select(pop => pop.Name).Where(CanAnswer)];
         List<string> left = [.. all];
         var dropped = new HashSet<string>(StringComparer.Ordinal);
         panic = false;
@@ -101,7 +109,7 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
         return [.. left];
     }
 
-    private bool CanAnswer(string pop) => steer.Answer switch
+    private static bool CanAnswer(FleetSpec fleet, SteerSpec steer, string pop) => steer.Answer switch
     {
         SteerAnswer.Cname => steer.Cname.ContainsKey(pop),
         SteerAnswer.Backends => fleet.Service(steer.Service)!.Backends.ContainsKey(pop),
@@ -109,6 +117,13 @@ internal sealed class PolicyRun(FleetSpec fleet, Plan plan, SteerSpec steer, str
     };
 
     private bool Passes(string pop, int asked)
+    {
+        if (!passes.TryGetValue((pop, asked), out bool passed))
+            passes[(pop, asked)] = passed = MakePasses(pop, asked);
+        return passed;
+    }
+
+    private bool MakePasses(string pop, int asked)
     {
         if (asked == Any) return true;
         if (OverrideOf(pop) is { } said) return said.Up;

@@ -12,44 +12,11 @@ namespace Fairlead.Fleet.Steer;
 /// <summary>What steered names answer under a plan, a region each. Pure.</summary>
 public static class Steering
 {
+    /// <summary>Aliases: the addresses of the static names that aliases point to.</summary>
     public static SteeringTable Of(
         FleetSpec fleet, Plan plan, ClientViews views, IReadOnlyDictionary<DnsName, SteeredAnswer>? aliases = null,
         Func<DnsName, SetSigner?>? signerOf = null) =>
-        new(Names(fleet, plan, views, aliases), signerOf);
-
-    /// <summary>
-    /// The names before they are a table: SteeringTable.Problems says whether they can be one. Aliases: the addresses
-    /// of the static names that aliases point to.
-    /// </summary>
-    public static IReadOnlyList<SteeredName> Names(
-        FleetSpec fleet, Plan plan, ClientViews views, IReadOnlyDictionary<DnsName, SteeredAnswer>? aliases = null)
-    {
-        var names = new List<SteeredName>();
-        var byOwner = new Dictionary<DnsName, SteeredName>();
-        var compiled = new Dictionary<string, ImmutableArray<SteeredRegion>>(StringComparer.Ordinal);
-        (ZoneSpec Zone, SteerSpec Steer)[] all =
-            [.. fleet.Zones.SelectMany(zone => zone.Steer.Select(steer => (zone, steer)))];
-        foreach ((ZoneSpec zone, SteerSpec steer) in all.Where(pair => pair.Steer.Alias is null))
-        {
-            if (!TryOwner(zone, steer.Name, out DnsName? owner)) continue;
-            names.Add(Name(fleet, plan, views, steer, owner!, compiled));
-            byOwner[owner!] = names[^1];
-        }
-
-        // An alias is flattened: it answers with its target's addresses, by the target's own regions.
-        foreach ((ZoneSpec zone, SteerSpec steer) in all.Where(pair => pair.Steer.Alias is not null))
-        {
-            if (!TryOwner(zone, steer.Name, out DnsName? owner) || !TryOwner(zone, steer.Alias!, out DnsName? target))
-                continue;
-            uint ttl = (uint)steer.Ttl.Max.TotalSeconds;
-            if (byOwner.TryGetValue(target!, out SteeredName? steered))
-                names.Add(steered with { Owner = owner!, TtlSeconds = Math.Min(ttl, steered.TtlSeconds) });
-            else if (aliases?.GetValueOrDefault(target!) is { } answer)
-                names.Add(new SteeredName { Owner = owner!, TtlSeconds = ttl, ByRegion = [answer] });
-        }
-
-        return names;
-    }
+        new SteeringCompiler(fleet, views, aliases).Of(plan, signerOf);
 
     /// <summary>
     /// A name as it stands in a zone's part of the fleet file: "@", relative, or absolute with its last dot. False when
@@ -61,44 +28,6 @@ public static class Steering
         return DnsName.TryParse(
             name == "@" ? origin : name.EndsWith('.') ? name : $"{name}.{origin}", out owner);
     }
-
-    private static SteeredName Name(
-        FleetSpec fleet, Plan plan, ClientViews views, SteerSpec steer, DnsName owner,
-        Dictionary<string, ImmutableArray<SteeredRegion>> compiled)
-    {
-        ClientView view = views.Of(steer);
-        if (steer.Reflect)
-        {
-            return new SteeredName
-            {
-                Owner = owner,
-                TtlSeconds = 0,
-                ByRegion = [],
-                Regions = view.Table,
-                ReflectsRegions = [.. view.Regions.Select(region => region.ToString())],
-            };
-        }
-
-        // Names that say the same, and that no override tells apart, are compiled once.
-        bool apart = plan.Overrides.Any(one => !one.Pattern.StartsWith("*/", StringComparison.Ordinal));
-        string key = (apart ? owner.ToString() : "") + views.KeyTextOf(steer);
-        if (!compiled.TryGetValue(key, out ImmutableArray<SteeredRegion> regions))
-        {
-            regions = ByRegion(new NameAnswers(fleet, plan, steer, owner.ToString()), view);
-            compiled[key] = regions;
-        }
-
-        return new SteeredName
-        {
-            Owner = owner,
-            TtlSeconds = (uint)steer.Ttl.Max.TotalSeconds,
-            ByRegion = regions,
-            Regions = view.Table,
-        };
-    }
-
-    private static ImmutableArray<SteeredRegion> ByRegion(NameAnswers answers, ClientView view) =>
-        [.. view.Regions.Select(answers.Of)];
 }
 
 /// <summary>The answers of one steered name, or of several that say the same.</summary>
@@ -109,6 +38,7 @@ internal sealed class NameAnswers
     private readonly SteerSpec steer;
     private readonly string owner;
     private readonly ServiceSpec service;
+    private PolicyRun? runOfIPv4, runOfIPv6, runOfEither;
 
     public NameAnswers(FleetSpec fleet, Plan plan, SteerSpec steer, string owner)
     {
@@ -158,7 +88,12 @@ internal sealed class NameAnswers
         };
     }
 
-    public PolicyRun Run(AddressFamily? family) => new(fleet, plan, steer, owner, family);
+    public PolicyRun Run(AddressFamily? family) => family switch
+    {
+        AddressFamily.InterNetwork => runOfIPv4 ??= new PolicyRun(fleet, plan, steer, owner, family),
+        AddressFamily.InterNetworkV6 => runOfIPv6 ??= new PolicyRun(fleet, plan, steer, owner, family),
+        _ => runOfEither ??= new PolicyRun(fleet, plan, steer, owner, family),
+    };
 
     /// <summary>
     /// The shortest time in which anything that took part can change, within the name's bounds. A pop that is about to

@@ -43,7 +43,10 @@ public static class Why
             && SpecOf(fleet, target!) is { } of) (owner, steer) = (target!, of.Steer);
         SteeredLook look = table.Look(steered.Owner, type, client)!;
         ClientView view = views.Of(steer);
-        ClientRegion region = view.Regions[look.Region < view.Regions.Count ? look.Region : 0];
+        ClientRegion region = view.Regions[look.Region < view.Regions.Count ? look.Region : 0] with
+        {
+            MapEntry = view.EntryOf(views.Geography, client.Bits),
+        };
         var steps = new List<PolicyTrace>();
         var answers = ImmutableArray<DnsWhyAnswer>.Empty;
         string ttlWhy = $"between {steer.Ttl.Min.TotalSeconds} and {steer.Ttl.Max.TotalSeconds} s";

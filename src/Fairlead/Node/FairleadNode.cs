@@ -52,15 +52,16 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
+        using var ahead = new LookAhead();
         loop = new ReconcileLoop(
             loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding,
             transfers);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
+        loop.Acted = ahead.From;
         store.Changed = loop.Wake;
         var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"), transfers);
-        await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns, reload, time, transfers);
+        await using var api = new ApiServer(options, loop, store, checks, speaker, dns, reload, time, transfers);
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);

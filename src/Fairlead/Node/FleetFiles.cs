@@ -39,8 +39,8 @@ public sealed record LoadedFleet
     /// <summary>What policies see of clients.</summary>
     public required ClientViews Views { get; init; }
 
-    /// <summary>The addresses of static names that aliases point to.</summary>
-    public required IReadOnlyDictionary<DnsName, SteeredAnswer> Aliases { get; init; }
+    /// <summary>Makes the answers of the steered names.</summary>
+    public required SteeringCompiler Steering { get; init; }
 
     /// <summary>
     /// The fleet, or null and every fault of every file. What has not changed since the fleet before is not read again.
@@ -90,11 +90,12 @@ public sealed record LoadedFleet
         Geography geography = samePlaces ? before!.Views.Geography : GeoFiles.Read(file, folder, all);
         Dictionary<DnsName, SteeredAnswer> aliases = FindAliases(file, zones, all);
         var views = new ClientViews(file.Spec, geography);
+        var steering = new SteeringCompiler(file.Spec, views, aliases);
         ZoneSigning signing = ZoneSigning.Nothing(zones);
         // With no plan yet every steered name has its default answers: enough to see whether it fits into its zone.
         if (all.Count == 0)
         {
-            IReadOnlyList<SteeredName> names = Steering.Names(file.Spec, new Plan(), views, aliases);
+            IReadOnlyList<SteeredName> names = steering.Names(new Plan());
             List<string> misfits = [.. SteeringTable.Problems(names), .. transfers.Misplaced(names, zones)];
             if (misfits.Count == 0 && signAt is { } now)
                 signing = ZoneSigning.Sign(file, folder, zones, names, before?.Signing, now, all);
@@ -115,7 +116,7 @@ public sealed record LoadedFleet
                 Transfers = transfers,
                 Files = files,
                 Views = views,
-                Aliases = aliases,
+                Steering = steering,
             };
     }
 
@@ -139,7 +140,8 @@ public sealed record LoadedFleet
         {
             foreach (SteerSpec steer in zone.Steer)
             {
-                if (Steering.TryOwner(zone, steer.Name, out DnsName? owner)) steered[owner!] = steer;
+                if (Fairlead.Fleet.Steer.Steering.TryOwner(zone, steer.Name, out DnsName? owner))
+                    steered[owner!] = steer;
             }
         }
 
@@ -148,7 +150,7 @@ public sealed record LoadedFleet
             foreach (SteerSpec steer in zone.Steer.Where(steer => steer.Alias is not null))
             {
                 string at = $"zones.{zone.Origin}.steer.{steer.Name}.alias";
-                if (!Steering.TryOwner(zone, steer.Alias!, out DnsName? target))
+                if (!Fairlead.Fleet.Steer.Steering.TryOwner(zone, steer.Alias!, out DnsName? target))
                     problems.Add(file.At(at, $"\"{steer.Alias}\" is not a domain name"));
                 else if (steered.TryGetValue(target!, out SteerSpec? other))
                 {

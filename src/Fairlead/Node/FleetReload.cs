@@ -67,8 +67,28 @@ public sealed class FleetReload(
             yield return $"{options.FleetFile}: store.etcd has changed: restart the node";
         if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.HasZones != loop.Fleet.HasZones)
             yield return $"{options.FleetFile}: where DNS listens has changed: restart the node";
+        foreach (string key in FixedAtStart(old.Dns, next.Spec.Dns))
+            yield return $"{options.FleetFile}: dns.{key} has changed: restart the node";
         PopSpec pop = next.Spec.Pop(options.Pop)!;
         if (speaker is null && !FairleadNode.PeersOf(next.Spec, pop, pop.Node(options.Node)!).IsEmpty)
             yield return $"{options.FleetFile}: the pop's first router has come: restart the node";
+    }
+
+    /// <summary>The keys of the DNS server that differ, and that it reads when it starts and never again.</summary>
+    internal static IEnumerable<string> FixedAtStart(DnsSpec old, DnsSpec next)
+    {
+        if (old.UdpThreads != next.UdpThreads) yield return "udpThreads";
+        if (!Same(old.Tls, next.Tls)) yield return "tls";
+        if (!Same(old.Https, next.Https)) yield return "https";
+        if (!old.CookieSecrets.SequenceEqual(next.CookieSecrets)) yield return "cookieSecrets";
+        if (old.RateLimit with { Exempt = [] } != next.RateLimit with { Exempt = [] }
+            || !old.RateLimit.Exempt.SequenceEqual(next.RateLimit.Exempt)) yield return "rateLimit";
+        if (old.Tcp != next.Tcp) yield return "tcp";
+        if (old.Tap != next.Tap) yield return "tap";
+
+        // The files are read again when they change; only where and with which is fixed.
+        static bool Same(TlsSpec? one, TlsSpec? other) => one is null || other is null
+            ? one == other
+            : one.Listen.SequenceEqual(other.Listen) && one.Certificate == other.Certificate && one.Key == other.Key;
     }
 }

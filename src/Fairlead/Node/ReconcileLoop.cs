@@ -8,7 +8,6 @@ using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
-using Fairlead.Fleet.Steer;
 using Fairlead.Health;
 using Fairlead.Net;
 using Microsoft.Extensions.Logging;
@@ -31,6 +30,7 @@ public sealed class ReconcileLoop(
     private readonly Observer observer = new(store, options.Pop, options.Node, last);
     private readonly OwnReport own = new(options.Pop, options.Node, time.GetUtcNow());
     private readonly SemaphoreSlim unsaved = new(0);
+    private readonly PlanAnswers answers = new(dns, options.Node, transfers);
     private LoadedFleet fleet = loaded;
     private long generation = last?.Generation ?? 0;
     private Plan? plan = last?.Plan;
@@ -45,6 +45,9 @@ public sealed class ReconcileLoop(
 
     /// <summary>Called when the report says something that others should hear before the next heartbeat.</summary>
     public Action? ReportChanged { get; set; }
+
+    /// <summary>Called when a plan has been acted on.</summary>
+    public Action<LoadedFleet, Plan>? Acted { get; set; }
 
     /// <summary>Asks for a turn. Cheap, from any thread.</summary>
     public void Wake()
@@ -127,16 +130,11 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
-        SteeringTable steering = Steering.Of(
-            current.Spec, next, current.Views, current.Aliases, current.Signing.SignerOf);
-        var table = DnsTable.Create(
-            marked, transfers?.ZonesOf(current) ?? current.Zones, RegionMap.Empty, steering, options.Node, dns.Current);
-        table = transfers?.Prepare(table, current) ?? table;
-        dns.Publish(table);
-        transfers?.Handler.Take(table);
-        TtlDebt.Follow(steering, time.GetUtcNow());
+        SteeringTable steering = answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
         speaker?.Apply(routes);
+        TtlDebt.Follow(steering, time.GetUtcNow());
+        Acted?.Invoke(current, next);
     }
 
     private void LogChanges(Plan next)

@@ -18,19 +18,24 @@ public sealed class TtlDebt
     private SteeringTable before = SteeringTable.Empty;
 
     /// <summary>Takes in that from now on this table answers.</summary>
-    public void Follow(SteeringTable table, DateTimeOffset now)
+    public void Follow(SteeringTable table, DateTimeOffset at)
     {
         lock (gate)
         {
-            foreach ((DnsName, string) paid in debts.Where(debt => debt.Value <= now).Select(debt => debt.Key).ToList())
+            foreach ((DnsName, string) paid in debts.Where(debt => debt.Value <= at).Select(debt => debt.Key).ToList())
                 debts.Remove(paid);
             Dictionary<DnsName, SteeredName> names = table.Names.ToDictionary(name => name.Owner);
+            // Names that say the same stop saying the same.
+            var gone = new Dictionary<(ImmutableArray<SteeredRegion>, ImmutableArray<SteeredRegion>, uint),
+                Dictionary<string, uint>>();
             foreach (SteeredName old in before.Names.Where(name => !name.ByRegion.IsDefault))
             {
                 SteeredName? next = names.GetValueOrDefault(old.Owner);
                 if (next?.ByRegion == old.ByRegion) continue;
-                for (int region = 0; region < old.ByRegion.Length; region++)
-                    Compare(old, region, next is null || next.ByRegion.IsDefault ? [] : next.ByRegion, now);
+                ImmutableArray<SteeredRegion> now = next is null || next.ByRegion.IsDefault ? [] : next.ByRegion;
+                if (!gone.TryGetValue((old.ByRegion, now, old.TtlSeconds), out Dictionary<string, uint>? values))
+                    gone[(old.ByRegion, now, old.TtlSeconds)] = values = Gone(old, now);
+                foreach ((string value, uint ttl) in values) Add(old.Owner, value, at + TimeSpan.FromSeconds(ttl));
             }
 
             before = table;
@@ -49,15 +54,24 @@ public sealed class TtlDebt
         }
     }
 
-    private void Compare(SteeredName old, int region, ImmutableArray<SteeredRegion> next, DateTimeOffset now)
+    private void Add(DnsName owner, string value, DateTimeOffset until)
     {
-        uint ttl = Math.Min(old.ByRegion[region].TtlSeconds ?? old.TtlSeconds, old.TtlSeconds);
-        HashSet<string> still = region < next.Length ? [.. Values(next[region])] : [];
-        foreach (string gone in Values(old.ByRegion[region]).Where(value => !still.Contains(value)))
+        if (debts.GetValueOrDefault((owner, value)) < until) debts[(owner, value)] = until;
+    }
+
+    // What some region does not answer any more, with the longest TTL that it had.
+    private static Dictionary<string, uint> Gone(SteeredName old, ImmutableArray<SteeredRegion> next)
+    {
+        var gone = new Dictionary<string, uint>(StringComparer.Ordinal);
+        for (int region = 0; region < old.ByRegion.Length; region++)
         {
-            DateTimeOffset until = now + TimeSpan.FromSeconds(ttl);
-            if (debts.GetValueOrDefault((old.Owner, gone)) < until) debts[(old.Owner, gone)] = until;
+            uint ttl = Math.Min(old.ByRegion[region].TtlSeconds ?? old.TtlSeconds, old.TtlSeconds);
+            HashSet<string> still = region < next.Length ? [.. Values(next[region])] : [];
+            foreach (string value in Values(old.ByRegion[region]).Where(value => !still.Contains(value)))
+                gone[value] = Math.Max(ttl, gone.GetValueOrDefault(value));
         }
+
+        return gone;
     }
 
     private static IEnumerable<string> Values(SteeredRegion region) => region.Cname is { } cname

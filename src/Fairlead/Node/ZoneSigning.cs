@@ -28,6 +28,9 @@ public sealed class ZoneSigning
     /// <summary>When a signature or a key must be looked at again; null: nothing is signed here.</summary>
     public DateTimeOffset? NextLook { get; }
 
+    /// <summary>Whether SignerOf knows anybody.</summary>
+    public bool SignsSteered => !signers.IsEmpty;
+
     /// <summary>Who signs the sets of a steered name; null: nobody.</summary>
     public SetSigner? SignerOf(DnsName owner)
     {

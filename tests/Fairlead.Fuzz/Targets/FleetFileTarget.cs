@@ -50,7 +50,7 @@ public sealed class FleetFileTarget : IFuzzTarget
         (Plan plan, DateTimeOffset? lookAgain) = Decision.Decide(fleet, world, Now);
         BrokenPromiseException.Unless(lookAgain is null || lookAgain > Now, "a plan is looked at again later than now");
         var views = new ClientViews(fleet, Geography.Unknown);
-        IReadOnlyList<SteeredName> names = Steering.Names(fleet, plan, views);
+        IReadOnlyList<SteeredName> names = new SteeringCompiler(fleet, views).Names(plan);
         string[] faults = [.. SteeringTable.Problems(names)];
         behaviour.Add(names.Count);
         behaviour.AddMessage(faults.FirstOrDefault() ?? "");

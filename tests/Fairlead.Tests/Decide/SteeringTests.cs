@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
@@ -52,6 +53,36 @@ public class SteeringTests
         }
 
         Assert.InRange(regions.Regions.Count, 4, 6); // Three pops have six orders.
+    }
+
+    [Fact]
+    public void Networks_that_say_the_same_share_a_region_however_many_they_are()
+    {
+        string[] lists = ["nyc", "lon", "tyo", "lon nyc"];
+        var map = new MapSpec
+        {
+            Name = "many",
+            Default = ["tyo", MapSpec.Nearest],
+            Networks =
+            [
+                .. Enumerable.Range(0, 50_000).Select(i => KeyValuePair.Create(
+                    $"10.{i >> 8}.{i & 255}.0/24", lists[i % 4].Split(' ').ToImmutableArray())),
+            ],
+        };
+        var view = new ClientView(ThreeCities.Fleet, byDistance: false, map);
+
+        view.Compile(World);
+
+        // As many as there are lists, the default among them: a plan is compiled so often, and not once a network.
+        Assert.Equal(5, view.Regions.Count);
+        for (int i = 0; i < 50_000; i += 997)
+        {
+            UInt128 client = Prefix.BitsOf(IPAddress.Parse($"10.{i >> 8}.{i & 255}.9"));
+            Assert.Equal(lists[i % 4], view.Regions[view.Table.Find(client, 128).Region].ToString());
+            Assert.Equal($"networks.10.{i >> 8}.{i & 255}.0/24", view.EntryOf(World, client));
+        }
+
+        Assert.Equal("default", view.EntryOf(World, Prefix.BitsOf(IPAddress.Parse("192.0.2.1"))));
     }
 
     [Fact]

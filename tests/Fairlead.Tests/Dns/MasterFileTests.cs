@@ -45,6 +45,11 @@ public class MasterFileTests
         Assert.Equal(problem.Split('|').Order(), Read(Start + lines).Problems.Select(p => p.ToString()).Order());
 
     [Fact]
+    public void A_byte_order_mark_at_the_beginning_is_no_part_of_the_zone() =>
+        Assert.Empty(MasterFile.Read("z", DnsName.Parse("example.com"),
+            "\ufeff@ 60 SOA ns h 1 60 60 600 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n").Problems);
+
+    [Fact]
     public void All_faults_come_in_one_pass()
     {
         MasterFileResult result = Read("www A 1\nmail MX\n@ NS ns\n  300 AAAA ::zz\n");
