@@ -30,7 +30,7 @@ public static class Answerer
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
         if (fault is QueryFault.Short or QueryFault.Response) return 0;
         state?.Begin(asked, asker.ClientMapped);
-        if (fault == QueryFault.Opcode) return HeaderOnly(asked, Tell(state, Rcode.NotImp), response);
+        if (fault == QueryFault.Opcode) return NotImplemented(table, asked, asker, state, response);
         if (asked.Name.IsEmpty && fault != QueryFault.CookieOnly)
             return HeaderOnly(asked, Tell(state, Rcode.FormErr), response);
 
@@ -154,6 +154,19 @@ public static class Answerer
     {
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
         return fault is QueryFault.Short or QueryFault.Response ? 0 : HeaderOnly(asked, Rcode.ServFail, response);
+    }
+
+    // RFC 8914 §4.22: who speaks EDNS is told that it is the operation that we do not have.
+    private static int NotImplemented(
+        DnsTable table, in QueryMessage asked, in Asker asker, AnswerState? state, Span<byte> response)
+    {
+        int length = HeaderOnly(asked, Tell(state, Rcode.NotImp), response);
+        if (length == 0 || !asked.HasEdns) return length;
+        Edns edns = EdnsFor(table, asked, asker, state);
+        edns.Error = ExtendedError.NotSupported;
+        response[QueryMessage.HeaderBytes - 1] = 1; // One additional record.
+        return edns.Write(response[..Math.Min(response.Length, Edns.OurUdpBytesMax)], length, asked, Rcode.NotImp,
+            asker.ClientMapped, state?.NowSeconds ?? 0);
     }
 
     private static int HeaderOnly(in QueryMessage asked, Rcode rcode, Span<byte> response)

@@ -196,8 +196,8 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
         foreach ((Prefix network, string list) in entries) lines.Add($"  \"{network}\": {list}");
     }
 
-    // gdnsd 3.8.1 merges two halves that have one list into the whole (nlist.c, "normalize"), also where the whole has an
-    // entry with another list: one of the two is then forgotten, though its manual says that the narrower one wins.
+    // gdnsd 3.8.1 merges two halves that have one list into the whole (nlist.c, "normalize"), also where the whole has
+    // an entry with another list: one of the two is then forgotten, though its manual says that the narrower one wins.
     private void Merged(OrderedDictionary<Prefix, string> entries, TextPlace at)
     {
         var merged = new Dictionary<Prefix, string>(entries);

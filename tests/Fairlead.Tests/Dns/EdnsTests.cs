@@ -143,6 +143,33 @@ public class EdnsTests
         Assert.False(Answer(Query("deep.sub.example.com", RecordType.A, 1232, Option(19))).Options.ContainsKey(19));
     }
 
+    /// <summary>RFC 8914 §4.22: whoever speaks EDNS is told which kind of "no" a NOTIMP is.</summary>
+    [Fact]
+    public void An_operation_that_is_not_supported_is_refused_with_its_number_to_who_speaks_edns()
+    {
+        for (int opcode = 1; opcode < 16; opcode++)
+        {
+            foreach (Transport transport in Enum.GetValues<Transport>())
+            {
+                byte[] query = With([.. Option(3), .. Option(10, 1, 2, 3, 4, 5, 6, 7, 8)]);
+                query[2] = (byte)(opcode << 3);
+                Reply reply = Answer(query, transport);
+                Assert.Equal(Rcode.NotImp, reply.Rcode);
+                Assert.Equal((byte)(0x80 | (opcode << 3)), reply.Message[2]);
+                Assert.Equal([0, 21], reply.Options[15]);
+                Assert.Equal(24, reply.Options[10].Length);
+
+                byte[] plain = Query("www.example.com", RecordType.A);
+                plain[2] = query[2];
+                Assert.Equal(12, Answer(plain, transport).Message.Length);
+                // An OPT that is broken is none: the refusal is the bare one.
+                byte[] broken = With(Option(3));
+                (broken[2], broken[^1]) = (query[2], 9);
+                Assert.Equal(12, Answer(broken, transport).Message.Length);
+            }
+        }
+    }
+
     /// <summary>RFC 8906 §8: the queries that servers were found to be silent on, and what must come back.</summary>
     [Fact]
     public void Nothing_of_rfc_8906_is_met_with_silence()
