@@ -6,7 +6,8 @@ namespace Fairlead.Dns.Answering;
 
 /// <summary>
 /// From a query to its answer: the one door that UDP, TCP and the tests go through. It keeps nothing, allocates
-/// nothing and throws nothing. RFC 1034 §4.3.2, RFC 6891, RFC 7871, RFC 8482, RFC 5001.
+/// nothing and throws nothing. RFC 1034 §4.3.2, RFC 6891, RFC 7871, RFC 8482, RFC 5001, and RFC 8906 §8: nobody is
+/// met with silence who asks in earnest.
 /// </summary>
 public static class Answerer
 {

@@ -94,10 +94,11 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
 
         if (kind == Kind.Pointer)
         {
-            // The format forbids a pointer to a pointer, so following one is one step.
+            // The format forbids a pointer to a pointer, so following one is one step. What it points to stands as
+            // deep as it does: databases share whole maps such as "country" in this way.
             int target = size;
             if ((uint)target >= (uint)data.Length || data[target] >> 5 == (int)Kind.Pointer) return false;
-            return TryRead(ref target, path, depth + 1, ref fields, out kind);
+            return TryRead(ref target, path, depth, ref fields, out kind);
         }
 
         if (kind == Kind.Map) return TryReadMap(ref at, size, path, depth, ref fields);

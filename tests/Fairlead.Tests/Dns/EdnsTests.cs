@@ -99,6 +99,7 @@ public class EdnsTests
         Assert.Equal(Rcode.FormErr, Answer([.. query[..22], 0]).Rcode);
     }
 
+    /// <summary>RFC 7828 §3.2.2: never over UDP.</summary>
     [Fact]
     public void Keepalive_is_for_streams()
     {
@@ -108,6 +109,7 @@ public class EdnsTests
         Assert.False(Answer(With(), Transport.Tcp).Options.ContainsKey(11));
     }
 
+    /// <summary>RFC 7830 §4, RFC 8467 §4.1: blocks of 468 bytes for who has padded.</summary>
     [Fact]
     public void Padding_is_for_encrypted_streams()
     {
@@ -122,6 +124,7 @@ public class EdnsTests
         Assert.False(Answer(With(), Transport.Tls).Options.ContainsKey(12));
     }
 
+    /// <summary>RFC 8914 §4: a number, no text.</summary>
     [Fact]
     public void A_refusal_says_why()
     {
@@ -132,6 +135,7 @@ public class EdnsTests
         Assert.False(Answer(Query("x.example.net", RecordType.A)).HasOpt);
     }
 
+    /// <summary>RFC 9660 §3: for who asks with an empty option.</summary>
     [Fact]
     public void The_version_of_the_zone_is_told_to_who_asks()
     {
