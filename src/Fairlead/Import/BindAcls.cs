@@ -1,5 +1,3 @@
-using System.Net;
-using System.Numerics;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Import;

@@ -1,6 +1,3 @@
-using System.Text;
-using Fairlead.Dns.Wire;
-
 namespace Fairlead.Import;
 
 /// <summary>

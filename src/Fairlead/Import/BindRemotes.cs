@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Fairlead.Dns.Transfers;
 using Fairlead.Dns.Wire;
 
@@ -53,7 +52,7 @@ internal sealed class BindRemotes(ImportedFleet fleet)
         foreach (BindStatement one in block.Statements)
         {
             if (one.Key == "keys" && IPAddress.TryParse(text, out IPAddress? address)
-                && (one.Value ?? one.Block?.Statements.FirstOrDefault()?.Key) is { } key)
+                && (one.Value ?? (one.Block is { Statements: [var first, ..] } ? first.Key : null)) is { } key)
                 keyOf[address] = key;
             else fleet.Leave(one.At, $"server {text}: {one} has no counterpart");
         }

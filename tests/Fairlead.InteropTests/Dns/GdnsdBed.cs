@@ -1,7 +1,5 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Steering;

@@ -1,10 +1,7 @@
 using System.Net;
-using System.Net.Sockets;
 using Fairlead.Dns.Answering;
-using Fairlead.Dns.Server;
 using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
-using Fairlead.Net;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
 using Fairlead.Tests.Tidy;
