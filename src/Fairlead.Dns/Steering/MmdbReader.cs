@@ -75,12 +75,14 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         Float = 15,
     }
 
-    /// <summary>Reads the record at the offset, which must be a map. False: it is damaged.</summary>
+    /// <summary>
+    /// Reads the record at the offset. False: it is damaged. One that is no map is whole, and has nothing for us.
+    /// </summary>
     public bool TryReadFields(ulong offset, ref MmdbFields fields)
     {
         if (offset >= (ulong)data.Length) return false;
         int at = (int)offset;
-        return TryRead(ref at, "", 0, ref fields, out Kind kind) && kind == Kind.Map;
+        return TryRead(ref at, "", 0, ref fields, out _);
     }
 
     // Reads the value at `at` and moves behind it; the path says where in the record it stands.

@@ -63,7 +63,10 @@ public class MmdbTests
     public void A_map_that_is_shared_by_a_pointer_counts_where_the_pointer_stands()
     {
         byte[] file = MmdbWriter.Write(
-            [("192.0.2.0/25", new Place("EU", "DE", 52.5, 13.5)), ("192.0.2.128/25", new Place("EU", "DE", 48.5, 11.5))],
+            [
+                ("192.0.2.0/25", new Place("EU", "DE", 52.5, 13.5)),
+                ("192.0.2.128/25", new Place("EU", "DE", 48.5, 11.5)),
+            ],
             24, 4);
         MmdbDatabase? database = MmdbDatabase.Open(file, out string? problem);
         Assert.Null(problem);

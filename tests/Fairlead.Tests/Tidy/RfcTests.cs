@@ -11,7 +11,8 @@ namespace Fairlead.Tests.Tidy;
 public partial class RfcTests
 {
     private const string Page = "docs/rfc.md";
-    private const string Again = "FAIRLEAD_WRITE=1 dotnet test tests/Fairlead.Tests --filter FullyQualifiedName~page_of_rfcs";
+    private const string Again =
+        "FAIRLEAD_WRITE=1 dotnet test tests/Fairlead.Tests --filter FullyQualifiedName~page_of_rfcs";
 
     /// <summary>What a DNS server of this kind must obey; each needs a test that covers it.</summary>
     private static readonly int[] MustBeCovered =
