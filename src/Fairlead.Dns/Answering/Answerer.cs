@@ -7,7 +7,8 @@ namespace Fairlead.Dns.Answering;
 
 /// <summary>
 /// From a query to its answer: the one door that UDP, TCP and the tests go through. It keeps nothing, allocates
-/// nothing and throws nothing. RFC 1034 §4.3.2, RFC 6891, RFC 7871, RFC 8482, RFC 5001.
+/// nothing and throws nothing. RFC 1034 §4.3.2, RFC 6891, RFC 7871, RFC 8482, RFC 5001, and RFC 8906 §8: nobody is
+/// met with silence who asks in earnest.
 /// </summary>
 public static class Answerer
 {
@@ -38,7 +39,7 @@ public static class Answerer
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
         if (fault is QueryFault.Short or QueryFault.Response) return 0;
         state?.Begin(asked, asker.ClientMapped);
-        if (fault == QueryFault.Opcode) return HeaderOnly(asked, Tell(state, Rcode.NotImp), response);
+        if (fault == QueryFault.Opcode) return NotImplemented(table, asked, asker, state, response);
         if (asked.Name.IsEmpty && fault != QueryFault.CookieOnly)
             return HeaderOnly(asked, Tell(state, Rcode.FormErr), response);
 
@@ -172,6 +173,19 @@ public static class Answerer
     {
         QueryFault fault = QueryMessage.Read(query, out QueryMessage asked);
         return fault is QueryFault.Short or QueryFault.Response ? 0 : HeaderOnly(asked, Rcode.ServFail, response);
+    }
+
+    // RFC 8914 §4.22: who speaks EDNS is told that it is the operation that we do not have.
+    private static int NotImplemented(
+        DnsTable table, in QueryMessage asked, in Asker asker, AnswerState? state, Span<byte> response)
+    {
+        int length = HeaderOnly(asked, Tell(state, Rcode.NotImp), response);
+        if (length == 0 || !asked.HasEdns) return length;
+        Edns edns = EdnsFor(table, asked, asker, state);
+        edns.Error = ExtendedError.NotSupported;
+        response[QueryMessage.HeaderBytes - 1] = 1; // One additional record.
+        return edns.Write(response[..Math.Min(response.Length, Edns.OurUdpBytesMax)], length, asked, Rcode.NotImp,
+            asker.ClientMapped, state?.NowSeconds ?? 0);
     }
 
     private static int HeaderOnly(in QueryMessage asked, Rcode rcode, Span<byte> response)

@@ -75,12 +75,14 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
         Float = 15,
     }
 
-    /// <summary>Reads the record at the offset, which must be a map. False: it is damaged.</summary>
+    /// <summary>
+    /// Reads the record at the offset. False: it is damaged. One that is no map is whole, and has nothing for us.
+    /// </summary>
     public bool TryReadFields(ulong offset, ref MmdbFields fields)
     {
         if (offset >= (ulong)data.Length) return false;
         int at = (int)offset;
-        return TryRead(ref at, "", 0, ref fields, out Kind kind) && kind == Kind.Map;
+        return TryRead(ref at, "", 0, ref fields, out _);
     }
 
     // Reads the value at `at` and moves behind it; the path says where in the record it stands.
@@ -94,10 +96,11 @@ internal ref struct MmdbReader(ReadOnlySpan<byte> data)
 
         if (kind == Kind.Pointer)
         {
-            // The format forbids a pointer to a pointer, so following one is one step.
+            // The format forbids a pointer to a pointer, so following one is one step. What it points to stands as
+            // deep as it does: databases share whole maps such as "country" in this way.
             int target = size;
             if ((uint)target >= (uint)data.Length || data[target] >> 5 == (int)Kind.Pointer) return false;
-            return TryRead(ref target, path, depth + 1, ref fields, out kind);
+            return TryRead(ref target, path, depth, ref fields, out kind);
         }
 
         if (kind == Kind.Map) return TryReadMap(ref at, size, path, depth, ref fields);

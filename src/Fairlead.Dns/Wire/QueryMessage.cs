@@ -84,7 +84,12 @@ public ref struct QueryMessage
         query.Flags = reader.U16();
         ushort questions = reader.U16(), answers = reader.U16(), authorities = reader.U16(), additionals = reader.U16();
         if ((query.Flags & 0x8000) != 0) return QueryFault.Response;
-        if (((query.Flags >> 11) & 0xf) != (int)Opcode.Query) return QueryFault.Opcode;
+        if (((query.Flags >> 11) & 0xf) != (int)Opcode.Query)
+        {
+            query.LookForEdns(reader.Rest, questions, answers + authorities, additionals);
+            return QueryFault.Opcode;
+        }
+
         // RFC 9619 §4: a QUERY has one question; none when it only asks for a cookie (RFC 7873 §5.4).
         if (questions == 0 && answers + authorities == 0 && additionals > 0)
             return query.ReadAdditional(reader.Rest, additionals) is var fault and not QueryFault.None ? fault
@@ -105,6 +110,25 @@ public ref struct QueryMessage
         }
 
         return query.ReadAdditional(reader.Rest, additionals);
+    }
+
+    // Of an operation that we do not know, only whether its asker speaks EDNS, so that the refusal can say why.
+    private void LookForEdns(ReadOnlySpan<byte> message, int questions, int records, int additionals)
+    {
+        var reader = new WireReader(message);
+        for (; questions > 0; questions--)
+        {
+            if (!TrySkipName(ref reader)) return;
+            _ = reader.U32();
+        }
+
+        for (; records > 0; records--)
+        {
+            if (!TrySkipName(ref reader) || !TrySkipRecord(ref reader)) return;
+        }
+
+        HasEdns = ReadAdditional(reader.Rest, additionals) is QueryFault.None or QueryFault.Version && HasEdns;
+        (HasTsig, HasSubnet) = (false, false);
     }
 
     private QueryFault ReadAdditional(ReadOnlySpan<byte> records, int count)

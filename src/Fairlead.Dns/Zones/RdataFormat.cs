@@ -76,6 +76,7 @@ internal static class RdataFormat
         new (RdataField[] Fields, string[] Types)[]
     {
         ([RdataField.Address4], ["A"]),
+        // RFC 3596 §2.2: 16 bytes, in network order.
         ([RdataField.Address6], ["AAAA"]),
         ([RdataField.Name], ["NS", "CNAME", "DNAME", "PTR", "MB", "MG", "MR"]),
         ([RdataField.Name, RdataField.Name], ["RP", "MINFO"]),

@@ -12,6 +12,8 @@ internal static class ImportCommands
     {
         Of("gdnsd", "folder", "gdnsd's configuration folder", "From gdnsd 3: config, zones/ and geoip/.",
             GdnsdImport.Read),
+        Of("bind", "file", "BIND's named.conf",
+            "From BIND 9.16 to 9.20: named.conf with its includes, and master files.", BindImport.Read),
     };
 
     private static Command Of(string name, string argument, string what, string help, Func<string, ImportedFleet> read)

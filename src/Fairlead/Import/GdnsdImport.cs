@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Text;
 using Fairlead.Dns.Wire;
 
 namespace Fairlead.Import;
@@ -61,16 +62,9 @@ internal sealed class GdnsdImport
 
             (origin, steered) = (text, []);
             string master = GdnsdZone.Read(file, origin, ttl, Take, fleet);
-            fleet.ZoneTexts[FileNameOf(zone)] = master;
+            fleet.ZoneFiles[ImportedFleet.FileNameOf(zone)] = Encoding.UTF8.GetBytes(master);
             fleet.Zones[origin] = steered;
         }
-    }
-
-    /// <summary>ORIGIN.zone, with what a file's name cannot hold as \DDD.</summary>
-    internal static string FileNameOf(DnsName zone)
-    {
-        string name = zone.ToString().TrimEnd('.').Replace("/", "\\047", StringComparison.Ordinal);
-        return (name.Length == 0 ? "." : name) + ".zone";
     }
 
     // A steered name, or static records in its place.

@@ -191,8 +191,32 @@ internal sealed class GdnsdMaps(VscfValue? geoip, string folder, ImportedFleet f
         }
 
         if (entries.Count == 0) return;
+        if (nets is not null) Merged(entries, nets.At);
         lines.Add("networks:");
         foreach ((Prefix network, string list) in entries) lines.Add($"  \"{network}\": {list}");
+    }
+
+    // gdnsd 3.8.1 merges two halves that have one list into the whole (nlist.c, "normalize"), also where the whole has
+    // an entry with another list: one of the two is then forgotten, though its manual says that the narrower one wins.
+    private void Merged(OrderedDictionary<Prefix, string> entries, TextPlace at)
+    {
+        var merged = new Dictionary<Prefix, string>(entries);
+        foreach (int length in Enumerable.Range(1, 128).Reverse())
+        {
+            foreach ((Prefix half, string list) in merged.Where(entry => entry.Key.LengthMapped == length).ToList())
+            {
+                UInt128 bit = UInt128.One << (128 - length);
+                // IPv4's ::ffff:0:0/96 has no other half.
+                if (half.Length == 0 || (half.Bits & bit) != 0) continue;
+                if (!merged.TryGetValue(Prefix.OfMapped(half.Bits | bit, length), out string? other) || other != list)
+                    continue;
+                Prefix whole = Prefix.OfMapped(half.Bits, length - 1);
+                if (!merged.TryGetValue(whole, out string? wide)) merged[whole] = list;
+                else if (wide != list)
+                    fleet.Leave(at, $"both halves of {whole} have {list}, and it has {wide}: gdnsd answers all of it "
+                        + "by one of the two; here the halves win, as its manual says");
+            }
+        }
     }
 
     // IPv4 in the form ::a.b.c.d counts as IPv4, as in gdnsd; host bits are cut off.

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
 
 namespace Fairlead.Import;
@@ -28,10 +29,18 @@ internal sealed class ImportedFleet(string name)
     /// <summary>Keys of the section dns.</summary>
     public List<string> Dns { get; } = [];
 
-    /// <summary>Where zones are kept, by their file's name below zones/.</summary>
-    public OrderedDictionary<string, string> ZoneTexts { get; } = [];
+    /// <summary>Zones that come from elsewhere, each with its primaries, a line of YAML each.</summary>
+    public OrderedDictionary<string, string[]> Secondaries { get; } = [];
 
-    public IReadOnlyList<SpecProblem> NotTaken => notTaken;
+    /// <summary>Master files and what they include, by their path below zones/.</summary>
+    public OrderedDictionary<string, byte[]> ZoneFiles { get; } = [];
+
+    /// <summary>By file, in the order in which an operator reads it.</summary>
+    public IReadOnlyList<SpecProblem> NotTaken =>
+    [
+        .. notTaken.GroupBy(one => one.File)
+            .SelectMany(file => file.OrderBy(one => one.Line).ThenBy(one => one.Column)),
+    ];
 
     /// <summary>Node's addresses, if the import knows any.</summary>
     public List<string> Addresses { get; } = [];
@@ -89,6 +98,12 @@ internal sealed class ImportedFleet(string name)
             Section(text, "    steer", lines);
         }
 
+        foreach ((string zone, string[] primaries) in Secondaries)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"  {Quote(zone)}:\n    primaries:\n");
+            foreach (string primary in primaries) text.Append(CultureInfo.InvariantCulture, $"      - {primary}\n");
+        }
+
         return text.ToString();
     }
 
@@ -96,8 +111,24 @@ internal sealed class ImportedFleet(string name)
     public void Write(string folder)
     {
         Directory.CreateDirectory(Path.Combine(folder, "zones"));
-        File.WriteAllText(Path.Combine(folder, "fleet.yaml"), FleetText());
-        foreach ((string file, string zone) in ZoneTexts) File.WriteAllText(Path.Combine(folder, "zones", file), zone);
+        string fleetFile = Path.Combine(folder, "fleet.yaml");
+        File.WriteAllText(fleetFile, "");
+        bool hasSecrets = Dns.Any(line => line.StartsWith("keys:", StringComparison.Ordinal));
+        if (hasSecrets) File.SetUnixFileMode(fleetFile, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.WriteAllText(fleetFile, FleetText());
+        foreach ((string file, byte[] zone) in ZoneFiles)
+        {
+            string path = Path.Combine(folder, "zones", file);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, zone);
+        }
+    }
+
+    /// <summary>ORIGIN.zone, with what a file's name cannot hold as \DDD.</summary>
+    public static string FileNameOf(DnsName zone)
+    {
+        string text = zone.ToString().TrimEnd('.').Replace("/", "\\047", StringComparison.Ordinal);
+        return (text.Length == 0 ? "." : text) + ".zone";
     }
 
     private static void Section(StringBuilder text, string key, List<string> lines)

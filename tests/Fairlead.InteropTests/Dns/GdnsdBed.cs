@@ -1,7 +1,5 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using Fairlead.Dns.Answering;
 using Fairlead.Dns.Server;
 using Fairlead.Dns.Steering;
@@ -209,17 +207,23 @@ internal sealed class GdnsdBed : IAsyncDisposable
 
     private string Nets()
     {
-        var text = new StringBuilder();
+        var nets = new OrderedDictionary<Prefix, (int First, int Second)>();
         for (int i = 0; i < 200; i++)
         {
             Prefix prefix = RandomPrefix(six: i % 2 == 1);
-            if (!text.ToString().Contains($"{prefix} ", StringComparison.Ordinal))
-                text.Append(CultureInfo.InvariantCulture,
-                    $"{prefix} => [dc{1 + random.Next(5)}, dc{1 + random.Next(5)}]\n");
+            (int First, int Second) list = (1 + random.Next(5), 1 + random.Next(5));
+            // gdnsd merges two halves with one list, and forgets the list of the whole if that has an entry of its own;
+            // the import names such entries.
+            if (nets.TryGetValue(SiblingOf(prefix), out (int, int) other) && other == list)
+                list.First = 1 + (list.First % 5);
+            nets.TryAdd(prefix, list);
         }
 
-        return text.ToString();
+        return string.Concat(nets.Select(net => $"{net.Key} => [dc{net.Value.First}, dc{net.Value.Second}]\n"));
     }
+
+    private static Prefix SiblingOf(Prefix prefix) =>
+        Prefix.OfMapped(prefix.Bits ^ (UInt128.One << (128 - prefix.LengthMapped)), prefix.LengthMapped);
 
     private Prefix RandomPrefix(bool six)
     {

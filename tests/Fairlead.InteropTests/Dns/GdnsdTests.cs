@@ -11,7 +11,7 @@ namespace Fairlead.InteropTests.Dns;
 /// <summary>What gdnsd answers, our server answers with the imported configuration; TTLs aside.</summary>
 public class GdnsdTests(ITestOutputHelper output)
 {
-    private static readonly string[] Names = ["tree", "auto", "cdn"];
+    private static readonly string[] Names = ["tree", "auto", "next", "cdn"];
 
     [InteropFact("gdnsd", "ip")]
     public async Task An_imported_configuration_answers_10000_clients_as_gdnsd_did()

@@ -1,3 +1,5 @@
+using Fairlead.Dns.Answering;
+using Fairlead.Dns.Steering;
 using Fairlead.Dns.Wire;
 using static Fairlead.Tests.Dns.DnsTestBed;
 
@@ -8,6 +10,7 @@ public class AnswererTests
     private const string Soa =
         "example.com. 300 SOA ns1.example.com. hostmaster.example.com. 2026010101 7200 900 1209600 300";
 
+    /// <summary>RFC 1034 §4.3.2: step 3a of the algorithm.</summary>
     [Fact]
     public void An_address_is_answered_with_authority()
     {
@@ -21,6 +24,27 @@ public class AnswererTests
         Assert.True(reply.HasOpt);
     }
 
+    /// <summary>RFC 3596 §2: AAAA is a type of its own; a name without it is there all the same.</summary>
+    [Fact]
+    public void A_name_of_one_family_is_answered_for_it_and_has_no_data_for_the_other()
+    {
+        DnsTable table = DnsTable.Create(1, [Load("example.com", """
+            @ 60 SOA ns h 1 1 1 1 30
+            @ 60 NS ns.example.net.
+            four 60 A 192.0.2.4
+            six 60 AAAA 2001:db8::6
+            """)], RegionMap.Empty, SteeringTable.Empty, "");
+        Reply six = new(Ask(Query("six.example.com", RecordType.Aaaa), table: table));
+        Assert.Equal(["six.example.com. 60 AAAA 2001:db8::6"], six.Answers);
+        foreach ((string name, RecordType type) in (
+            (string, RecordType)[])[("four.example.com", RecordType.Aaaa), ("six.example.com", RecordType.A)])
+        {
+            Reply none = new(Ask(Query(name, type), table: table));
+            Assert.Equal((Rcode.NoError, 0, 1), (none.Rcode, none.Answers.Count, none.Authorities.Count));
+        }
+    }
+
+    /// <summary>RFC 2308 §2.2: no data, and the SOA with the TTL of the denial (§5).</summary>
     [Theory]
     [InlineData("www.example.com", RecordType.Aaaa)]
     [InlineData("c.ent.example.com", RecordType.A)]
@@ -40,6 +64,7 @@ public class AnswererTests
             : [Soa], reply.Authorities);
     }
 
+    /// <summary>RFC 2308 §2.1: no such name.</summary>
     [Theory]
     [InlineData("nothing.example.com")]
     [InlineData("x.there.wild.example.com")]
@@ -54,6 +79,7 @@ public class AnswererTests
         Assert.Equal([Soa], reply.Authorities);
     }
 
+    /// <summary>RFC 4592 §3.3.1: from the closest encloser.</summary>
     [Fact]
     public void A_wildcard_answers_in_the_name_that_was_asked()
     {
@@ -67,6 +93,7 @@ public class AnswererTests
             Ask("q.wcname.example.com", RecordType.A).Answers);
     }
 
+    /// <summary>RFC 1034 §4.3.2: step 3b, a referral.</summary>
     [Theory]
     [InlineData("sub.example.com")]
     [InlineData("deep.er.sub.example.com")]
@@ -84,6 +111,7 @@ public class AnswererTests
             reply.Additionals);
     }
 
+    /// <summary>RFC 4035 §3.1.4.1: the DS is the parent's.</summary>
     [Fact]
     public void The_parent_answers_for_ds_at_the_cut()
     {
@@ -136,9 +164,11 @@ public class AnswererTests
         Assert.Equal(Rcode.Refused, new Reply(Ask(Query("www.example.com", RecordType.A, null, null, 4))).Rcode);
     }
 
+    /// <summary>RFC 8482 §4.1: one set of those that are there.</summary>
     [Fact]
     public void Any_gets_one_set() => Assert.Single(Ask("ns1.example.com", RecordType.Any).Answers);
 
+    /// <summary>RFC 5001 §2.1, RFC 4892 §3: which node of an address answered.</summary>
     [Fact]
     public void The_server_says_its_name()
     {

@@ -89,6 +89,7 @@ public class DnsServerTests
         Assert.Equal(Rcode.NoError, new Reply(await AskUdpAsync(local, Query("www.example.com", RecordType.A))).Rcode);
     }
 
+    /// <summary>RFC 7766 §6.2.1.1: pipelining; §8: a message in any number of segments.</summary>
     [Fact]
     public async Task Queries_on_a_stream_may_be_pipelined_and_cut_anywhere()
     {
@@ -110,6 +111,7 @@ public class DnsServerTests
         Assert.Equal(100, server.Counters[DnsCounter.TcpQueries]);
     }
 
+    /// <summary>RFC 7766 §6.2.3: idle connections.</summary>
     [Fact]
     public async Task Who_is_idle_or_never_reads_is_cut_off()
     {
@@ -132,6 +134,7 @@ public class DnsServerTests
         Assert.True(server.Counters[DnsCounter.TcpQueries] < 400);
     }
 
+    /// <summary>RFC 7766 §6.2.2: limits of connections.</summary>
     [Fact]
     public async Task Connections_have_limits()
     {

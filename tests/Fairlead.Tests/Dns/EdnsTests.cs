@@ -99,6 +99,7 @@ public class EdnsTests
         Assert.Equal(Rcode.FormErr, Answer([.. query[..22], 0]).Rcode);
     }
 
+    /// <summary>RFC 7828 §3.2.2: never over UDP.</summary>
     [Fact]
     public void Keepalive_is_for_streams()
     {
@@ -108,6 +109,7 @@ public class EdnsTests
         Assert.False(Answer(With(), Transport.Tcp).Options.ContainsKey(11));
     }
 
+    /// <summary>RFC 7830 §4, RFC 8467 §4.1: blocks of 468 bytes for who has padded.</summary>
     [Fact]
     public void Padding_is_for_encrypted_streams()
     {
@@ -122,6 +124,7 @@ public class EdnsTests
         Assert.False(Answer(With(), Transport.Tls).Options.ContainsKey(12));
     }
 
+    /// <summary>RFC 8914 §4: a number, no text.</summary>
     [Fact]
     public void A_refusal_says_why()
     {
@@ -132,6 +135,7 @@ public class EdnsTests
         Assert.False(Answer(Query("x.example.net", RecordType.A)).HasOpt);
     }
 
+    /// <summary>RFC 9660 §3: for who asks with an empty option.</summary>
     [Fact]
     public void The_version_of_the_zone_is_told_to_who_asks()
     {
@@ -141,6 +145,33 @@ public class EdnsTests
         Assert.Equal(Rcode.FormErr, Answer(With(Option(19, 0))).Rcode);
         Assert.False(Answer(Query("x.example.net", RecordType.A, 1232, Option(19))).Options.ContainsKey(19));
         Assert.False(Answer(Query("deep.sub.example.com", RecordType.A, 1232, Option(19))).Options.ContainsKey(19));
+    }
+
+    /// <summary>RFC 8914 §4.22: whoever speaks EDNS is told which kind of "no" a NOTIMP is.</summary>
+    [Fact]
+    public void An_operation_that_is_not_supported_is_refused_with_its_number_to_who_speaks_edns()
+    {
+        for (int opcode = 1; opcode < 16; opcode++)
+        {
+            foreach (Transport transport in Enum.GetValues<Transport>())
+            {
+                byte[] query = With([.. Option(3), .. Option(10, 1, 2, 3, 4, 5, 6, 7, 8)]);
+                query[2] = (byte)(opcode << 3);
+                Reply reply = Answer(query, transport);
+                Assert.Equal(Rcode.NotImp, reply.Rcode);
+                Assert.Equal((byte)(0x80 | (opcode << 3)), reply.Message[2]);
+                Assert.Equal([0, 21], reply.Options[15]);
+                Assert.Equal(24, reply.Options[10].Length);
+
+                byte[] plain = Query("www.example.com", RecordType.A);
+                plain[2] = query[2];
+                Assert.Equal(12, Answer(plain, transport).Message.Length);
+                // An OPT that is broken is none: the refusal is the bare one.
+                byte[] broken = With(Option(3));
+                (broken[2], broken[^1]) = (query[2], 9);
+                Assert.Equal(12, Answer(broken, transport).Message.Length);
+            }
+        }
     }
 
     /// <summary>RFC 8906 §8: the queries that servers were found to be silent on, and what must come back.</summary>

@@ -11,6 +11,7 @@ public class MasterFileTests
 
     private static string Problem(string lines) => Assert.Single(Read(Start + lines).Problems).ToString();
 
+    /// <summary>RFC 2181 §5.2 and RFC 2181 §10.1 are among the faults: TTLs of a set, data beside a CNAME.</summary>
     [Theory]
     [InlineData("www A 192.0.2.300", "x.zone:4:7: '192.0.2.300' is not an IPv4 address")]
     [InlineData("www A 192.0.2", "x.zone:4:7: '192.0.2' is not an IPv4 address")]
@@ -66,6 +67,7 @@ public class MasterFileTests
             result.Problems.Select(p => $"{p.Line}:{p.Column}: {p.Message}").Order(StringComparer.Ordinal));
     }
 
+    /// <summary>RFC 1035 §5.1: the format of master files.</summary>
     [Fact]
     public void The_forms_of_the_format_are_read()
     {

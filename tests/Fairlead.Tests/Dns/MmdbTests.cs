@@ -60,6 +60,21 @@ public class MmdbTests
     }
 
     [Fact]
+    public void A_map_that_is_shared_by_a_pointer_counts_where_the_pointer_stands()
+    {
+        byte[] file = MmdbWriter.Write(
+            [
+                ("192.0.2.0/25", new Place("EU", "DE", 52.5, 13.5)),
+                ("192.0.2.128/25", new Place("EU", "DE", 48.5, 11.5)),
+            ],
+            24, 4);
+        MmdbDatabase? database = MmdbDatabase.Open(file, out string? problem);
+        Assert.Null(problem);
+        Assert.Equal("DE", database!.Find(IPAddress.Parse("192.0.2.1"))!.Country);
+        Assert.Equal("DE", database.Find(IPAddress.Parse("192.0.2.200"))!.Country);
+    }
+
+    [Fact]
     public void A_flat_country_database_is_read()
     {
         MmdbDatabase? database = MmdbDatabase.Open(MmdbWriter.Write(Sample, 24, 4, flat: true), out _);

@@ -15,13 +15,14 @@ public static class MmdbWriter
         var data = new List<byte>();
         AddText(data, "country_shared_key");
         var root = new Node();
+        var countries = new Dictionary<string, int>(); // And whole maps are shared by pointers.
         var offsets = new Dictionary<Place, int>(); // Equal places share one record, as in real databases.
         foreach ((string text, Place place) in places.OrderBy(entry => Prefix.Parse(entry.Prefix).LengthMapped))
         {
             if (!offsets.TryGetValue(place, out int offset))
             {
                 offset = offsets[place] = data.Count;
-                AddRecord(data, place, flat);
+                AddRecord(data, place, flat, countries);
             }
 
             (UInt128 bits, int length) = TreeBits(Prefix.Parse(text), version);
@@ -116,7 +117,7 @@ public static class MmdbWriter
         if (recordBits == 28) at[3] = (byte)((l[0] << 4) | r[0]);
     }
 
-    private static void AddRecord(List<byte> data, Place place, bool flat)
+    private static void AddRecord(List<byte> data, Place place, bool flat, Dictionary<string, int> countries)
     {
         if (flat)
         {
@@ -156,9 +157,14 @@ public static class MmdbWriter
         }
 
         AddText(data, "country");
-        AddControl(data, 7, 1);
-        AddText(data, "iso_code");
-        AddText(data, place.Country!);
+        if (!countries.TryAdd(place.Country!, data.Count)) AddPointer(data, countries[place.Country!]);
+        else
+        {
+            AddControl(data, 7, 1);
+            AddText(data, "iso_code");
+            AddText(data, place.Country!);
+        }
+
         // A pointer as key, an array and a long text as value: what databases hold beside what we look for.
         data.AddRange([0x20, 0]);
         data.AddRange([0x02, 4]);
@@ -198,6 +204,12 @@ public static class MmdbWriter
         AddText(file, "made by a test");
         AddText(file, "build_epoch");
         file.AddRange([0x04, 2, 0x6a, 0, 0, 0]);
+    }
+
+    private static void AddPointer(List<byte> data, int to)
+    {
+        if (to < 2048) data.AddRange([(byte)(0x20 | (to >> 8)), (byte)to]);
+        else data.AddRange([(byte)(0x28 | ((to - 2048) >> 16)), (byte)((to - 2048) >> 8), (byte)(to - 2048)]);
     }
 
     private static void AddText(List<byte> data, string text)

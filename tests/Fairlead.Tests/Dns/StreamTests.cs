@@ -119,6 +119,7 @@ public class StreamTests
         Assert.Equal(Rcode.Refused, new Reply(await UdpAsync(without, Query("example.com", RecordType.Ixfr))).Rcode);
     }
 
+    /// <summary>RFC 7858 §3: TLS from the first byte on.</summary>
     [Fact]
     public async Task Tls_answers_pads_and_transfers_and_shows_a_new_certificate()
     {

@@ -53,6 +53,17 @@ public class CheckEngineTests
         Assert.NotEmpty(status.Detail);
     }
 
+    [Fact]
+    public async Task What_nobody_checks_counts_as_up_and_nobody_asks_it()
+    {
+        // Nobody listens on port 1: whoever asked it would fail.
+        CheckStatus status = await FirstResultAsync(
+            new IPEndPoint(IPAddress.Loopback, 1), Tcp with { Kind = CheckKind.None });
+
+        Assert.True(status.State.Up);
+        Assert.Equal("not checked", status.Detail);
+    }
+
     [Theory]
     [InlineData(200, 204, false)]
     [InlineData(204, 204, true)]

@@ -153,6 +153,19 @@ public sealed class GdnsdImportTests : IDisposable
             StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void Halves_with_one_list_below_an_entry_of_their_own_are_named_since_gdnsd_forgets_one()
+    {
+        File.WriteAllText(From("geoip/nets.cfg"), """
+            26.0.0.0/10 => [dc-02, dc-03], 26.0.0.0/11 => [dc-02, DC_01], 26.32.0.0/12 => [dc-02, DC_01]
+            26.48.0.0/12 => [dc-02, DC_01], 10.0.0.0/9 => dc-03, 10.128.0.0/9 => dc-03
+            """);
+        (FleetSpec fleet, ImportedFleet imported) = Import();
+        SpecProblem named = Assert.Single(imported.NotTaken, one => one.File == From("geoip/nets.cfg"));
+        Assert.StartsWith("both halves of 26.0.0.0/10 have [dc-02, dc-01]", named.Message, StringComparison.Ordinal);
+        Assert.Equal(6, fleet.Geo.MapNamed("prod")!.Networks.Length);
+    }
+
     [Theory]
     [InlineData("a => { b => c", "1:7: this hash is never closed")]
     [InlineData("a => [ b, c", "1:7: this array is never closed")]

@@ -70,6 +70,7 @@ public sealed class KeyTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => folder.Generate(Zone, KeyRole.Zsk, Start, Timing));
     }
 
+    /// <summary>RFC 6781 §4.1.2, RFC 7583 §3.3: double signature.</summary>
     [Fact]
     public void A_csk_stays_until_the_parent_has_the_new_ones_ds_and_caches_forgot_the_old()
     {
@@ -98,6 +99,7 @@ public sealed class KeyTests : IDisposable
         Assert.Equal([second.Key.Tag], Tags(folder.At(Zone, gone)!.ZoneSigners));
     }
 
+    /// <summary>RFC 6781 §4.1.1.1, RFC 7583 §3.2.1: pre-publication.</summary>
     [Fact]
     public void A_zsk_is_shown_a_ttl_before_it_signs_and_the_old_one_a_ttl_after()
     {

@@ -66,6 +66,7 @@ public class SignatureTests
         Assert.Equal(now.AddDays(14), Signature.Expiration(rdata, now.AddDays(3)));
     }
 
+    /// <summary>RFC 4035 §5.3.2: the labels of the wildcard.</summary>
     [Fact]
     public void A_wildcard_is_signed_as_the_wildcard()
     {

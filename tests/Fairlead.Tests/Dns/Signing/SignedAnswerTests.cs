@@ -70,6 +70,7 @@ public class SignedAnswerTests
         Assert.All(reply.Authorities, record => Assert.Equal("30", record.Split(' ')[1]));
     }
 
+    /// <summary>RFC 4035 §3.1.1: signatures go along, or TC is set.</summary>
     [Fact]
     public void Proofs_stand_in_the_authority_and_before_what_is_only_useful()
     {

@@ -15,6 +15,7 @@ public class SecondaryTests
 
     private static TimeSpan S(double seconds) => TimeSpan.FromSeconds(seconds);
 
+    /// <summary>RFC 1034 §4.3.5: refresh, retry and expire.</summary>
     [Fact]
     public void The_timers_follow_the_soa()
     {
@@ -54,6 +55,7 @@ public class SecondaryTests
         ns1 1 A   192.0.2.1
         """).Soa;
 
+    /// <summary>RFC 1996 §4.7: the SOA is asked for, and the zone taken.</summary>
     [Fact]
     public async Task A_new_version_comes_by_notify_and_a_restart_serves_the_copy()
     {
@@ -132,6 +134,7 @@ public class SecondaryTests
         }
     }
 
+    /// <summary>RFC 1996 §3.10: others are passed over.</summary>
     [Fact]
     public async Task Other_zones_keys_and_primaries_are_taken_over_while_it_runs()
     {

@@ -15,6 +15,7 @@ public class TransferTests
 {
     private static readonly byte[] Axfr = Query("example.com", RecordType.Axfr);
 
+    /// <summary>RFC 5936 §2.2: the messages of an AXFR.</summary>
     [Fact]
     public async Task The_whole_zone_leaves_with_its_soa_first_and_last()
     {
@@ -210,6 +211,7 @@ public class TransferTests
         Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>RFC 1995 §4: the answers to IXFR.</summary>
     [Fact]
     public async Task Ixfr_gives_the_steps_or_the_whole_or_nothing_new()
     {
@@ -243,6 +245,7 @@ public class TransferTests
         Assert.Equal(["18", "-192.0.2.18", "19", "+192.0.2.19", "19"], Steps(Records(handler, Ixfr(18))));
     }
 
+    /// <summary>RFC 1995 §2: what does not fit into a datagram.</summary>
     [Fact]
     public async Task Over_udp_ixfr_gives_what_fits_or_the_soa()
     {
@@ -290,6 +293,7 @@ public class TransferTests
         Assert.Equal(Sorted(next), Sorted(Received(handler, Axfr, null, out _)));
     });
 
+    /// <summary>RFC 8945 §5.3: what comes signed is answered signed.</summary>
     [Fact]
     public async Task Signed_queries_are_answered_signed()
     {

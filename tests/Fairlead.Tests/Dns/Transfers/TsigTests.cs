@@ -45,6 +45,7 @@ public class TsigTests
         return key;
     }
 
+    /// <summary>RFC 8945 §4.3.3: what is signed.</summary>
     [Theory]
     [MemberData(nameof(Golden))]
     public void Takes_what_kdig_signed_and_signs_the_same(string algorithm, string hex)
@@ -82,6 +83,7 @@ public class TsigTests
         }
     }
 
+    /// <summary>RFC 8945 §5.2: the checks in their order.</summary>
     [Fact]
     public void Each_refusal_is_the_one_of_the_rfc()
     {
@@ -108,6 +110,7 @@ public class TsigTests
         Assert.Equal(TsigVerdict.Malformed, Judged(followed, Now, Key()));
     }
 
+    /// <summary>RFC 8945 §5.3.1: messages of a stream.</summary>
     [Fact]
     public void A_stream_of_messages_is_one_chain()
     {
