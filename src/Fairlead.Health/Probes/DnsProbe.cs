@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 using Fairlead.Net.Wire;
 
@@ -35,7 +36,7 @@ internal static class DnsProbe
     {
         byte[] message = new byte[HeaderBytes + 255 + 4];
         var writer = new WireWriter(message);
-        writer.U16((ushort)Random.Shared.Next(65_536)); // Against answers that were under way to an earlier try.
+        writer.U16((ushort)RandomNumberGenerator.GetInt32(65_536)); // Nobody may guess it (RFC 5452 §9.2).
         writer.U16(0x0100); // RD: resolvers are asked as their users ask them.
         writer.U16(1);
         writer.U16(0);
