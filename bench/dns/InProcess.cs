@@ -17,9 +17,9 @@ internal static class InProcess
     public static void Run()
     {
         var table = Workload.Table();
-        foreach (double share in (double[])[0, 0.5, 1])
+        foreach ((double share, int missing) in ((double, int)[])[(0, 5), (0.5, 5), (1, 5), (0, 100)])
         {
-            byte[][] queries = Workload.Queries(share);
+            byte[][] queries = Workload.Queries(share, missing);
             AnswerGuard guard = Guard();
             var response = new byte[1472];
             var asker = new Asker(((UInt128)0xffff << 32) | 0xc0000264, Transport.Udp, 4242);
@@ -39,7 +39,7 @@ internal static class InProcess
                 }
             }
 
-            Console.WriteLine($"steered {share:P0}: {best.Average():F0} ns a query");
+            Console.WriteLine($"steered {share:P0}, not there {missing} %: {best.Average():F0} ns a query");
         }
     }
 

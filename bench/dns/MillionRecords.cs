@@ -25,8 +25,7 @@ internal static class MillionRecords
     /// <summary>The table of the zone file in the folder; its serial is the generation.</summary>
     public static DnsTable Load(string folder, DnsTable? previous)
     {
-        string path = Path.Combine(folder, File1);
-        MasterFileResult read = MasterFile.Read(path, DnsName.Parse(Workload.Origin), File.ReadAllText(path));
+        MasterFileResult read = MasterFile.ReadFile(Path.Combine(folder, File1), DnsName.Parse(Workload.Origin));
         return DnsTable.Create(
             read.Zone!.Serial, [read.Zone], RegionMap.Empty, SteeringTable.Empty, "", previous);
     }

@@ -16,8 +16,11 @@ internal static class SideBySide
     private const int Window = 192;
     private static readonly IPEndPoint Server = new(IPAddress.Parse("192.0.2.1"), 53);
 
-    private static readonly (string Name, double SteeredShare, bool OnlySteering)[] Mixes =
-        [("fixed names", 0, false), ("half the queries for steered names", 0.5, true)];
+    private static readonly (string Name, double SteeredShare, int Missing, bool OnlySteering)[] Mixes =
+    [
+        ("fixed names", 0, 5, false), ("half the queries for steered names", 0.5, 5, true),
+        ("names by chance, none of them there", 0, 100, false),
+    ];
 
     public static void Run(int seconds, int rounds, string? only)
     {
@@ -62,10 +65,10 @@ internal static class SideBySide
                 PinToCore0();
                 WaitUntilServing(
                     contender.Name, Path.Combine(folder, contender.Name), $"host1.{Workload.Origin}");
-                foreach ((int mix, (_, double share, bool onlySteering)) in Mixes.Index())
+                foreach ((int mix, (_, double share, int missing, bool onlySteering)) in Mixes.Index())
                 {
                     if (onlySteering && !contender.CanSteer) continue;
-                    using var generator = new Generator(Server, Workload.Queries(share));
+                    using var generator = new Generator(Server, Workload.Queries(share, missing));
                     WarmUp(generator);
                     (double user, double system) = CpuMeter.Micros(server.Id);
                     Run run = generator.Ask(TimeSpan.FromSeconds(seconds), Window);
@@ -137,7 +140,7 @@ internal static class SideBySide
             + $"load {File.ReadAllText("/proc/loadavg").Split(' ')[1]}, best of {rounds} rounds of {seconds} s, "
             + $"{Window} open queries, server on one core");
         foreach (Contender contender in Contender.All) text.AppendLine($"# {contender.Name}: {contender.Version}");
-        foreach ((int mix, (string name, _, _)) in Mixes.Index())
+        foreach ((int mix, (string name, _, _, _)) in Mixes.Index())
         {
             text.AppendLine($"\n{name}\n{"server",-10} {"us CPU/query",12} {"of it user",10} {"x best peer",12} "
                 + $"{"queries/s",11} {"lost",7} {"p99 us",8} {"MiB",6} {"NXDOMAIN",9}");

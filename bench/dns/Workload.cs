@@ -82,8 +82,11 @@ internal static class Workload
         return DnsTable.Create(1, [zone.Zone!], regions, steering, "bench");
     }
 
-    /// <summary>Ready queries, their ids left 0; steeredShare of them ask for steered names.</summary>
-    public static byte[][] Queries(double steeredShare)
+    /// <summary>
+    /// Ready queries, their ids left 0: so many of them ask for steered names, so many per cent for names by chance that
+    /// are not there.
+    /// </summary>
+    public static byte[][] Queries(double steeredShare, int missing = 5)
     {
         var random = new Random(2);
         List<(uint Network, int Country)> networks = ClientNetworks();
@@ -92,7 +95,9 @@ internal static class Workload
         {
             int name = random.Next(Names / SteeredEvery) * SteeredEvery;
             if (random.NextDouble() >= steeredShare) name += random.Next(1, SteeredEvery);
-            string owner = random.Next(100) < 5 ? $"nothing{name}.{Origin}" : $"{NameOf(name)}.{Origin}";
+            string owner = random.Next(100) < missing
+                ? $"nothing{(missing == 5 ? name : random.Next())}.{Origin}"
+                : $"{NameOf(name)}.{Origin}";
             uint? network = random.Next(2) == 0 ? networks[random.Next(networks.Count)].Network : null;
             queries[i] = Query(owner, RecordType.A, network);
         }

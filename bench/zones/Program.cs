@@ -58,11 +58,13 @@ static int StartNode(string binary, string fleetFile, string name)
     socket.Connect(IPAddress.Loopback, 53535);
     socket.ReceiveTimeout = 20;
     var clock = Stopwatch.StartNew();
-    using var node = Process.Start(new ProcessStartInfo(binary,
+    string[] command =
     [
         "node", "--fleet", fleetFile, "--pop", "here", "--node", "ns1", "--state", state.FullName,
         "--control", Path.Combine(state.FullName, "control"),
-    ]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    ];
+    var start = new ProcessStartInfo(binary, command) { RedirectStandardOutput = true, RedirectStandardError = true };
+    using var node = Process.Start(start)!;
     // Read and thrown away, so that the node never waits for us.
     node.OutputDataReceived += (_, _) => { };
     node.ErrorDataReceived += (_, _) => { };

@@ -27,6 +27,7 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
         long start = time.GetTimestamp();
         var gathering = default(Gathering);
         ShortPause.MakeExact();
+        _ = UrgentThread.PreferCurrent();
         while (!stopping)
         {
             int count = batch.Receive(fd);

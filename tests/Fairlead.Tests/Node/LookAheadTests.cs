@@ -40,6 +40,7 @@ public sealed class LookAheadTests : IDisposable
         LoadedFleet fleet = Load(signed: false);
         using var ahead = new LookAhead();
         ahead.From(fleet, new Situation(fleet.Spec) { OwnPop = "nyc" }.Plan());
+        Assert.True(SpinWait.SpinUntil(() => ahead.Ready >= 0, Deadline), "it is not through");
         Assert.Equal(0, ahead.Ready);
     }
 
