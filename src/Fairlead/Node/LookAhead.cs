@@ -11,8 +11,8 @@ namespace Fairlead.Node;
 /// <summary>
 /// Goes through what the likely plans after this one would answer, so that little is left to do when one of them comes:
 /// where zones are signed here the signatures are made, and once for each fleet the way itself is gone, so that code
-/// that hardly ever runs is compiled when it must. It has a thread of its own that works for a moment and then rests for
-/// longer: what it does is never urgent. A plan that nobody thought of takes longer when it comes.
+/// that hardly ever runs is compiled when it must. It has a thread of its own that works for a moment and then rests
+/// for longer: what it does is never urgent. A plan that nobody thought of takes longer when it comes.
 /// </summary>
 public sealed class LookAhead : IDisposable
 {

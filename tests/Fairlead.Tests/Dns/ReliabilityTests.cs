@@ -28,7 +28,8 @@ public sealed class ReliabilityTests : IDisposable
         "SignedAnswerTests.What_does_not_fit_with_its_signatures_is_truncated_and_a_stream_has_it_whole")]
     [InlineData("D3 compression pointers and labels", "HostileQueryTests.A_pointer_in_the_question_is_a_format_error",
         "HostileQueryTests.A_name_of_255_bytes_is_read_and_one_of_256_is_not")]
-    [InlineData("D4 queries that cost much", "ReliabilityTests.A_long_chain_of_aliases_is_followed_for_a_dozen_steps_and_no_further")]
+    [InlineData("D4 queries that cost much",
+        "ReliabilityTests.A_long_chain_of_aliases_is_followed_for_a_dozen_steps_and_no_further")]
     [InlineData("D5 connections", "StreamTests.Clients_that_connect_and_vanish_or_send_parts_wear_nobody_out",
         "DnsServerTests.Who_is_idle_or_never_reads_is_cut_off", "DnsServerTests.Connections_have_limits")]
     [InlineData("D6 a wrong key of the cache", "AnswerCacheTests.With_and_without_the_cache_all_answers_are_the_same")]

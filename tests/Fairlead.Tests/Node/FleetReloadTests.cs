@@ -3,13 +3,15 @@ using Fairlead.Node;
 
 namespace Fairlead.Tests.Node;
 
-/// <summary>What a running DNS server cannot go over to is named, and refused, instead of taken without effect.</summary>
+/// <summary>
+/// What a running DNS server cannot go over to is named, and refused, instead of taken without effect.
+/// </summary>
 public class FleetReloadTests
 {
     private static DnsSpec Read(string dns)
     {
-        FleetFile? file = FleetReader.Read(
-            "fleet.yaml", $"fleet: f\ndns: {{{dns}}}\n", out IReadOnlyList<SpecProblem> problems);
+        string text = $"fleet: f\npops: {{here: {{nodes: {{ns1: {{addresses: [192.0.2.1]}}}}}}}}\ndns: {{{dns}}}\n";
+        FleetFile? file = FleetReader.Read("fleet.yaml", text, out IReadOnlyList<SpecProblem> problems);
         Assert.Empty(problems);
         return file!.Spec.Dns;
     }

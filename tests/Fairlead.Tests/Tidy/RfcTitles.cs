@@ -47,6 +47,7 @@ internal static partial class RfcTitles
         5082 The Generalized TTL Security Mechanism (GTSM)
         5155 DNS Security (DNSSEC) Hashed Authenticated Denial of Existence
         5396 Textual Representation of Autonomous System (AS) Numbers
+        5452 Capabilities Advertisement with BGP-4
         5492 Capabilities Advertisement with BGP-4
         5701 IPv6 Address Specific BGP Extended Community Attribute
         5737 IPv4 Address Blocks Reserved for Documentation
