@@ -30,7 +30,8 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
     public int SteeredLabel { get; private set; }
 
     /// <summary>
-    /// Every asker gets these very records: no steered name was met on the way. Only such an answer may be kept.
+    /// Every asker gets these very records: no steered name was met on the way, and nothing was made of the name that
+    /// he asked for. Only such an answer may be kept.
     /// </summary>
     public bool IsForEveryone { get; private set; } = true;
 
@@ -97,6 +98,7 @@ internal ref struct Resolution(DnsTable table, QueryMessage asked, UInt128 clien
 
             if (match == ZoneMatch.Dname)
             {
+                IsForEveryone = false; // The name that it makes has the case of the asker's.
                 Span<byte> target = made.Slice(step % 2 * DnsName.WireBytesMax, DnsName.WireBytesMax);
                 // A DNAME that is met again is not sent again. No name hashes to 0 by itself with that node.
                 bool isNew = !visited[..step].Contains((0u, node.Number));

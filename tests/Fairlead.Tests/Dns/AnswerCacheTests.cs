@@ -117,4 +117,20 @@ public class AnswerCacheTests
             Assert.InRange(first, 2998, 3002);
         }
     }
+
+    [Fact]
+    public void A_name_that_a_dname_makes_has_the_case_of_its_own_asker()
+    {
+        DnsTable table = DnsTable.Create(
+            9, [Load("example.com", $"{ZoneText}\nold DNAME new.example.net.")], Regions, SteeringTable.Empty, "");
+        var state = new AnswerState { Cache = new AnswerCache(64) };
+        byte[] response = new byte[1232];
+        foreach (string asked in new[] { "x", "x", "X", "x" })
+        {
+            byte[] query = Query($"{asked}.old.example.com", RecordType.Cname, 1232);
+            int length = Answerer.Answer(table, query, default, state, response);
+            byte[] target = [1, (byte)asked[0], 3, (byte)'n', (byte)'e', (byte)'w'];
+            Assert.True(response.AsSpan(0, length).IndexOf(target) > 0, asked);
+        }
+    }
 }
