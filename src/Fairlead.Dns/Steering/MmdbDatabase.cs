@@ -126,8 +126,8 @@ public sealed class MmdbDatabase
         return null;
     }
 
-    // Every node is reached, and by one way; only the IPv4 tree may have aliases. So a walk can neither go round in
-    // circles nor grow beyond the file.
+    // Every node is reached, and by one way; only the IPv4 tree may have aliases, and none of them lies deeper than its
+    // own place. So a walk can neither go round in circles, nor be longer than an address, nor grow beyond the file.
     private string? CheckTree()
     {
         for (; addressBits == 128 && depthOfIPv4 < IPv4Depth && rootOfIPv4 < nodeCount; depthOfIPv4++)
@@ -148,12 +148,18 @@ public sealed class MmdbDatabase
                 {
                     if (CheckData(value) is { } problem) return problem;
                 }
+                else if (value == rootOfIPv4 && value != 0)
+                {
+                    if (depth + 1 > IPv4Depth) return $"the IPv4 tree is reached at depth {depth + 1}";
+                    if (!seen[value]) open.Push((value, IPv4Depth));
+                    seen[value] = true;
+                }
                 else if (!seen[value])
                 {
                     seen[value] = true;
                     open.Push((value, depth + 1));
                 }
-                else if (value != rootOfIPv4 || value == 0)
+                else
                 {
                     return $"node {value} is reached by two ways";
                 }
