@@ -1,7 +1,8 @@
 namespace Fairlead.Tests;
 
 /// <summary>
-/// A test that needs root and these programs. Where one is missing it is skipped, but under CI it fails.
+/// A test that needs root and these programs, or folders of the repository that ./test fetches. Where one is missing it
+/// is skipped, but under CI it fails.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class InteropFactAttribute : FactAttribute
@@ -17,6 +18,7 @@ public sealed class InteropFactAttribute : FactAttribute
 
     public IReadOnlyList<string> Programs { get; }
 
-    private static bool IsInstalled(string program) =>
-        new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, program)));
+    private static bool IsInstalled(string program) => program.Contains('/', StringComparison.Ordinal)
+        ? Directory.Exists(Path.Combine(Fixture.Repository, program))
+        : new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, program)));
 }

@@ -13,23 +13,6 @@ public static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "setpriority", SetLastError = true)]
     public static partial int SetPriority(int which, int who, int nice);
 
-    /// <summary>The C library of Debian 12 has no sched_setattr: syscall(2) with its number.</summary>
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    public static partial long SchedSetAttribute(long number, int thread, SchedAttribute* attribute, uint flags);
-
-    /// <summary>struct sched_attr in its first version (sched_setattr(2)); times in nanoseconds.</summary>
-    public struct SchedAttribute
-    {
-        public uint Size;
-        public uint Policy;
-        public ulong Flags;
-        public int Nice;
-        public uint Priority;
-        public ulong Runtime;
-        public ulong Deadline;
-        public ulong Period;
-    }
-
     [LibraryImport("libc", EntryPoint = "gettid", SetLastError = true)]
     public static partial int GetTid();
 }
@@ -49,32 +32,14 @@ public static unsafe class UrgentThread
     private const int RealTimePriority = 10;
     private const int Nice = -15;
 
-    // Three times an ordinary thread's share where cores are short. Since Linux 6.12 it is the shorter slice that gives
-    // a thread its turn at once when it wakes; before, its share did.
+    // Three times an ordinary thread's share where cores are short.
     private const int PreferredNice = -5;
-    private const ulong PreferredSliceNanoseconds = 100_000;
 
     /// <summary>
     /// For a thread that carries traffic: what else the process does, a reload first of all, must not make it wait for
     /// its turn. False when the kernel does not let us, which leaves the thread as it was.
     /// </summary>
-    public static bool PreferCurrent()
-    {
-        long number = RuntimeInformation.ProcessArchitecture switch
-        {
-            Architecture.X64 => 314,
-            Architecture.Arm64 => 274,
-            _ => -1,
-        };
-        var attribute = new Libc.SchedAttribute
-        {
-            Size = (uint)sizeof(Libc.SchedAttribute),
-            Nice = PreferredNice,
-            Runtime = PreferredSliceNanoseconds,
-        };
-        return (number >= 0 && Libc.SchedSetAttribute(number, 0, &attribute, 0) == 0)
-            || Libc.SetPriority(0, Libc.GetTid(), PreferredNice) == 0;
-    }
+    public static bool PreferCurrent() => Libc.SetPriority(0, Libc.GetTid(), PreferredNice) == 0;
 
     /// <summary>SCHED_RR with CAP_SYS_NICE or RLIMIT_RTPRIO, else a better nice value, else nothing.</summary>
     public static Urgency RaiseCurrent()

@@ -27,7 +27,7 @@ public class MaxMindTests(ITestOutputHelper output)
         ["MaxMind-DB-test-broken-search-tree-24.mmdb"] = "a record beyond the data",
     };
 
-    [MaxMindFact]
+    [InteropFact("mmdblookup", "artifacts/libmaxminddb/t/maxmind-db")]
     public void Files_that_are_right_are_read_as_mmdblookup_reads_them()
     {
         var random = new Random(1);
@@ -68,7 +68,7 @@ public class MaxMindTests(ITestOutputHelper output)
         Assert.InRange(known, 30, int.MaxValue);
     }
 
-    [MaxMindFact]
+    [InteropFact("mmdblookup", "artifacts/libmaxminddb/t/maxmind-db")]
     public void Files_that_are_wrong_are_refused_and_nothing_throws()
     {
         string[] all =
@@ -87,7 +87,7 @@ public class MaxMindTests(ITestOutputHelper output)
         }
     }
 
-    [MaxMindFact]
+    [InteropFact("mmdblookup", "artifacts/libmaxminddb/t/maxmind-db")]
     public void Cut_and_changed_files_never_throw()
     {
         var random = new Random(2);
@@ -113,17 +113,5 @@ public class MaxMindTests(ITestOutputHelper output)
         if (exit != 0) return null;
         string value = said.Trim();
         return value.Contains('<') ? value[..value.LastIndexOf('<')].Trim().Trim('"') : null;
-    }
-
-    /// <summary>Where the files are not there it is skipped, but under CI it fails.</summary>
-    [AttributeUsage(AttributeTargets.Method)]
-    private sealed class MaxMindFactAttribute : FactAttribute
-    {
-        public MaxMindFactAttribute()
-        {
-            bool isThere = Directory.Exists(Folder) && File.Exists("/usr/bin/mmdblookup");
-            if (!isThere && Environment.GetEnvironmentVariable("CI") is not { Length: > 0 })
-                Skip = "needs MaxMind's test files: ./test fetches them";
-        }
     }
 }
