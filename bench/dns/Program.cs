@@ -56,7 +56,9 @@ static async Task ServeMillionAsync(string folder)
     {
         signal.Cancel = true;
         long begin = System.Diagnostics.Stopwatch.GetTimestamp();
+        server.Hurry(true);
         table.Publish(MillionRecords.Load(folder, table.Current));
+        server.Hurry(false);
         double seconds = System.Diagnostics.Stopwatch.GetElapsedTime(begin).TotalSeconds;
         Console.WriteLine($"read again in {seconds:F1} s, serial {table.Current.Generation}");
     });

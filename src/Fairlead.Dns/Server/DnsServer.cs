@@ -99,6 +99,15 @@ public sealed class DnsServer(DnsServerOptions options, Snapshot<DnsTable> table
     /// </summary>
     public AnswerDoor OpenDoor() => new(table, NewGuard(isStream: true), time);
 
+    /// <summary>
+    /// While something large is read or compiled beside it, the UDP threads go before it: an answer does not wait for
+    /// its turn on the core. Any thread.
+    /// </summary>
+    public void Hurry(bool wanted)
+    {
+        foreach (UdpWorker worker in udp) worker.Hurry(wanted);
+    }
+
     private string binding = "";
 
     private void BindAll(IPEndPoint local, List<Socket> listeners)

@@ -20,16 +20,21 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
 
     private volatile bool stopping;
 
+    private volatile bool hurry;
+
     public void Run()
     {
         using var batch = new UdpBatch(BatchSize, BufferBytes);
         int fd = (int)socket.Handle;
         long start = time.GetTimestamp();
         var gathering = default(Gathering);
+        var precedence = default(Precedence);
+        bool runsFirst = false;
         ShortPause.MakeExact();
         _ = UrgentThread.PreferCurrent();
         while (!stopping)
         {
+            if (runsFirst != (hurry && precedence.IsAllowed)) _ = UrgentThread.RunFirst(runsFirst = !runsFirst);
             int count = batch.Receive(fd);
             if (count == 0) continue;
             long received = time.GetTimestamp();
@@ -50,13 +55,17 @@ internal sealed class UdpWorker(Socket socket, Snapshot<DnsTable> table, AnswerG
             int lost = batch.Send(fd);
             if (lost > 0) guard.Counters.Add(DnsCounter.SendLost, lost);
             // Each of a batch waits for the last of it.
-            long nanoseconds = time.GetElapsedTime(received).Ticks * 100;
-            guard.Counters.Latency.Add(nanoseconds, answers);
+            TimeSpan busy = time.GetElapsedTime(received);
+            guard.Counters.Latency.Add(busy.Ticks * 100, answers);
+            precedence.After(busy, now);
             if (gathering.After(count, now)) ShortPause.For(Gathering.Pause);
         }
     }
 
     public void Stop() => stopping = true;
+
+    /// <summary>Whether it is to run before ordinary threads, as far as <see cref="Precedence"/> allows.</summary>
+    public void Hurry(bool wanted) => hurry = wanted;
 
     public void Dispose() => socket.Dispose();
 }

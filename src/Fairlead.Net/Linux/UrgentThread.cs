@@ -4,6 +4,7 @@ namespace Fairlead.Net.Linux;
 
 public static unsafe partial class Libc
 {
+    public const int SCHED_OTHER = 0;
     public const int SCHED_RR = 2;
     public const int SCHED_RESET_ON_FORK = 0x40000000;
 
@@ -32,6 +33,9 @@ public static unsafe class UrgentThread
     private const int RealTimePriority = 10;
     private const int Nice = -15;
 
+    // Below what must run on time, above every ordinary thread.
+    private const int TurnPriority = 1;
+
     // Three times an ordinary thread's share where cores are short.
     private const int PreferredNice = -5;
 
@@ -40,6 +44,18 @@ public static unsafe class UrgentThread
     /// its turn. False when the kernel does not let us, which leaves the thread as it was.
     /// </summary>
     public static bool PreferCurrent() => Libc.SetPriority(0, Libc.GetTid(), PreferredNice) == 0;
+
+    /// <summary>
+    /// For a while the calling thread runs before every ordinary one, or again as one of them. A nice value gives a
+    /// larger share and still waits for its turn: some milliseconds on kernels since 6.6. It must not be kept by a
+    /// thread that may have work without end. False when the kernel does not let us.
+    /// </summary>
+    public static bool RunFirst(bool first)
+    {
+        int priority = first ? TurnPriority : 0;
+        int policy = (first ? Libc.SCHED_RR : Libc.SCHED_OTHER) | Libc.SCHED_RESET_ON_FORK;
+        return Libc.SchedSetScheduler(0, policy, &priority) == 0;
+    }
 
     /// <summary>SCHED_RR with CAP_SYS_NICE or RLIMIT_RTPRIO, else a better nice value, else nothing.</summary>
     public static Urgency RaiseCurrent()

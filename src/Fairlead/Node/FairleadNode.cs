@@ -60,7 +60,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         loop.ReportChanged = publisher.Hurry;
         loop.Acted = ahead.From;
         store.Changed = loop.Wake;
-        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"), transfers);
+        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"), dns, transfers);
         await using var api = new ApiServer(options, loop, store, checks, speaker, dns, reload, time, transfers);
 
         using var stop = new CancellationTokenSource();

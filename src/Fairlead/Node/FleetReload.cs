@@ -1,5 +1,6 @@
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Session;
+using Fairlead.Dns.Server;
 using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,7 @@ namespace Fairlead.Node;
 /// </summary>
 public sealed class FleetReload(
     NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log,
-    ZoneTransfers? transfers = null)
+    DnsServer? dns = null, ZoneTransfers? transfers = null)
 {
     private readonly Lock gate = new();
 
@@ -22,32 +23,45 @@ public sealed class FleetReload(
     {
         lock (gate)
         {
-            DateTimeOffset now = TimeProvider.System.GetUtcNow();
-            LoadedFleet? next = fleetFileToo
-                ? LoadedFleet.Read(options.FleetFile, out IReadOnlyList<SpecProblem> problems, loop.Fleet, now)
-                : loop.Fleet.ReadFilesAgain(options.FleetFile, out problems, now);
-            Refused = [.. problems.Select(problem => problem.ToString()), .. next is null ? [] : Unchangeable(next)];
-            if (next is null || Refused.Count > 0)
+            dns?.Hurry(true);
+            try
             {
-                foreach (string problem in Refused) log.LogError("{Problem}", problem);
-                log.LogError("what was read is refused; the old fleet goes on");
-                return;
+                Read(fleetFileToo);
             }
-
-            PopSpec pop = next.Spec.Pop(options.Pop)!;
-            NodeSpec node = pop.Node(options.Node)!;
-            // The guard first: no route of the new file may meet the old list.
-            speaker?.ReplaceGuard(new Guard(next.Spec.AnycastSubnets));
-            speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
-            checks.Apply(OwnReport.Checks(next.Spec, pop, node));
-            transfers?.Follow(next, loop.Fleet);
-            loop.Replace(next);
-            transfers?.Forget(next);
-            // What the old fleet held is given back in the background: a collection that blocks would be felt.
-            GC.Collect(2, GCCollectionMode.Forced, blocking: false);
-            log.LogInformation("{What} read again and taken",
-                fleetFileToo ? "the fleet file is" : "zones and databases are");
+            finally
+            {
+                dns?.Hurry(false);
+            }
         }
+    }
+
+    private void Read(bool fleetFileToo)
+    {
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        LoadedFleet? next = fleetFileToo
+            ? LoadedFleet.Read(options.FleetFile, out IReadOnlyList<SpecProblem> problems, loop.Fleet, now)
+            : loop.Fleet.ReadFilesAgain(options.FleetFile, out problems, now);
+        Refused = [.. problems.Select(problem => problem.ToString()), .. next is null ? [] : Unchangeable(next)];
+        if (next is null || Refused.Count > 0)
+        {
+            foreach (string problem in Refused) log.LogError("{Problem}", problem);
+            log.LogError("what was read is refused; the old fleet goes on");
+            return;
+        }
+
+        PopSpec pop = next.Spec.Pop(options.Pop)!;
+        NodeSpec node = pop.Node(options.Node)!;
+        // The guard first: no route of the new file may meet the old list.
+        speaker?.ReplaceGuard(new Guard(next.Spec.AnycastSubnets));
+        speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
+        checks.Apply(OwnReport.Checks(next.Spec, pop, node));
+        transfers?.Follow(next, loop.Fleet);
+        loop.Replace(next);
+        transfers?.Forget(next);
+        // What the old fleet held is given back in the background: a collection that blocks would be felt.
+        GC.Collect(2, GCCollectionMode.Forced, blocking: false);
+        log.LogInformation("{What} read again and taken",
+            fleetFileToo ? "the fleet file is" : "zones and databases are");
     }
 
     /// <summary>What a running process cannot go over to; each needs a restart.</summary>
