@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using Fairlead.Fleet.Decide;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet;
@@ -32,6 +33,15 @@ public sealed record PoolReport(string Service, string Pop, bool Known, Immutabl
 {
     /// <summary>When it may look different at the earliest; null: not known.</summary>
     public PoolTurns? Turns { get; init; }
+
+    /// <summary>Where time holds against the count, see PoolStand; null: the count decides.</summary>
+    public HostStance? StanceIPv4 { get; init; }
+
+    /// <summary>As StanceIPv4.</summary>
+    public HostStance? StanceIPv6 { get; init; }
+
+    public HostStance? StanceIn(AddressFamily family) =>
+        family == AddressFamily.InterNetwork ? StanceIPv4 : StanceIPv6;
 
     public int HealthyIn(AddressFamily family) => Healthy.Count(address => address.AddressFamily == family);
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 using Fairlead.Balancer;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Fleet.Spec;
@@ -23,16 +24,23 @@ public static class NodeRoutes
         PopSpec pop = fleet.Pop(own.Pop)!;
         PopPlan stance = plan.Pop(own.Pop)!;
         var routes = ImmutableArray.CreateBuilder<Route>();
-        List<Prefix> hosts = stance.Serves ? [.. Hosts(fleet, plan, own)] : [];
-        routes.AddRange(hosts.Select(host => new Route { Prefix = host }));
+        // Those that fail come last: an aggregate leans on one of them only when no other is left.
+        List<Host> hosts = stance.Serves
+            ? [.. Hosts(fleet, plan, own).OrderBy(host => host.Stance)]
+            : [];
+        routes.AddRange(hosts.Select(RouteOf));
 
-        ImmutableArray<uint> communities = stance.Aggregates == AggregateStance.Deprefer ? [GracefulShutdown] : [];
         foreach (Prefix aggregate in Aggregates(fleet, plan, pop, stance, own))
         {
-            int host = hosts.FindIndex(aggregate.Contains);
-            if (host < 0) continue;
-            IPAddress nextHop = hosts[host].Address;
-            routes.Add(new Route { Prefix = aggregate, NextHop = nextHop, Communities = communities });
+            if (hosts.Find(host => aggregate.Contains(host.Vip)) is not { } host) continue;
+            bool last = stance.Aggregates == AggregateStance.Deprefer
+                || host is { Failing.GracefulShutdown: true };
+            routes.Add(new Route
+            {
+                Prefix = aggregate,
+                NextHop = host.Vip.Address,
+                Communities = last ? [GracefulShutdown] : [],
+            });
         }
 
         routes.AddRange(
@@ -65,21 +73,59 @@ public static class NodeRoutes
         return new VipTable(generation, entries.ToImmutable());
     }
 
-    private static IEnumerable<Prefix> Hosts(FleetSpec fleet, Plan plan, NodeReport own)
+    /// <summary>A host route, and how it is told.</summary>
+    private sealed record Host(Prefix Vip, ServiceSpec Service, HostStance Stance)
     {
+        /// <summary>What it is told as while it fails; null: it does not.</summary>
+        public FailingSpec? Failing => Stance == HostStance.Deprefer ? Service.Announce.Failing : null;
+    }
+
+    private static Route RouteOf(Host host)
+    {
+        AnnounceSpec announce = host.Service.Announce;
+        return new Route
+        {
+            Prefix = host.Vip,
+            Med = (uint?)(host.Failing?.Med ?? announce.Med),
+            Prepend = Math.Max(announce.Prepend, host.Failing?.Prepend ?? 0),
+            Communities = host.Failing is { GracefulShutdown: true }
+                ? [.. announce.Communities.Append(GracefulShutdown).Distinct().Order()]
+                : announce.Communities,
+        };
+    }
+
+    private static IEnumerable<Host> Hosts(FleetSpec fleet, Plan plan, NodeReport own)
+    {
+        PopSpec pop = fleet.Pop(own.Pop)!;
+        NodeSpec node = pop.Node(own.Node)!;
         foreach (ServiceSpec service in fleet.Services)
         {
             PoolReport? pool = PoolOf(own, service);
             ServicePlan? verdict = plan.Service(service.Name);
             foreach (Prefix vip in fleet.AllVips(service))
             {
-                int healthy = pool is { Known: true } ? pool.HealthyIn(vip.Family) : 0;
                 // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
                 bool held = verdict?.IsHeld(vip.Family) == true && verdict.IsUp(own.Pop, vip.Family);
-                if ((healthy > 0 && healthy >= service.MinHealthy) || held)
-                    yield return vip;
+                HostStance stance = service.Announce.In(own.Pop) switch
+                {
+                    AnnounceWhen.Never => HostStance.Withdraw,
+                    AnnounceWhen.Always => HostStance.Announce,
+                    _ when held => HostStance.Announce,
+                    _ => pool?.StanceIn(vip.Family) ?? (IsHealthy(service, pop, node, pool, vip.Family)
+                        ? HostStance.Announce
+                        : HostStance.Withdraw),
+                };
+                if (stance != HostStance.Withdraw) yield return new Host(vip, service, stance);
             }
         }
+    }
+
+    /// <summary>Whether a node's own pool has enough healthy backends of a family.</summary>
+    public static bool IsHealthy(
+        ServiceSpec service, PopSpec pop, NodeSpec node, PoolReport? pool, AddressFamily family)
+    {
+        int size = service.PoolOf(pop, node).Count(address => address.AddressFamily == family);
+        return pool is { Known: true } && pool.HealthyIn(family) >= service.MinHealthy.Of(size);
     }
 
     /// <summary>The covers, the pop's own regional prefixes, and those of the pops it rescues.</summary>

@@ -23,10 +23,11 @@ internal static class ServiceVerdicts
             if (IsUp(AddressFamily.InterNetwork)) up4.Add(pop.Name);
             if (IsUp(AddressFamily.InterNetworkV6)) up6.Add(pop.Name);
 
-            bool IsUp(AddressFamily family) => healthy is null
+            // Where it is never announced, nobody is sent.
+            bool IsUp(AddressFamily family) => service.Announce.In(pop.Name) != AnnounceWhen.Never && (healthy is null
                 ? previous?.IsUp(pop.Name, family) ?? false
                 : healthy.Value.Count(address => address.AddressFamily == family) is var count
-                    && count > 0 && count >= service.MinHealthy;
+                    && count >= service.MinHealthy.Of(service.PoolSizeIn(pop, family)));
         }
 
         // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed. One pop

@@ -1,57 +1,38 @@
-using System.Net;
 using System.Text;
 using Fairlead.Fleet.Spec;
-using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Routers;
 
 /// <summary>One router's BGP sessions of a family: its pop's nodes, the other pops' routers, its upstreams.</summary>
 internal static class BirdSessions
 {
-    private const int NearestPreference = 100;
-
-    public static void Write(
-        StringBuilder text, FleetSpec fleet, PopSpec pop, RouterSpec router, BirdFamily family)
+    public static void Write(StringBuilder text, RouterFacts facts, RouterFamily family)
     {
-        Asn asn = router.Asn ?? fleet.Asn!.Value;
-        foreach (NodeSpec node in pop.Nodes) WriteNode(text, fleet, router, node, asn, family);
-        List<PopSpec> byDistance = [.. fleet.Pops.OrderBy(other => Distance(pop, other))];
-        foreach (string neighbour in router.Backbone.Keys)
-        {
-            int rank = byDistance.FindIndex(other => other.Router(neighbour) is not null);
-            // The fleet's own check reports a name that no pop has; here it has no address to speak to.
-            if (rank < 0) continue;
-            RouterSpec other = byDistance[rank].Router(neighbour)!;
-            WriteBackbone(text, router, other, asn, other.Asn ?? fleet.Asn!.Value, NearestPreference - rank, family);
-        }
-
-        foreach (UpstreamSpec upstream in router.Upstreams) WriteUpstream(text, router, upstream, asn, family);
+        foreach (NodeSession node in facts.Nodes(family)) WriteNode(text, facts, node, family);
+        foreach (BackboneSession other in facts.Backbone(family)) WriteBackbone(text, facts, other, family);
+        foreach (UpstreamSession upstream in facts.Upstreams(family)) WriteUpstream(text, facts, upstream, family);
     }
 
-    private static void WriteNode(
-        StringBuilder text, FleetSpec fleet, RouterSpec router, NodeSpec node, Asn asn, BirdFamily family)
+    private static void WriteNode(StringBuilder text, RouterFacts facts, NodeSession node, RouterFamily family)
     {
-        (IPAddress? ours, IPAddress? theirs) = (family.Of(router.Addresses), family.Of(node.Addresses));
-        if (ours is null || theirs is null) return;
         string f = family.Digit;
-        Asn nodeAsn = node.Asn ?? fleet.Asn!.Value;
-        bool isInternal = nodeAsn == asn;
+        RouterSpec router = facts.Router;
         text.Append($$"""
 
-            protocol bgp node_{{Symbol(node.Name)}}_v{{f}} {
-              description "node {{node.Name}}";
-              local {{ours}} as {{asn}};
-              neighbor {{theirs}} as {{nodeAsn}};
-              direct;{{(isInternal ? "\n  rr client;" : "")}}
-              hold time {{Seconds(router)}};
+            protocol bgp node_{{Symbol(node.Node)}}_v{{f}} {
+              description "node {{node.Node}}";
+              local {{node.Ours}} as {{facts.Asn}};
+              neighbor {{node.Theirs}} as {{node.Asn}};
+              direct;{{(node.IsInternal ? "\n  rr client;" : "")}}
+              hold time {{facts.HoldSeconds}};
             {{Timers}}
             {{Bfd(router.Bfd)}}{{(router.Password is { } password ? $"  password \"{password}\";\n" : "")}}{{(
                 router.TtlSecurity ? "  ttl security on;\n" : "")}}  ipv{{f}} {
                 table nodes{{f}};
                 igp table nodes{{f}};
                 gateway recursive;
-                import where from_node{{f}}({{nodeAsn}}, {{(isInternal ? "true" : "false")}});
-                import limit {{BirdConfig.NodeRoutesMax}} action restart;
+                import where from_node{{f}}({{node.Asn}}, {{(node.IsInternal ? "true" : "false")}});
+                import limit {{RouterConfig.NodeRoutesMax}} action restart;
                 export none;
               };
             }
@@ -60,25 +41,21 @@ internal static class BirdSessions
     }
 
     private static void WriteBackbone(
-        StringBuilder text, RouterSpec router, RouterSpec other, Asn asn, Asn otherAsn, int preference,
-        BirdFamily family)
+        StringBuilder text, RouterFacts facts, BackboneSession other, RouterFamily family)
     {
-        IPAddress? ours = family.Of(router.Backbone[other.Name]);
-        IPAddress? theirs = other.Backbone.TryGetValue(router.Name, out var far) ? family.Of(far) : null;
-        if (ours is null || theirs is null) return;
         string f = family.Digit;
         text.Append($$"""
 
-            protocol bgp pop_{{Symbol(other.Name)}}_v{{f}} {
-              description "backbone to {{other.Name}}";
-              local {{ours}} as {{asn}};
-              neighbor {{theirs}} as {{otherAsn}};
+            protocol bgp pop_{{Symbol(other.Router)}}_v{{f}} {
+              description "backbone to {{other.Router}}";
+              local {{other.Ours}} as {{facts.Asn}};
+              neighbor {{other.Theirs}} as {{other.Asn}};
               direct;
-              hold time {{Seconds(router)}};
+              hold time {{facts.HoldSeconds}};
             {{Timers}}
-            {{Bfd(router.Bfd)}}  ipv{{f}} {
+            {{Bfd(facts.Router.Bfd)}}  ipv{{f}} {
                 next hop self;
-                import where from_backbone{{f}}({{preference}});
+                import where from_backbone{{f}}({{other.Preference}});
                 export where to_backbone{{f}}();
               };
             }
@@ -87,18 +64,17 @@ internal static class BirdSessions
     }
 
     private static void WriteUpstream(
-        StringBuilder text, RouterSpec router, UpstreamSpec upstream, Asn asn, BirdFamily family)
+        StringBuilder text, RouterFacts facts, UpstreamSession upstream, RouterFamily family)
     {
-        if (family.Of(upstream.Addresses) is not { } theirs) return;
         string f = family.Digit;
         text.Append($$"""
 
-            protocol bgp up_{{Symbol(upstream.Name)}}_v{{f}} {
-              description "upstream {{upstream.Name}}";
-              local as {{asn}};
-              neighbor {{theirs}} as {{upstream.Asn}};
+            protocol bgp up_{{Symbol(upstream.Upstream)}}_v{{f}} {
+              description "upstream {{upstream.Upstream}}";
+              local as {{facts.Asn}};
+              neighbor {{upstream.Theirs}} as {{upstream.Asn}};
               direct;
-              hold time {{Seconds(router)}};
+              hold time {{facts.HoldSeconds}};
             {{Timers}}
             {{Bfd(upstream.Bfd)}}  ipv{{f}} {
                 next hop self;
@@ -128,22 +104,7 @@ internal static class BirdSessions
         ? ""
         : $"  bfd {{ interval {(int)bfd.Interval.TotalMilliseconds} ms; multiplier {bfd.Multiplier}; }};\n";
 
-    /// <summary>RFC 4271 §4.2: the hold time is zero or at least three seconds.</summary>
-    private static int Seconds(RouterSpec router) => Math.Max(3, (int)Math.Ceiling(router.HoldTime.TotalSeconds));
-
     /// <summary>BIRD's names hold no dash outside quotes.</summary>
     private static string Symbol(string name) =>
         string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_'));
-
-    /// <summary>The great circle between two pops, in kilometres; a pop without a place is the farthest.</summary>
-    private static double Distance(PopSpec one, PopSpec other)
-    {
-        if (one == other) return -1;
-        if (one.Place is not { } a || other.Place is not { } b) return double.MaxValue;
-        (double lat1, double lat2) = (double.DegreesToRadians(a.Latitude), double.DegreesToRadians(b.Latitude));
-        double dLat = lat2 - lat1, dLon = double.DegreesToRadians(b.Longitude - a.Longitude);
-        double haversine = Math.Pow(Math.Sin(dLat / 2), 2)
-            + Math.Cos(lat1) * Math.Cos(lat2) * Math.Pow(Math.Sin(dLon / 2), 2);
-        return 2 * 6371 * Math.Asin(Math.Sqrt(haversine));
-    }
 }

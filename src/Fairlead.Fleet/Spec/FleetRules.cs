@@ -182,6 +182,14 @@ internal static class FleetRules
                     yield return ($"{at}.weights.{weighed}", $"{weighed} is none of the backends");
             }
 
+            foreach (string pop in service.Announce.Pops.Keys.Where(pop => fleet.Pop(pop) is null))
+            {
+                yield return ($"{at}.announce.pops.{pop}",
+                    $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
+            }
+
+            if (service.Announce != new AnnounceSpec() && service.Host.Value == 0)
+                yield return ($"{at}.announce", "only a service with a \"host\" has routes to announce");
             foreach ((string pop, ImmutableArray<IPAddress> addresses) in service.Backends)
             {
                 if (fleet.Pop(pop) is null)

@@ -201,11 +201,19 @@ public sealed record ServiceSpec
     /// <summary>For Pick One; a backend that is not in it weighs 1.</summary>
     public ImmutableDictionary<IPAddress, int> Weights { get; init; } = ImmutableDictionary<IPAddress, int>.Empty;
 
-    public int MinHealthy { get; init; } = 1;
+    /// <summary>Of a family's backends in a pop: so many must be healthy, or the pop does not serve it.</summary>
+    public Quota MinHealthy { get; init; } = new(1);
+
+    public AnnounceSpec Announce { get; init; } = new();
 
     /// <summary>The backends that a node of this pop checks and serves from.</summary>
     public ImmutableArray<IPAddress> PoolOf(PopSpec pop, NodeSpec node) =>
         OnNodes ? node.Addresses : Backends.GetValueOrDefault(pop.Name, []);
+
+    /// <summary>How many backends of a family all of the pop's nodes together see.</summary>
+    public int PoolSizeIn(PopSpec pop, AddressFamily family) =>
+        (OnNodes ? pop.Nodes.SelectMany(node => node.Addresses) : Backends.GetValueOrDefault(pop.Name, []))
+            .Count(address => address.AddressFamily == family);
 }
 
 /// <summary>Where pops learn each other's state. No endpoint: files in the node's own state folder.</summary>

@@ -8,7 +8,7 @@ namespace Fairlead.Cli;
 /// <summary>Commands about files alone: they need no running node.</summary>
 internal static class FileCommands
 {
-    public static IEnumerable<Command> All() => [Check(), Schema(), RouterConfig()];
+    public static IEnumerable<Command> All() => [Check(), Schema(), RouterConfigs()];
 
     /// <summary>The fleet, or null after its faults were printed, a line each.</summary>
     public static LoadedFleet? Load(string path, bool sign = false)
@@ -53,26 +53,39 @@ internal static class FileCommands
         return command;
     }
 
-    private static Command RouterConfig()
+    private static Command RouterConfigs()
+    {
+        var command = new Command(
+            "router-config", "Prints the router's side of the guard: what it may accept from nodes.");
+        foreach ((string name, string what, Func<FleetSpec, string, string, string> write) in RouterConfig.Languages)
+            command.Add(Language(name, what, write));
+        return command;
+    }
+
+    private static Command Language(string name, string what, Func<FleetSpec, string, string, string> write)
     {
         Option<string> fleet = CommandLine.Required("--fleet", "the fleet file");
         Option<string> pop = CommandLine.Required("--pop", "the pop");
         Option<string> router = CommandLine.Required("--router", "the router");
-        var bird = new Command("bird", "For BIRD 2.") { fleet, pop, router };
-        bird.SetAction(parsed =>
+        var command = new Command(name, $"For {what}.") { fleet, pop, router };
+        command.SetAction(parsed =>
         {
             if (Load(parsed.GetValue(fleet)!) is not { } loaded) return ExitCode.InvalidFile;
             PopSpec? found = loaded.Spec.Pop(parsed.GetValue(pop)!);
             if (found?.Router(parsed.GetValue(router)!) is null)
                 return Output.Fault(
                     ExitCode.Usage, Unknown(loaded.Spec, found, parsed.GetValue(pop)!, parsed.GetValue(router)!));
-            Output.Data(BirdConfig.Write(loaded.Spec, found.Name, parsed.GetValue(router)!));
-            return ExitCode.Ok;
+            try
+            {
+                Output.Data(write(loaded.Spec, found.Name, parsed.GetValue(router)!));
+                return ExitCode.Ok;
+            }
+            catch (ArgumentException cannot)
+            {
+                return Output.Fault(ExitCode.InvalidFile, cannot.Message);
+            }
         });
-        return new Command("router-config", "Prints the router's side of the guard: what it may accept from nodes.")
-        {
-            bird,
-        };
+        return command;
     }
 
     private static string Unknown(FleetSpec spec, PopSpec? pop, string popName, string routerName) => pop is null

@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Session;
 using Fairlead.Fleet;
+using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net.Addresses;
@@ -13,7 +15,11 @@ namespace Fairlead.Node;
 public sealed class OwnReport(string pop, string node, DateTimeOffset started)
 {
     private readonly Dictionary<Prefix, (long Generation, DateTimeOffset? Since)> announced = [];
+    private readonly Dictionary<(string Service, AddressFamily Family), PoolStand> stands = [];
     private long sequence;
+
+    /// <summary>When time alone changes the report; null: never. Of the last Make.</summary>
+    public DateTimeOffset? NextChange { get; private set; }
 
     /// <summary>The checks that a node of this pop runs: its own pools, and those of pops without nodes.</summary>
     public static CheckSet Checks(FleetSpec fleet, PopSpec own, NodeSpec node) => new(
@@ -37,7 +43,7 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             Node = node,
             Sequence = ++sequence,
             Started = started,
-            Pools = [.. Pools(fleet, states)],
+            Pools = [.. Pools(fleet, states, now)],
             Announced =
             [
                 .. announced.Where(pair => pair.Value.Since is not null).OrderBy(pair => pair.Key)
@@ -50,8 +56,9 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
     private static string IdOf(ServiceSpec service, PopSpec pop, IPAddress address) =>
         $"{service.Name}/{pop.Name}/{address}";
 
-    private IEnumerable<PoolReport> Pools(FleetSpec fleet, Dictionary<string, CheckState> states)
+    private IEnumerable<PoolReport> Pools(FleetSpec fleet, Dictionary<string, CheckState> states, DateTimeOffset now)
     {
+        NextChange = null;
         PopSpec own = fleet.Pop(pop)!;
         NodeSpec self = own.Node(node)!;
         foreach (ServiceSpec service in fleet.Services)
@@ -60,14 +67,35 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             {
                 ImmutableArray<IPAddress> pool = service.PoolOf(seen, self);
                 CheckState StateOf(IPAddress address) => states.GetValueOrDefault(IdOf(service, seen, address));
-                yield return new PoolReport(
+                var report = new PoolReport(
                     service.Name, seen.Name, pool.All(address => StateOf(address).Known),
                     [.. pool.Where(a => StateOf(a).Up)])
                 {
                     Turns = Turns(service, [.. pool.Select(StateOf)]),
                 };
+                yield return seen != own ? report : report with
+                {
+                    StanceIPv4 = StanceOf(service, own, self, report, AddressFamily.InterNetwork, now),
+                    StanceIPv6 = StanceOf(service, own, self, report, AddressFamily.InterNetworkV6, now),
+                };
             }
         }
+    }
+
+    /// <summary>Where time holds against the count of the pool's healthy backends; null: nowhere.</summary>
+    private HostStance? StanceOf(
+        ServiceSpec service, PopSpec own, NodeSpec self, PoolReport report, AddressFamily family, DateTimeOffset now)
+    {
+        if (!report.Known) return null;
+        bool healthy = NodeRoutes.IsHealthy(service, own, self, report, family);
+        PoolStand stand = stands.TryGetValue((service.Name, family), out PoolStand before)
+            ? before.Next(healthy, service.Announce, now)
+            : PoolStand.First(healthy, now);
+        stands[(service.Name, family)] = stand;
+        if (stand.ChangesAt(service.Announce) is { } at && !(NextChange < at)) NextChange = at;
+        return (stand.Stance == HostStance.Announce) == healthy && stand.Stance != HostStance.Deprefer
+            ? null
+            : stand.Stance;
     }
 
     // The time in which each state can turn at the earliest is its interval x the results still missing.
@@ -79,7 +107,7 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             (int)(check.Interval.TotalSeconds * ((state.Up ? check.Fall : check.Rise) - state.Streak));
         int[] falls = [.. states.Where(state => state.Up).Select(SecondsOf).Order()];
         int[] rises = [.. states.Where(state => !state.Up).Select(SecondsOf).Order()];
-        int up = falls.Length, needed = Math.Max(1, service.MinHealthy);
+        int up = falls.Length, needed = service.MinHealthy.Of(states.Length);
         // As many must fall, or rise, as stand between the pool and its other verdict: the last of them decides.
         int verdict = up >= needed ? falls[up - needed]
             : needed - up <= rises.Length ? rises[needed - up - 1]

@@ -123,7 +123,7 @@ public sealed class ReconcileLoop(
         Volatile.Write(ref view, new LoopView(generation, next, world, report, routes));
         if (changed && unsaved.CurrentCount == 0) unsaved.Release();
         if (before is null || !SameNews(before.Report, report)) ReportChanged?.Invoke();
-        return lookAgain;
+        return own.NextChange is { } change && !(lookAgain < change) ? change : lookAgain;
     }
 
     private void Act(LoadedFleet current, Plan next, NodeReport report, long marked)

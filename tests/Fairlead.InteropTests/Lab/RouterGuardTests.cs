@@ -97,7 +97,7 @@ public class RouterGuardTests
         LabOptions options = Options("fltf");
         using LabRun lab = LabRun.Up(options, default);
         StandInNode.Start(lab, "nyc1", "nyc-edge",
-            [.. Enumerable.Range(1, BirdConfig.NodeRoutesMax + 1).Select(host => new Route($"192.0.2.{host}/32"))]);
+            [.. Enumerable.Range(1, RouterConfig.NodeRoutesMax + 1).Select(host => new Route($"192.0.2.{host}/32"))]);
         Eventually(Settles, () =>
         {
             string seen = lab.Birdc("nyc-edge", "show protocols node_nyc1_v4");

@@ -48,6 +48,17 @@ internal sealed class Situation
         ],
     });
 
+    /// <summary>Time holds against the pool's count, in both families.</summary>
+    public Situation Stands(string service, string pop, HostStance stance) => Change(pop, report => report with
+    {
+        Pools =
+        [
+            .. report.Pools.Select(pool => pool.Service != service || pool.Pop != pop
+                ? pool
+                : pool with { StanceIPv4 = stance, StanceIPv6 = stance }),
+        ],
+    });
+
     public Situation NotChecked(string pop) => Change(pop, report => report with
     {
         Pools = [.. report.Pools.Select(pool => pool with { Known = false, Healthy = [] })],

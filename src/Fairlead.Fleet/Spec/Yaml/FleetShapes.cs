@@ -116,7 +116,9 @@ internal static class FleetShapes
             is { IsDefaultOrEmpty: false } weights
                 ? weights.ToImmutableDictionary(pair => IPAddress.Parse(pair.Key), pair => pair.Value)
                 : ImmutableDictionary<IPAddress, int>.Empty,
-        MinHealthy = f.Optional("minHealthy", Number(1, 10_000), 1, "healthy backends a pop needs to serve it"),
+        MinHealthy = f.Optional(
+            "minHealthy", Scalars.Quota, new Quota(1), "healthy backends a pop needs to serve it: a count or a share"),
+        Announce = f.Optional("announce", AnnounceShapes.Announce, new AnnounceSpec(), "how its routes are told"),
     });
 
     private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
@@ -168,10 +170,9 @@ internal static class FleetShapes
     public static ImmutableArray<T> Named<T>(ImmutableArray<KeyValuePair<string, T>> map, Func<string, T, T> name) =>
         map.IsDefaultOrEmpty ? [] : [.. map.Select(pair => name(pair.Key, pair.Value))];
 
-    private static ImmutableSortedDictionary<string, ImmutableArray<IPAddress>> Dictionary(
-        ImmutableArray<KeyValuePair<string, ImmutableArray<IPAddress>>> map) =>
+    public static ImmutableSortedDictionary<string, T> Dictionary<T>(ImmutableArray<KeyValuePair<string, T>> map) =>
         map.IsDefaultOrEmpty
-            ? ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty
+            ? ImmutableSortedDictionary<string, T>.Empty
             : map.ToImmutableSortedDictionary(StringComparer.Ordinal);
 
     public static NullableOf<T> Nullable<T>(Shape<T> shape)

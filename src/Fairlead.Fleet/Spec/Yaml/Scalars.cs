@@ -77,6 +77,30 @@ internal static class Scalars
         (string text, out Uri value) =>
             Uri.TryCreate(text, UriKind.Absolute, out value!) && value.Scheme is "http" or "https");
 
+    public static readonly Scalar<Quota> Quota = new(
+        "a count such as 2, or a share such as 50%",
+        (string text, out Quota value) =>
+        {
+            bool isShare = text.EndsWith('%');
+            bool read = TryNumber(isShare ? text[..^1] : text, 1, isShare ? 100 : 10_000, out int number);
+            value = isShare ? new Quota(0, number) : new Quota(number);
+            return read;
+        },
+        "^[0-9]+%?$", "integer string");
+
+    public static readonly Scalar<uint> Community = new(
+        "a community such as 64500:100 (RFC 1997)",
+        (string text, out uint value) =>
+        {
+            value = 0;
+            string[] parts = text.Split(':');
+            if (parts.Length != 2 || !TryNumber(parts[0], 0, ushort.MaxValue, out int high)
+                || !TryNumber(parts[1], 0, ushort.MaxValue, out int low)) return false;
+            value = ((uint)high << 16) | (uint)low;
+            return true;
+        },
+        "^[0-9]+:[0-9]+$");
+
     public static Scalar<int> Number(int min, int max) => new(
         $"a number from {min} to {max}",
         (string text, out int value) => TryNumber(text, min, max, out value),

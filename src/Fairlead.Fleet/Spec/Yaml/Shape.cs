@@ -71,7 +71,7 @@ internal abstract class Shape<T>
 
 internal delegate bool ScalarParser<T>(string text, out T value);
 
-/// <summary>One scalar; expected says in words what it must be.</summary>
+/// <summary>One scalar; expected says in words what it must be. Types of the schema stand beside each other.</summary>
 internal sealed class Scalar<T>(string expected, ScalarParser<T> parse, string? pattern = null, string type = "string")
     : Shape<T>
 {
@@ -90,7 +90,10 @@ internal sealed class Scalar<T>(string expected, ScalarParser<T> parse, string? 
 
     public override JsonObject Schema()
     {
-        var schema = new JsonObject { ["type"] = type, ["description"] = expected };
+        JsonNode types = type.Contains(' ')
+            ? new JsonArray([.. type.Split(' ').Select(one => (JsonNode)one)])
+            : type;
+        var schema = new JsonObject { ["type"] = types, ["description"] = expected };
         if (pattern is not null) schema["pattern"] = pattern;
         return schema;
     }
