@@ -32,7 +32,13 @@ public sealed class SendQueue
         return new WireWriter(buffer.AsSpan(end));
     }
 
-    public void Commit(in WireWriter writer) => end += writer.Position;
+    /// <summary>What was written is to be sent; gives it.</summary>
+    public ReadOnlySpan<byte> Commit(in WireWriter writer)
+    {
+        ReadOnlySpan<byte> written = buffer.AsSpan(end, writer.Position);
+        end += writer.Position;
+        return written;
+    }
 
     /// <summary>Sends what the socket takes. Gives the octets sent, or a negative errno that is not EAGAIN.</summary>
     public int Flush(KernelSocket socket)

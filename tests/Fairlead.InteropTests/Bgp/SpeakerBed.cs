@@ -59,6 +59,7 @@ public sealed class SpeakerBed : IAsyncDisposable
         LocalAs = new Asn(4_200_000_001),
         PeerAs = new Asn(65001),
         RouterId = 0x0a090001,
+        Export = ExportPolicy.Plain,
     };
 
     /// <summary>The BIRD side of Peer, with more options of the protocol.</summary>

@@ -33,6 +33,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
             PeerAs = new Asn(65001),
             RouterId = 0x7f000001,
             Passive = true,
+            Export = ExportPolicy.Plain,
         };
         Options = with is null ? options : with(options);
         var guard = new Guard([Prefix.Parse("198.18.0.0/15")]);
@@ -51,6 +52,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
     /// <summary>Connects as soon as the speaker listens.</summary>
     public HandmadePeer Connect()
     {
+        length = 0;
         Eventually(() =>
         {
             // A refused connect may cost a socket its address, so each attempt has a new one.
@@ -74,12 +76,17 @@ internal sealed class HandmadePeer : IAsyncDisposable
         return this;
     }
 
+    /// <summary>The OPEN that the speaker sent last.</summary>
+    public OpenMessage TheirOpen { get; private set; } = null!;
+
     /// <summary>Connects, exchanges OPEN and KEEPALIVE, and reads on to the End-of-RIB.</summary>
-    public HandmadePeer Establish()
+    public HandmadePeer Establish(Func<Capabilities, Capabilities>? with = null)
     {
         Connect();
-        Assert.Equal(MessageType.Open, Receive().Type);
-        SendOpen();
+        (MessageType type, byte[] open) = Receive();
+        Assert.Equal(MessageType.Open, type);
+        TheirOpen = OpenMessage.TryRead(open, out _)!;
+        SendOpen(with: with);
         SendKeepalive();
         Assert.Equal(MessageType.Keepalive, Receive().Type);
         while (Receive() is not (MessageType.Update, { Length: 4 }))
@@ -90,8 +97,11 @@ internal sealed class HandmadePeer : IAsyncDisposable
         return this;
     }
 
-    public void SendOpen(uint asn = 65001, uint routerId = 0x7f000002)
+    /// <summary>Offers what the options do, and what the test adds.</summary>
+    public void SendOpen(
+        uint asn = 65001, uint routerId = 0x7f000002, Func<Capabilities, Capabilities>? with = null)
     {
+        var capabilities = new Capabilities { Families = Options.OfferedFamilies, FourOctetAs = new Asn(asn) };
         byte[] buffer = new byte[Message.SizeMax];
         var writer = new WireWriter(buffer);
         new OpenMessage
@@ -99,7 +109,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
             As = new Asn(asn),
             HoldSeconds = 90,
             RouterId = routerId,
-            Capabilities = new Capabilities { Families = [BgpFamily.IPv4Unicast], FourOctetAs = new Asn(asn) },
+            Capabilities = with is null ? capabilities : with(capabilities),
         }.Write(ref writer);
         Send(writer.Written);
     }
@@ -143,6 +153,9 @@ internal sealed class HandmadePeer : IAsyncDisposable
             if (type == MessageType.Notification) return Notification.Read(body);
         }
     }
+
+    /// <summary>Ends the connection without a word.</summary>
+    public void Disconnect() => socket.Dispose();
 
     public static void Eventually(Func<bool> condition)
     {
