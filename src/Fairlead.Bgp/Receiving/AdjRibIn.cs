@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;

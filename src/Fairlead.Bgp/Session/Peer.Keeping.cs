@@ -1,5 +1,4 @@
 using System.Net;
-using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;

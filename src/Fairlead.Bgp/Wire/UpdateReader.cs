@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Wire;
 
 namespace Fairlead.Bgp.Wire;
