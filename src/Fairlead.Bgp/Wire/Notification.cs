@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text;
 using Fairlead.Net.Wire;
 
@@ -146,12 +147,16 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
             && Subcode is CeaseSubcode.AdministrativeShutdown or CeaseSubcode.AdministrativeReset;
         if (!carries || Data.Length == 0 || Data[0] > Data.Length - 1) return "";
         string text = StrictUtf8.GetString(Data.AsSpan().Slice(1, Data[0]));
-        // RFC 9003 §6: what a peer says ends in our logs and terminals, so control characters do not pass.
+        // RFC 9003 §6: what a peer says ends in our logs and terminals, so what controls those does not pass.
         return string.Create(text.Length, text, static (span, from) =>
         {
-            for (int i = 0; i < span.Length; i++) span[i] = char.IsControl(from[i]) ? ' ' : from[i];
+            for (int i = 0; i < span.Length; i++) span[i] = Controls(from[i]) ? ' ' : from[i];
         });
     }
+
+    // Marks that turn the direction of a line (category Format) can make it say something else.
+    private static bool Controls(char letter) => char.GetUnicodeCategory(letter) is UnicodeCategory.Control
+        or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     /// <summary>Code and subcode in words, and the shutdown text.</summary>
     public override string ToString()

@@ -26,7 +26,7 @@ public sealed class PeerBed : IAsyncDisposable
     private readonly Bed bed;
     private readonly ImmutableArray<PeerOptions> peers;
 
-    public PeerBed(RouterKind kind, RouterSetup setup, Func<PeerOptions, PeerOptions>? with = null)
+    public PeerBed(RouterKind kind, RouterSetup setup, Func<PeerOptions, PeerOptions>? change = null)
     {
         bed = new Bed($"fltpeer{Environment.ProcessId}x{Interlocked.Increment(ref count)}");
         bed.AddHost("us");
@@ -51,8 +51,8 @@ public sealed class PeerBed : IAsyncDisposable
             Import = ImportPolicy.Plain,
             Bfd = setup.Bfd ? new BfdOptions { Interval = TimeSpan.FromMilliseconds(50) } : null,
         };
-        with ??= options => options;
-        peers = [with(Peer("v4", RouterProgram.Its4)), with(Peer("v6", RouterProgram.Its6))];
+        change ??= options => options;
+        peers = [change(Peer("v4", RouterProgram.Its4)), change(Peer("v6", RouterProgram.Its6))];
         Router = RouterProgram.Start(kind, bed, setup);
         Speaker = StartSpeaker(peers);
     }
@@ -68,7 +68,8 @@ public sealed class PeerBed : IAsyncDisposable
     public PeerStatus Status(string name) => Speaker.Status().Single(peer => peer.Name == name);
 
     /// <summary>Another speaker in the place of the old one, which has ended.</summary>
-    public void StartAgain(Func<PeerOptions, PeerOptions> with) => Speaker = StartSpeaker([.. peers.Select(with)]);
+    public void StartAgain(Func<PeerOptions, PeerOptions> change) =>
+        Speaker = StartSpeaker([.. peers.Select(change)]);
 
     public void Apply(long generation, params string[] prefixes) =>
         Speaker.Apply(new RouteSet(generation, [.. prefixes.Select(text => new Route { Prefix = Prefix.Parse(text) })]));

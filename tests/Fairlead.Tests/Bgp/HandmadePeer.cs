@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
@@ -21,7 +22,8 @@ internal sealed class HandmadePeer : IAsyncDisposable
     private readonly byte[] input = new byte[1 << 16];
     private int length;
 
-    public HandmadePeer(Func<PeerOptions, PeerOptions>? with = null)
+    public HandmadePeer(
+        Func<PeerOptions, PeerOptions>? with = null, TimeProvider? time = null, ReceivedBudget? budget = null)
     {
         var options = new PeerOptions
         {
@@ -37,7 +39,8 @@ internal sealed class HandmadePeer : IAsyncDisposable
         };
         Options = with is null ? options : with(options);
         var guard = new Guard([Prefix.Parse("198.18.0.0/15")]);
-        Speaker = new BgpSpeaker([Options], guard, TimeProvider.System, new Random(1), Events.Enqueue);
+        Speaker = new BgpSpeaker(
+            [Options], guard, time ?? TimeProvider.System, new Random(1), Events.Enqueue, budget);
         Speaker.Start();
     }
 
