@@ -12,7 +12,7 @@ public sealed class SendQueue
 {
     private const int Capacity = 64 * 1024;
     private const int Reserve = 2 * Message.SizeMax;
-    private readonly byte[] buffer = new byte[Capacity];
+    private byte[] buffer = [];
     private int start;
     private int end;
 
@@ -59,6 +59,7 @@ public sealed class SendQueue
 
     private void Compact()
     {
+        if (buffer.Length == 0) buffer = new byte[Capacity]; // Most connections of a peer never stand.
         if (start == 0) return;
         buffer.AsSpan(start, end - start).CopyTo(buffer);
         (start, end) = (0, end - start);

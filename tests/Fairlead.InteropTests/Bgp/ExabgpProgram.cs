@@ -20,7 +20,8 @@ public sealed class ExabgpProgram(Bed bed, RouterSetup setup) : RouterProgram(be
         // tail polls without inotify, in a tenth of a second; the pid lets it end with ExaBGP.
         string script = Write("api.sh", $"""
             #!/bin/sh
-            cat >>{Received} &
+            exec 3<&0
+            cat <&3 >>{Received} &
             exec tail -n +1 -s 0.1 -f --pid=$PPID {Commands}
             """);
         Command.Run("chmod", "755", script);

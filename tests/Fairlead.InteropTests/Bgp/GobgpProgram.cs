@@ -1,13 +1,18 @@
-using System.Buffers.Binary;
 using System.Net;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Session;
 using Fairlead.Lab.Topologies;
 using Fairlead.Net.Addresses;
+using Fairlead.Net.Linux;
 
 namespace Fairlead.InteropTests.Bgp;
 
 /// <summary>GoBGP 3.</summary>
 public sealed class GobgpProgram(Bed bed, RouterSetup setup) : RouterProgram(bed, setup)
 {
+    private const string Feeder = "10.9.0.3";
+    private BgpSpeaker? feeder;
+
     public override void Start()
     {
         string file = Write("gobgpd.toml", $"""
@@ -16,6 +21,12 @@ public sealed class GobgpProgram(Bed bed, RouterSetup setup) : RouterProgram(bed
               router-id = "{Its4}"
             {Neighbor(Us4, "ipv4-unicast")}
             {Neighbor(Us6, "ipv6-unicast")}
+            [[neighbors]]
+              [neighbors.config]
+                neighbor-address = "{Feeder}"
+                peer-as = 65001
+              [neighbors.transport.config]
+                passive-mode = true
             """);
         Bed.Start(Host, LogFile, "gobgpd", "-f", file, "--api-hosts", "127.0.0.1:50051", "-l", "debug");
         BirdRouter.Eventually(() => Gobgp("neighbor").Contains(Us4, StringComparison.Ordinal), "GoBGP answers", 20);
@@ -26,19 +37,42 @@ public sealed class GobgpProgram(Bed bed, RouterSetup setup) : RouterProgram(bed
 
     public override void AskAgain() => Gobgp("neighbor", Us4, "softresetin");
 
-    public override void ShutDown(string text) => Gobgp("neighbor", Us4, "shutdown", text);
+    public override void ShutDown(string text) => Gobgp("neighbor", Us4, "shutdown", "--reason", text);
 
+    // GoBGP has no quick way to take many routes but from a neighbor: a second speaker of ours, beside it.
     public override void Announce(bool on)
     {
-        if (!on)
-        {
-            Gobgp("global", "rib", "del", "all", "-a", "ipv4");
-            return;
-        }
+        if (feeder is null) Bed.AddAddress(Host, "eth0", $"{Feeder}/24");
+        feeder ??= StartFeeder();
+        feeder.Apply(on ? new RouteSet(1, [.. AllRoutes.Select(text => new Route { Prefix = Prefix.Parse(text) })])
+            : new RouteSet(2, []));
+    }
 
-        string file = Path.Combine(Folder, "routes.mrt");
-        File.WriteAllBytes(file, TableDump());
-        Gobgp("mrt", "inject", "global", file);
+    public override void Dispose()
+    {
+        _ = feeder?.StopAsync("the test has ended");
+        base.Dispose();
+    }
+
+    private BgpSpeaker StartFeeder()
+    {
+        var options = new PeerOptions
+        {
+            Name = "gobgp",
+            Address = IPAddress.Parse(Its4),
+            LocalAddress = IPAddress.Parse(Feeder),
+            LocalAs = new Asn(65001),
+            PeerAs = new Asn(65001),
+            RouterId = 0x0a090003,
+        };
+        var guard = new Guard([Prefix.Parse("100.64.0.0/10")]);
+        var speaker = new BgpSpeaker([options], guard, TimeProvider.System, new Random(2), _ => { });
+        NetworkNamespace.Run(Bed.NamespaceOf(Host), () =>
+        {
+            speaker.Start();
+            return 0;
+        });
+        return speaker;
     }
 
     private string Gobgp(params string[] arguments) => Ask("gobgp", ["-u", "127.0.0.1", "-p", "50051", .. arguments]);
@@ -64,33 +98,4 @@ public sealed class GobgpProgram(Bed bed, RouterSetup setup) : RouterProgram(bed
             [neighbors.afi-safis.mp-graceful-restart.config]
               enabled = {(Setup.Restart ? "true" : "false")}
         """;
-
-    // GoBGP takes routes in bulk from a table dump alone (RFC 6396 §4.3): one peer, and a record for each prefix.
-    private byte[] TableDump()
-    {
-        using var stream = new MemoryStream();
-        byte[] peer = [0, 1, 2, .. Address(Its4), .. Address(Its4), 0, 0, 0xfd, 0xe9];
-        Record(1, [.. Address(Its4), 0, 0, .. peer]);
-        byte[] attributes = [0x40, 1, 1, 0, 0x40, 2, 0, 0x40, 3, 4, .. Address(Its4)];
-        int number = 0;
-        foreach (Prefix prefix in AllRoutes.Select(Prefix.Parse))
-        {
-            byte[] sequence = new byte[4];
-            BinaryPrimitives.WriteInt32BigEndian(sequence, number++);
-            Record(2, [.. sequence, 32, .. prefix.Address.GetAddressBytes(), 0, 1,
-                0, 0, 0, 0, 0, 0, 0, (byte)attributes.Length, .. attributes]);
-        }
-
-        return stream.ToArray();
-
-        void Record(byte subtype, byte[] body)
-        {
-            byte[] head = new byte[12];
-            (head[5], head[7]) = (13, subtype);
-            BinaryPrimitives.WriteInt32BigEndian(head.AsSpan(8), body.Length);
-            stream.Write([.. head, .. body]);
-        }
-
-        static byte[] Address(string text) => IPAddress.Parse(text).GetAddressBytes();
-    }
 }

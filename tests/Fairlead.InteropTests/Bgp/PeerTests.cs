@@ -15,6 +15,9 @@ public class PeerTests
 {
     public static TheoryData<RouterKind> All => [.. Enum.GetValues<RouterKind>()];
 
+    /// <summary>GoBGP keeps what it has received and never asks again.</summary>
+    public static TheoryData<RouterKind> Askers => [.. Enum.GetValues<RouterKind>().Except([RouterKind.Gobgp])];
+
     /// <summary>ExaBGP names the capability and keeps no routes.</summary>
     public static TheoryData<RouterKind> Keepers => [.. Enum.GetValues<RouterKind>().Except([RouterKind.Exabgp])];
 
@@ -80,14 +83,10 @@ public class PeerTests
         ]));
         bed.AwaitRoute("198.18.1.0/24");
         string text = bed.Router.RouteText("198.18.1.0/24");
-        string[] expected =
-        [
-            "4200000001", "10.9.0.77", "4242", .. Spelled(router),
-        ];
+        string[] expected = ["4200000001 4200000001 4200000001", "10.9.0.77", "4242", .. Spelled(router)];
         foreach (string part in expected)
-            Assert.True(text.Contains(part, StringComparison.OrdinalIgnoreCase), $"{part} is not in: {text}");
-        Assert.Equal(3, text.Split("4200000001").Length - 1 - (Has(text, "4200000001:7:8") ? 1 : 0)
-            - (router == RouterKind.Bird && Has(text, "(4200000001, 7, 8)") ? 1 : 0) - ExtraAs(router, text));
+            Assert.True(Plain(text).Contains(Plain(part), StringComparison.Ordinal), $"{part} is not in: {text}");
+        Assert.DoesNotContain(Plain($"{expected[0]} 4200000001"), Plain(text), StringComparison.Ordinal);
         bed.AwaitRoute("198.18.9.9/32");
         Assert.Contains(Blackhole(router), bed.Router.RouteText("198.18.9.9/32"), StringComparison.OrdinalIgnoreCase);
     }
@@ -123,7 +122,7 @@ public class PeerTests
     }
 
     [PeersTheory]
-    [MemberData(nameof(All))]
+    [MemberData(nameof(Askers))]
     public async Task A_route_refresh_brings_the_routes_again(RouterKind router)
     {
         await using var bed = new PeerBed(router, new RouterSetup());
@@ -241,16 +240,18 @@ public class PeerTests
             down => Assert.Contains("BFD down (6/10)", down.Reason, StringComparison.Ordinal));
     }
 
-    private static bool Has(string text, string part) => text.Contains(part, StringComparison.Ordinal);
+    // Each has its own blanks, commas and brackets.
+    private static string Plain(string text) =>
+        string.Concat(text.ToLowerInvariant().Where(letter => !" ,()[]\"".Contains(letter)));
 
     // How each writes community 65000:777, graceful-shutdown, the route target and the large community.
     private static string[] Spelled(RouterKind router) => router switch
     {
         RouterKind.Bird => ["(65000,777)", "(65535,0)", "(rt, 65000, 777)", "(4200000001, 7, 8)"],
         RouterKind.Frr => ["65000:777", "graceful-shutdown", "RT:65000:777", "4200000001:7:8"],
-        RouterKind.Gobgp => ["65000:777", "graceful-shutdown", "65000:777", "4200000001:7:8"],
+        RouterKind.Gobgp => ["Communities: 65000:777, planned-shut", "Extcomms: [65000:777]", "4200000001:7:8"],
         RouterKind.Openbgpd => ["65000:777", "GRACEFUL_SHUTDOWN", "rt 65000:777", "4200000001:7:8"],
-        _ => ["65000 , 777", "4200000001 , 7 , 8"],
+        _ => ["[65000, 777]", "[65535, 0]", "target:65000:777", "[4200000001, 7, 8]"],
     };
 
     private static string Blackhole(RouterKind router) => router switch
@@ -259,6 +260,4 @@ public class PeerTests
         RouterKind.Exabgp => "666",
         _ => "blackhole",
     };
-
-    private static int ExtraAs(RouterKind router, string text) => router == RouterKind.Exabgp && text.Length == 0 ? 1 : 0;
 }

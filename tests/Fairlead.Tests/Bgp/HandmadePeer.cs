@@ -20,6 +20,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
     private static int nextPort = 10_000 + (Environment.ProcessId % 20_000);
     private Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly byte[] input = new byte[1 << 16];
+    private readonly bool isShared;
     private int length;
 
     public HandmadePeer(
@@ -44,13 +45,19 @@ internal sealed class HandmadePeer : IAsyncDisposable
         Speaker.Start();
     }
 
+    /// <summary>One of several peers of a speaker, which the test ends.</summary>
+    public HandmadePeer(BgpSpeaker speaker, PeerOptions options)
+    {
+        (Speaker, Options, isShared) = (speaker, options, true);
+    }
+
     public PeerOptions Options { get; }
 
     public BgpSpeaker Speaker { get; }
 
     public ConcurrentQueue<BgpEvent> Events { get; } = new();
 
-    public PeerStatus Status => Speaker.Status().Single();
+    public PeerStatus Status => Speaker.Status().Single(peer => peer.Name == Options.Name);
 
     /// <summary>Connects as soon as the speaker listens.</summary>
     public HandmadePeer Connect()
@@ -68,7 +75,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
             socket.Bind(new IPEndPoint(Options.Address, 0));
             try
             {
-                socket.Connect(IPAddress.Loopback, Options.Port);
+                socket.Connect(Options.LocalAddress!, Options.Port);
                 return true;
             }
             catch (SocketException)
@@ -146,6 +153,19 @@ internal sealed class HandmadePeer : IAsyncDisposable
         }
     }
 
+    /// <summary>The type of the next message; 0 when the speaker does not want the connection.</summary>
+    public MessageType ReceiveOrEnd()
+    {
+        try
+        {
+            return Receive().Type;
+        }
+        catch (SocketException)
+        {
+            return 0; // It was reset, and not only closed.
+        }
+    }
+
     /// <summary>Reads on to the NOTIFICATION.</summary>
     public Notification ReceiveNotification()
     {
@@ -173,6 +193,6 @@ internal sealed class HandmadePeer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         socket.Dispose();
-        await Speaker.StopAsync("the test has ended");
+        if (!isShared) await Speaker.StopAsync("the test has ended");
     }
 }

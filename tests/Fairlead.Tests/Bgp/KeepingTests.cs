@@ -294,15 +294,4 @@ public class KeepingTests
             at += 12 + length;
         }
     }
-
-    /// <summary>The machine's time, from which it can leap ahead: what a frozen process sees at its thaw.</summary>
-    private sealed class LeapingTime : TimeProvider
-    {
-        private long leap;
-
-        public override long GetTimestamp() => base.GetTimestamp() + Interlocked.Read(ref leap);
-
-        public void Leap(TimeSpan time) =>
-            Interlocked.Add(ref leap, (long)(time.TotalSeconds * TimestampFrequency));
-    }
 }
