@@ -34,7 +34,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     private TimeSpan staleUntil = Connection.Never;
     private bool waitsForBfd;
     private bool stopped;
-    private BfdState remoteBfd;
+    private BfdState remoteBfd = Bfd.BfdState.Down;
     private uint peerRouterId;
     private string lastError = "";
     private SessionState shownState;

@@ -35,8 +35,7 @@ public sealed class BirdProgram(Bed bed, RouterSetup setup) : RouterProgram(bed,
 
     public override void Announce(bool on) => bird!.Ask(on ? "enable many" : "disable many");
 
-    public override bool Logged(string text) =>
-        File.ReadAllText(bird!.LogFile).Contains(text, StringComparison.Ordinal);
+    public override string LogText => File.ReadAllText(bird!.LogFile);
 
     public override void Dispose()
     {

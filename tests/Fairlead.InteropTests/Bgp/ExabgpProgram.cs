@@ -53,6 +53,9 @@ public sealed class ExabgpProgram(Bed bed, RouterSetup setup) : RouterProgram(be
         return text;
     }
 
+    // Its log has no word of a notification's data, its API has.
+    public override string LogText => base.LogText + File.ReadAllText(Received);
+
     public override void AskAgain() => Say("announce route-refresh ipv4 unicast");
 
     public override void ShutDown(string text) => Say($"teardown 2");
@@ -72,7 +75,7 @@ public sealed class ExabgpProgram(Bed bed, RouterSetup setup) : RouterProgram(be
             {{(Setup.TtlSecurity ? "outgoing-ttl 255; incoming-ttl 255;" : "")}}
             capability { route-refresh; {{(Setup.Restart ? "graceful-restart 30;" : "")}} }
             family { {{family}} unicast; }
-            api { processes [ api ]; neighbor-changes; receive { parsed; update; } }
+            api { processes [ api ]; neighbor-changes; receive { parsed; update; notification; } }
         }
         """;
 }

@@ -93,7 +93,7 @@ public class PeerTests
 
     [PeersTheory]
     [MemberData(nameof(All))]
-    public async Task Each_reads_our_shutdown_text_or_its_code(RouterKind router)
+    public async Task Each_reads_our_shutdown_text(RouterKind router)
     {
         await using var bed = new PeerBed(router, new RouterSetup());
         bed.AwaitUp("v4", "v6");
@@ -101,10 +101,9 @@ public class PeerTests
         bed.AwaitRoute("198.18.1.0/24");
         await bed.Speaker.StopAsync("rack 7 moves");
         bed.AwaitRoute("198.18.1.0/24", there: false);
-        // GoBGP 3 logs the text as numbers in brackets, FRR as words in its log.
-        BirdRouter.Eventually(() => bed.Router.Logged("rack 7 moves")
-            || bed.Router.Logged(Convert.ToHexStringLower("rack 7 moves"u8))
-            || bed.Router.Logged(Convert.ToHexString("rack 7 moves"u8)), "the text: " + File.ReadAllText(bed.Router.LogFile));
+        BirdRouter.Eventually(
+            () => bed.Router.Logged("rack 7 moves") || bed.Router.Logged(Convert.ToHexString("rack 7 moves"u8)),
+            $"the text in {bed.Router.LogText[^Math.Min(2000, bed.Router.LogText.Length)..]}");
     }
 
     [PeersTheory]

@@ -88,7 +88,10 @@ public abstract class RouterProgram : IDisposable
     /// <summary>Announces Setup.Routes routes, or withdraws them: TheRoute(0) and on.</summary>
     public abstract void Announce(bool on);
 
-    public virtual bool Logged(string text) => File.ReadAllText(LogFile).Contains(text, StringComparison.Ordinal);
+    /// <summary>What it has said of itself so far.</summary>
+    public virtual string LogText => File.ReadAllText(LogFile);
+
+    public bool Logged(string text) => LogText.Contains(text, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Its processes end as in a crash: the kernel closes their connections.</summary>
     public void Kill()
