@@ -23,6 +23,25 @@ public sealed record AnnounceContext
 
     /// <summary>Our address on the session: the next hop of routes of its family that name none.</summary>
     public required IPAddress LocalAddress { get; init; }
+
+    /// <summary>Null towards an external peer: nothing is told (RFC 8212 §2).</summary>
+    public required ExportPolicy? Export { get; init; }
+
+    /// <summary>RFC 8950: IPv4 routes may have our IPv6 address as their next hop.</summary>
+    public bool IPv6NextHop { get; init; }
+
+    /// <summary>RFC 9234 §5: routes get ONLY_TO_CUSTOMER with our AS.</summary>
+    public bool OnlyToCustomer { get; init; }
+
+    /// <summary>RFC 7313 §4.1: a refreshed table stands between two marks.</summary>
+    public bool EnhancedRefresh { get; init; }
+
+    public int MessageSizeMax { get; init; } = Message.SizeMax;
+
+    /// <summary>
+    /// RFC 4724 §4.1: the peer keeps what it had from us until End-of-RIB, so that must not come before the table.
+    /// </summary>
+    public bool AwaitsTable { get; init; }
 }
 
 /// <summary>
@@ -32,10 +51,14 @@ public sealed record AnnounceContext
 public sealed class AdjRibOut(AnnounceContext context)
 {
     private const uint DefaultLocalPref = 100;
-    private const int CommunitiesMax = 256; // So that attributes always leave room for routes in a message.
     private readonly Dictionary<Prefix, PathAttributes> told = [];
     private readonly HashSet<Prefix> tellAgain = [];
+    private readonly List<BgpFamily> refreshBegins = [];
+    private readonly List<BgpFamily> refreshEnds = [];
     private bool ended;
+
+    /// <summary>What is done to routes on their way from the next Write on.</summary>
+    public ExportPolicy? Export { get; set; } = context.Export;
 
     /// <summary>How many prefixes the peer holds of us.</summary>
     public int Count => told.Count;
@@ -56,6 +79,8 @@ public sealed class AdjRibOut(AnnounceContext context)
             if (BgpFamily.Of(prefix.Family) == family) tellAgain.Add(prefix);
         }
 
+        // RFC 7313 §4.1: the marks are for after the first table; a request amid another one joins it.
+        if (context.EnhancedRefresh && ended && !refreshBegins.Contains(family)) refreshBegins.Add(family);
         return true;
     }
 
@@ -66,6 +91,7 @@ public sealed class AdjRibOut(AnnounceContext context)
     public bool Write(ref WireWriter writer, GuardedRoutes wanted, out int updates)
     {
         updates = 0;
+        if (!WriteMarks(ref writer, refreshBegins, RefreshKind.Begin)) return false;
         Dictionary<Prefix, PathAttributes> table = TableOf(wanted, out List<Group> groups);
         foreach (Group group in groups)
         {
@@ -73,7 +99,8 @@ public sealed class AdjRibOut(AnnounceContext context)
         }
 
         if (!WriteWithdrawals(ref writer, table, ref updates)) return false;
-        if (ended) return true;
+        if (ended || (context.AwaitsTable && wanted.Generation < 0))
+            return WriteMarks(ref writer, refreshEnds, RefreshKind.End);
         int start = writer.Position;
         foreach (BgpFamily family in context.Families) UpdateWriter.EndOfRib(ref writer, family);
         if (writer.Failed) writer.RewindTo(start);
@@ -87,18 +114,71 @@ public sealed class AdjRibOut(AnnounceContext context)
     /// </summary>
     public PathAttributes? AttributesOf(Route route)
     {
-        bool sameFamily = context.LocalAddress.AddressFamily == route.Prefix.Family;
-        if ((route.NextHop ?? (sameFamily ? context.LocalAddress : null)) is not { } nextHop) return null;
-        if (route.Communities.Length > CommunitiesMax) return null;
-        int ownAs = context.External ? Math.Clamp(route.Prepend, 0, 64) + 1 : 0;
+        if (Export is null && context.External) return null;
+        ExportPolicy policy = Export ?? ExportPolicy.Plain;
+        if (NextHopOf(route) is not { } nextHop) return null;
+        bool leaving = route.GracefulShutdown || policy.GracefulShutdown;
+        bool own = policy.Communities.IsEmpty && !leaving && !route.Blackhole;
+        ImmutableArray<uint> communities =
+            own ? route.Communities : [.. CommunitiesOf(route, policy, leaving).Distinct()];
+        ImmutableArray<ulong> extended = Joined(route.ExtendedCommunities, policy.ExtendedCommunities);
+        ImmutableArray<LargeCommunity> large = Joined(route.LargeCommunities, policy.LargeCommunities);
+        if (AttributeBytes.Of(communities, extended, large) > AttributeBytes.Max) return null;
+        int ownAs = context.External ? Math.Clamp(route.Prepend + policy.Prepend, 0, Route.PrependMax) + 1 : 0;
         return new PathAttributes
         {
             NextHop = nextHop,
+            LinkLocalNextHop = nextHop.IsIPv6LinkLocal ? nextHop : null,
             AsPath = [.. Enumerable.Repeat(context.LocalAs, ownAs)],
-            Med = route.Med,
-            LocalPref = context.External ? null : DefaultLocalPref,
-            Communities = route.Communities,
+            Med = route.Med ?? policy.Med,
+            // RFC 8326 §4.2: inside our AS the preference says what the community says outside.
+            LocalPref = context.External ? null : leaving ? 0 : route.LocalPref ?? policy.LocalPref ?? DefaultLocalPref,
+            Communities = communities,
+            ExtendedCommunities = extended,
+            LargeCommunities = large,
+            OnlyToCustomer = context.OnlyToCustomer ? context.LocalAs : null,
         };
+    }
+
+    // RFC 2545 §3: on a session between link-local addresses ours stands in both places of the next hop.
+    private IPAddress? NextHopOf(Route route)
+    {
+        if (route.NextHop is { } named) return named;
+        bool fits = context.LocalAddress.AddressFamily == route.Prefix.Family
+            || (route.Prefix.IsIPv4 && context.IPv6NextHop);
+        return fits ? context.LocalAddress : null;
+    }
+
+    private static IEnumerable<uint> CommunitiesOf(Route route, ExportPolicy policy, bool leaving)
+    {
+        foreach (uint community in route.Communities) yield return community;
+        foreach (uint community in policy.Communities) yield return community;
+        if (leaving) yield return Community.GracefulShutdown;
+        if (!route.Blackhole) yield break;
+        yield return Community.Blackhole;
+        yield return Community.NoExport;
+    }
+
+    private static ImmutableArray<T> Joined<T>(ImmutableArray<T> own, ImmutableArray<T> added) =>
+        added.IsEmpty ? own : [.. own.Concat(added).Distinct()];
+
+    private bool WriteMarks(ref WireWriter writer, List<BgpFamily> families, RefreshKind kind)
+    {
+        while (families.Count > 0)
+        {
+            int start = writer.Position;
+            Message.WriteRouteRefresh(ref writer, families[0], kind);
+            if (writer.Failed)
+            {
+                writer.RewindTo(start);
+                return false;
+            }
+
+            if (kind == RefreshKind.Begin) refreshEnds.Add(families[0]);
+            families.RemoveAt(0);
+        }
+
+        return true;
     }
 
     private Dictionary<Prefix, PathAttributes> TableOf(GuardedRoutes wanted, out List<Group> groups)
@@ -141,7 +221,8 @@ public sealed class AdjRibOut(AnnounceContext context)
         ReadOnlySpan<Guarded> rest = CollectionsMarshal.AsSpan(group.Routes);
         while (rest.Length > 0)
         {
-            int taken = UpdateWriter.Announce(ref writer, group.Family, context.FourOctetAs, group.Attributes, rest);
+            int taken = UpdateWriter.Announce(
+                ref writer, group.Family, context.FourOctetAs, group.Attributes, rest, context.MessageSizeMax);
             if (taken == 0) return false;
             updates++;
             foreach (Guarded guarded in rest[..taken])
@@ -170,7 +251,7 @@ public sealed class AdjRibOut(AnnounceContext context)
     {
         while (rest.Length > 0)
         {
-            int taken = UpdateWriter.Withdraw(ref writer, family, rest);
+            int taken = UpdateWriter.Withdraw(ref writer, family, rest, context.MessageSizeMax);
             if (taken == 0) return false;
             updates++;
             foreach (Prefix prefix in rest[..taken])

@@ -10,12 +10,13 @@ namespace Fairlead.Bgp.Bfd;
 public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic);
 
 /// <summary>
-/// All BFD sessions (RFC 5881, single hop over UDP), on one thread of raised priority that allocates nothing once the
+/// All BFD sessions (RFC 5881, single hop over UDP, and RFC 5883, multihop), on one thread of raised priority that allocates nothing once the
 /// sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
 /// </summary>
 public sealed class BfdEngine : IDisposable
 {
     private const int Port = 3784;
+    private const int MultihopPort = 4784; // RFC 5883 §5.
     private const int SourcePortMin = 49152; // RFC 5881 §4.
     private const int SourcePortCount = 16384;
     private const int HopsMax = 255; // RFC 5881 §5: sent so, and required on receipt.
@@ -23,6 +24,12 @@ public sealed class BfdEngine : IDisposable
     private const int DatagramsPerTurn = 256;
     private const int GoodbyePackets = 3;
     private static readonly TimeSpan OpenAgain = TimeSpan.FromSeconds(1);
+
+    // How often the speaker's thread is asked for a sign, and how long it may owe one. A busy machine lets it wait for
+    // tenths of a second; a router that is told nothing for a second longer has lost nothing yet.
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan StandstillMax = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StoodStill = TimeSpan.FromMilliseconds(20);
 
     private readonly TimeProvider time;
     private readonly Random random;
@@ -34,18 +41,33 @@ public sealed class BfdEngine : IDisposable
     private readonly long[] rejects = new long[Enum.GetValues<BfdReject>().Length];
     private readonly List<Link> links = [];
     private readonly HashSet<uint> discriminators = [];
-    private readonly Dictionary<UInt128, Link> byAddress = [];
-    private readonly Receiver v4 = new(AddressFamily.InterNetwork);
-    private readonly Receiver v6 = new(AddressFamily.InterNetworkV6);
+    private readonly Action? askForTurn;
+    private readonly Dictionary<(UInt128 Bits, uint Scope, int Port), Link> byAddress = [];
+    private readonly Receiver[] receivers =
+    [
+        new(AddressFamily.InterNetwork, Port), new(AddressFamily.InterNetworkV6, Port),
+        new(AddressFamily.InterNetwork, MultihopPort), new(AddressFamily.InterNetworkV6, MultihopPort),
+    ];
     private Thread? thread;
     private ImmutableArray<BfdTarget>[]? nextTargets;
     private bool stopping;
     private TimeSpan now;
+    private TimeSpan plannedTurn;
+    private long turns;
+    private long turnsSeen;
+    private TimeSpan askedAt;
+    private bool asked;
+    private bool held;
+    private int upCount;
 
-    /// <summary>The changes are told on the engine's thread: the receiver must only hand them on.</summary>
-    public BfdEngine(TimeProvider time, Random seeded, Action<BfdChange> onChange)
+    /// <summary>
+    /// The changes are told on the engine's thread: the receiver must only hand them on. AskForTurn makes who speaks
+    /// for these paths call TurnTaken; while it does not, all sessions are Down, for BFD in a process whose routing
+    /// stands still would hide that from the peers.
+    /// </summary>
+    public BfdEngine(TimeProvider time, Random seeded, Action<BfdChange> onChange, Action? askForTurn = null)
     {
-        (this.time, random, this.onChange) = (time, seeded, onChange);
+        (this.time, random, this.onChange, this.askForTurn) = (time, seeded, onChange, askForTurn);
         started = time.GetTimestamp();
     }
 
@@ -54,6 +76,12 @@ public sealed class BfdEngine : IDisposable
 
     /// <summary>Datagrams thrown away, for this reason.</summary>
     public long Rejected(BfdReject reason) => Interlocked.Read(ref rejects[(int)reason]);
+
+    /// <summary>From the speaker's thread: it serves its sessions.</summary>
+    public void TurnTaken() => Volatile.Write(ref turns, turns + 1);
+
+    /// <summary>How many sessions are Up; for tests and metrics.</summary>
+    public int UpCount => Volatile.Read(ref upCount);
 
     public void Start()
     {
@@ -92,12 +120,15 @@ public sealed class BfdEngine : IDisposable
         {
             now = time.GetElapsedTime(started);
             if (Interlocked.Exchange(ref nextTargets, null) is [var targets]) TakeTargets(targets);
-            Wait(SendDue());
+            WatchSpeaker();
+            plannedTurn = SendDue();
+            Wait(plannedTurn);
             now = time.GetElapsedTime(started);
+            // While we ourselves stood still (a collection, no processor) nobody else could give a sign.
+            if (now - plannedTurn > StoodStill) askedAt += now - plannedTurn;
             // Everything that waits in the sockets is read before any detection time is looked at: if we ourselves
             // were late, the packets that came meanwhile prove the peer alive.
-            Receive(v4);
-            Receive(v6);
+            foreach (Receiver receiver in receivers) Receive(receiver);
             foreach (Link link in links)
             {
                 if (link.Session.Expire(now)) Tell(link.Session);
@@ -105,14 +136,45 @@ public sealed class BfdEngine : IDisposable
         }
 
         foreach (Link link in links) Close(link);
-        v4.Socket?.Dispose();
-        v6.Socket?.Dispose();
+        foreach (Receiver receiver in receivers) receiver.Socket?.Dispose();
+    }
+
+    private void WatchSpeaker()
+    {
+        if (askForTurn is null || links.Count == 0) return;
+        long taken = Volatile.Read(ref turns);
+        if (taken != turnsSeen)
+        {
+            if (asked) (asked, askedAt) = (false, now);
+            turnsSeen = taken;
+            if (held) Release();
+        }
+
+        if (!asked && now - askedAt >= AskEvery)
+        {
+            (asked, askedAt) = (true, now);
+            askForTurn();
+        }
+        else if (asked && !held && now - askedAt >= StandstillMax)
+        {
+            held = true;
+            foreach (Link link in links)
+            {
+                if (link.Session.Hold(now)) Tell(link.Session);
+            }
+        }
+    }
+
+    private void Release()
+    {
+        held = false;
+        foreach (Link link in links) link.Session.Release();
     }
 
     /// <summary>Sends what is due. Gives when the next timer fires.</summary>
     private TimeSpan SendDue()
     {
-        TimeSpan next = now + OpenAgain;
+        TimeSpan next = now + (askForTurn is null ? OpenAgain : AskEvery);
         foreach (Link link in links)
         {
             if (link.Session.SendAt <= now) Send(link, link.Session.Periodic(now));
@@ -125,10 +187,9 @@ public sealed class BfdEngine : IDisposable
     private void Wait(TimeSpan until)
     {
         poller.Clear();
-        if (links.Count > 0)
+        foreach (Receiver receiver in receivers)
         {
-            Open(v4);
-            Open(v6);
+            if (receiver.IsNeeded) Open(receiver);
         }
 
         poller.Wait(until - now);
@@ -143,7 +204,8 @@ public sealed class BfdEngine : IDisposable
             KernelSocket socket = KernelSocket.Udp(receiver.Family);
             bool v4 = receiver.Family == AddressFamily.InterNetwork;
             _ = socket.OnlyIPv6();
-            bool bound = socket.TellHops() == 0 && socket.Bind(v4 ? IPAddress.Any : IPAddress.IPv6Any, Port) == 0;
+            IPAddress any = v4 ? IPAddress.Any : IPAddress.IPv6Any;
+            bool bound = socket.TellHops() == 0 && socket.Bind(any, receiver.Port) == 0;
             if (bound) receiver.Socket = socket;
             else socket.Dispose();
         }
@@ -156,7 +218,7 @@ public sealed class BfdEngine : IDisposable
         if (receiver.Socket is not { } socket) return;
         for (int i = 0; i < DatagramsPerTurn && datagram.TryRead(socket); i++)
         {
-            BfdReject reject = Judge(out BfdPacket packet, out Link? link);
+            BfdReject reject = Judge(receiver, out BfdPacket packet, out Link? link);
             if (reject != BfdReject.None)
             {
                 Interlocked.Increment(ref rejects[(int)reject]);
@@ -169,19 +231,26 @@ public sealed class BfdEngine : IDisposable
         }
     }
 
-    private BfdReject Judge(out BfdPacket packet, out Link? link)
+    private BfdReject Judge(Receiver receiver, out BfdPacket packet, out Link? link)
     {
         link = null;
         BfdReject reject = BfdPacket.TryParse(datagram.Data, out packet);
         if (reject != BfdReject.None) return reject;
-        if (datagram.Hops != HopsMax) return BfdReject.Hops;
+        bool multihop = receiver.Port == MultihopPort;
+        if (!multihop && datagram.Hops != HopsMax) return BfdReject.Hops;
         // RFC 5880 §6.3: by our discriminator once the peer knows it, by the sender's address before. Both must agree:
         // a session's packets come from its peer alone.
-        if (!byAddress.TryGetValue(SocketAddressBytes.Bits(datagram.Sender), out link)) return BfdReject.NoSession;
+        ReadOnlySpan<byte> sender = datagram.Sender;
+        UInt128 bits = SocketAddressBytes.Bits(sender);
+        uint scope = IsLinkLocal(bits) ? BitConverter.ToUInt32(sender[24..]) : 0;
+        if (!byAddress.TryGetValue((bits, scope, receiver.Port), out link)) return BfdReject.NoSession;
+        if (multihop && datagram.Hops < HopsMax - link.Session.Target.Options.HopsMax) return BfdReject.Hops;
         return packet.YourDiscriminator == 0 || packet.YourDiscriminator == link.Session.Discriminator
             ? BfdReject.None
             : BfdReject.NoSession;
     }
+
+    private static bool IsLinkLocal(UInt128 bits) => bits >> 118 == 0xfe80 >> 6;
 
     private void Send(Link link, in BfdPacket packet)
     {
@@ -198,13 +267,14 @@ public sealed class BfdEngine : IDisposable
         BfdTarget target = link.Session.Target;
         bool v4 = target.Address.AddressFamily == AddressFamily.InterNetwork;
         IPAddress local = target.Local ?? (v4 ? IPAddress.Any : IPAddress.IPv6Any);
+        if (local.IsIPv6LinkLocal) local = new IPAddress(local.GetAddressBytes(), Scoped(target).ScopeId);
         for (int attempt = 0; attempt < 8; attempt++)
         {
             KernelSocket socket = KernelSocket.Udp(target.Address.AddressFamily);
             _ = socket.SendHops(HopsMax);
             _ = socket.TrafficClass(Cs6);
             bool ready = socket.Bind(local, SourcePortMin + random.Next(SourcePortCount)) == 0
-                && socket.Connect(target.Address, Port) == 0;
+                && socket.Connect(Scoped(target), PortOf(target)) == 0;
             if (ready)
             {
                 link.Socket = socket;
@@ -215,6 +285,13 @@ public sealed class BfdEngine : IDisposable
         }
     }
 
+    private static int PortOf(BfdTarget target) => target.Options.Multihop ? MultihopPort : Port;
+
+    // The interface may have come back with another number since the options were read.
+    private static IPAddress Scoped(BfdTarget target) => target.Address.IsIPv6LinkLocal && target.Interface is { } name
+        ? new IPAddress(target.Address.GetAddressBytes(), InterfaceIndex.Of(name))
+        : target.Address;
+
     private void TakeTargets(ImmutableArray<BfdTarget> targets)
     {
         var old = links.ToDictionary(link => (link.Session.Target.Peer, link.Session.Target.Address));
@@ -222,11 +299,13 @@ public sealed class BfdEngine : IDisposable
         foreach (BfdTarget target in targets)
         {
             bool known = old.Remove((target.Peer, target.Address), out Link? same);
-            if (known && Equals(same!.Session.Target.Local, target.Local))
+            bool samePath = known && Equals(same!.Session.Target.Local, target.Local)
+                && (same.Session.Target.Interface, PortOf(same.Session.Target)) == (target.Interface, PortOf(target));
+            if (samePath)
             {
-                if (!same.Session.Target.Equals(target)) same.Session.Change(target, now);
-                kept.Add(same);
-                Tell(same.Session); // Its BGP peer may be new and not know.
+                if (!same!.Session.Target.Equals(target)) same.Session.Change(target, now);
+                kept.Add(same!);
+                Tell(same!.Session); // Its BGP peer may be new and not know.
                 continue;
             }
 
@@ -239,7 +318,18 @@ public sealed class BfdEngine : IDisposable
         links.Clear();
         links.AddRange(kept);
         byAddress.Clear();
-        foreach (Link link in links) byAddress[Prefix.BitsOf(link.Session.Target.Address)] = link;
+        foreach (Receiver receiver in receivers) receiver.IsNeeded = false;
+        foreach (Link link in links)
+        {
+            BfdTarget target = link.Session.Target;
+            IPAddress address = Scoped(target);
+            uint scope = address.IsIPv6LinkLocal ? (uint)address.ScopeId : 0;
+            byAddress[(Prefix.BitsOf(address), scope, PortOf(target))] = link;
+            foreach (Receiver receiver in receivers)
+                receiver.IsNeeded |= receiver.Family == address.AddressFamily && receiver.Port == PortOf(target);
+        }
+
+        CountUp();
     }
 
     private void Close(Link link)
@@ -261,8 +351,18 @@ public sealed class BfdEngine : IDisposable
         return discriminator;
     }
 
-    private void Tell(BfdSession session) =>
+    private void Tell(BfdSession session)
+    {
+        CountUp();
         onChange(new BfdChange(session.Target.Peer, session.State, session.Remote, session.Diagnostic));
+    }
+
+    private void CountUp()
+    {
+        int up = 0;
+        foreach (Link link in links) up += link.Session.State == BfdState.Up ? 1 : 0;
+        Volatile.Write(ref upCount, up);
+    }
 
     private sealed class Link(BfdSession session)
     {
@@ -273,9 +373,13 @@ public sealed class BfdEngine : IDisposable
         public TimeSpan OpenAt { get; set; } = TimeSpan.Zero;
     }
 
-    private sealed class Receiver(AddressFamily family)
+    private sealed class Receiver(AddressFamily family, int port)
     {
         public AddressFamily Family => family;
+
+        public int Port => port;
+
+        public bool IsNeeded { get; set; }
 
         public KernelSocket? Socket { get; set; }
 

@@ -55,6 +55,7 @@ public readonly record struct BfdPacket(
     public const int Size = 24;
     private const byte PollFlag = 0x20;
     private const byte FinalFlag = 0x10;
+    private const byte IndependentFlag = 0x08;
     private const byte AuthFlag = 0x04;
     private const byte DemandFlag = 0x02;
     private const byte MultipointFlag = 0x01;
@@ -65,6 +66,9 @@ public readonly record struct BfdPacket(
 
     /// <summary>The peer is in demand mode: it wants no periodic packets while both sides are Up.</summary>
     public bool Demand { get; init; }
+
+    /// <summary>The peer's BFD lives on when its routing does not (RFC 5880 §4.1, C). Ours never does.</summary>
+    public bool Independent { get; init; }
 
     public static BfdReject TryParse(ReadOnlySpan<byte> datagram, out BfdPacket packet)
     {
@@ -79,6 +83,7 @@ public readonly record struct BfdPacket(
             Poll = (flags & PollFlag) != 0,
             Final = (flags & FinalFlag) != 0,
             Demand = (flags & DemandFlag) != 0,
+            Independent = (flags & IndependentFlag) != 0,
         };
 
         // RFC 5880 §6.8.6: the discard rules, in the RFC's order.
@@ -95,7 +100,8 @@ public readonly record struct BfdPacket(
     public void Write(Span<byte> into)
     {
         var writer = new WireWriter(into);
-        int flags = ((int)State << 6) | (Poll ? PollFlag : 0) | (Final ? FinalFlag : 0) | (Demand ? DemandFlag : 0);
+        int flags = ((int)State << 6) | (Poll ? PollFlag : 0) | (Final ? FinalFlag : 0) | (Demand ? DemandFlag : 0)
+            | (Independent ? IndependentFlag : 0);
         writer.U8((byte)((1 << 5) | (int)Diagnostic));
         writer.U8((byte)flags);
         writer.U8(Multiplier);

@@ -3,7 +3,11 @@ using System.Net;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>One path to watch: the peer's name, both ends (Local null: the kernel chooses), and the timers.</summary>
-public sealed record BfdTarget(string Peer, IPAddress Address, IPAddress? Local, BfdOptions Options);
+public sealed record BfdTarget(string Peer, IPAddress Address, IPAddress? Local, BfdOptions Options)
+{
+    /// <summary>The interface of a link-local address.</summary>
+    public string? Interface { get; init; }
+}
 
 /// <summary>
 /// The variables and timers of one session (RFC 5880 §6.8), asynchronous mode, active role. Knows neither sockets nor
@@ -31,6 +35,7 @@ public sealed class BfdSession
     private TimeSpan minTx = SlowInterval;
     private TimeSpan minRx;
     private bool polling;
+    private bool held;
     private TimeSpan sentAt;
 
     public BfdSession(BfdTarget target, uint discriminator, Random random, TimeSpan now)
@@ -94,6 +99,7 @@ public sealed class BfdSession
         (remoteMinTx, remoteMinRx, remoteMultiplier) = (packet.DesiredMinTx, packet.RequiredMinRx, packet.Multiplier);
         if (packet.Final && polling) (polling, minTx, minRx) = (false, saidMinTx, saidMinRx);
         if (State == BfdState.AdminDown) return false;
+        if (held) return packet.Poll;
 
         BfdState next = BfdTable.Next(State, packet.State);
         if (next != State)
@@ -116,6 +122,20 @@ public sealed class BfdSession
         Enter(next, BfdDiagnostic.DetectionTimeExpired, now);
         return true;
     }
+
+    /// <summary>
+    /// What forwards here no longer obeys who speaks for it: the session is Down, and told so, until Release
+    /// (RFC 5880 §6.8.17). True when it was not Down before.
+    /// </summary>
+    public bool Hold(TimeSpan now)
+    {
+        held = true;
+        if (State is BfdState.AdminDown or BfdState.Down) return false;
+        Enter(BfdState.Down, BfdDiagnostic.ForwardingReset, now);
+        return true;
+    }
+
+    public void Release() => held = false;
 
     /// <summary>Taken out of service by us: the peer must not see a failure in it (RFC 5882 §3.2).</summary>
     public void Disable()

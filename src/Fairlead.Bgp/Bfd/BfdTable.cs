@@ -9,6 +9,23 @@ public sealed record BfdOptions
     public TimeSpan Interval { get; init; } = TimeSpan.FromMilliseconds(300);
 
     public int Multiplier { get; init; } = 3;
+
+    /// <summary>No BGP session before BFD is Up: a path that loses packets one way must not carry traffic.</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>RFC 5883: the peer is more than one hop away.</summary>
+    public bool Multihop { get; init; }
+
+    /// <summary>RFC 5883 §5: the most routers that a packet of a multihop session may have crossed.</summary>
+    public int HopsMax { get; init; } = 254;
+
+    /// <summary>Every fault, in words without the peer's name.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (Interval.TotalMilliseconds is < 5 or > 60_000) yield return "the BFD interval must be 5 ms to 60 s";
+        if (Multiplier is < 1 or > 255) yield return "the BFD multiplier must be 1 to 255";
+        if (HopsMax is < 1 or > 254) yield return "BFD hops must be 1 to 254";
+    }
 }
 
 /// <summary>The state machine of RFC 5880 §6.2. Pure.</summary>

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
+using Fairlead.Bgp.Receiving;
+using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.Bgp.Session;
@@ -10,6 +12,7 @@ public sealed class SpeakerCounters
 {
     private readonly long[] refused = new long[Enum.GetValues<GuardReason>().Length];
     private long strangers;
+    private long thaws;
 
     /// <summary>Prefixes that the guard refused, for this reason; each counts once a change of set or guard.</summary>
     public long Refused(GuardReason reason) => Interlocked.Read(ref refused[(int)reason]);
@@ -19,6 +22,11 @@ public sealed class SpeakerCounters
 
     /// <summary>Connections from addresses that are no peer's.</summary>
     public long Strangers => Interlocked.Read(ref strangers);
+
+    /// <summary>How often the process has stood still (BgpEvent.Thawed).</summary>
+    public long Thaws => Interlocked.Read(ref thaws);
+
+    internal void CountThaw() => Interlocked.Increment(ref thaws);
 
     internal void CountRefused(GuardReason reason) => Interlocked.Increment(ref refused[(int)reason]);
 
@@ -36,10 +44,11 @@ public sealed class BgpSpeaker
 
     /// <summary>ArgumentException when the peers have faults (PeerOptions.Problems, a name or address twice).</summary>
     public BgpSpeaker(
-        ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent)
+        ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent,
+        ReceivedBudget? budget = null)
     {
         Check(peers);
-        loop = new SpeakerLoop(peers, guard, time, seeded, onEvent);
+        loop = new SpeakerLoop(peers, guard, time, seeded, onEvent, budget ?? new ReceivedBudget());
     }
 
     public SpeakerCounters Counters => loop.Counters;
@@ -78,6 +87,75 @@ public sealed class BgpSpeaker
     /// it (a second at most), and ends both threads.
     /// </summary>
     public Task StopAsync(string shutdownText) => loop.StopAsync(shutdownText);
+
+    /// <summary>
+    /// Ends as before a restart: a peer with graceful restart keeps our routes (PeerOptions.Restart), the others are
+    /// told as by StopAsync.
+    /// </summary>
+    public Task LeaveAsync(string shutdownText) => loop.LeaveAsync(shutdownText);
+
+    /// <summary>
+    /// The looking glass: who announces this prefix, and the best of its routes marked. Where nobody does, the routes of
+    /// the longest prefix around it. With inside: those of all prefixes inside it instead, so many at most. Null while
+    /// too many ask, or after the end.
+    /// </summary>
+    public Task<ImmutableArray<SeenRoute>?> LookAsync(Prefix prefix, bool inside = false, int routesMax = 1000)
+    {
+        var answer = new TaskCompletionSource<ImmutableArray<SeenRoute>?>(
+            TaskCreationOptions.RunContinuationsAsynchronously);
+        bool asked = loop.Ask(() =>
+        {
+            Prefix? around = inside ? prefix : LongestAround(prefix);
+            IEnumerable<SeenRoute> seen = around is { } shown
+                ? loop.Peers.SelectMany(peer => peer.Seen(shown, inside))
+                : [];
+            answer.TrySetResult([.. BestPath.Mark(seen).Take(routesMax)]);
+        });
+        if (!asked) answer.TrySetResult(null);
+        return answer.Task;
+    }
+
+    /// <summary>
+    /// Writes a peer's messages as MRT (RFC 6396), both directions and the changes of state, until so many bytes are
+    /// written, the peer is gone or the token is cancelled. Null when there is no such peer or its dump runs already.
+    /// </summary>
+    public async Task<DumpResult?> DumpAsync(string peer, Stream into, long bytesMax, CancellationToken end)
+    {
+        var dump = new SessionDump(peer, into, bytesMax);
+        var begun = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool asked = loop.Ask(() => begun.TrySetResult(Begin(dump)));
+        if (!asked || !await begun.Task.ConfigureAwait(false)) return null;
+        await using CancellationTokenRegistration cancelled = end.Register(dump.Close);
+        try
+        {
+            return await dump.PumpAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            dump.Close(); // The stream may have failed.
+        }
+    }
+
+    private bool Begin(SessionDump dump)
+    {
+        Peer? peer = loop.Peers.FirstOrDefault(peer => peer.Options.Name == dump.Peer);
+        if (peer is null or { Dump.IsClosed: false }) return false;
+        peer.Dump = dump;
+        return true;
+    }
+
+    private Prefix? LongestAround(Prefix prefix)
+    {
+        Prefix? longest = null;
+        foreach (Peer peer in loop.Peers)
+        {
+            if (peer.RibIn.LongestAround(prefix) is { } around
+                && (longest is not { } known || around.LengthMapped > known.LengthMapped))
+                longest = around;
+        }
+
+        return longest;
+    }
 
     private static void Check(ImmutableArray<PeerOptions> peers)
     {

@@ -20,7 +20,8 @@ internal sealed class Connection(bool dialled)
 
     public KernelSocket? Socket { get; set; }
 
-    public byte[] Input { get; } = new byte[16 * Message.SizeMax];
+    // Made when a connection first stands: of a peer's two most often one never does.
+    public byte[] Input => field ??= new byte[Message.ExtendedSizeMax + 1];
 
     public int InputLength { get; set; }
 

@@ -1,6 +1,7 @@
+using System.Buffers.Binary;
 using System.ComponentModel;
+using System.Net;
 using Fairlead.Bgp.Wire;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.Bgp.Session;
@@ -40,17 +41,18 @@ internal sealed partial class Peer
     private void Dial(Connection connection)
     {
         KernelSocket socket = KernelSocket.Tcp(options.Address.AddressFamily);
+        IPAddress remote = RemoteAddress;
         connection.Socket = socket;
         Prepare(socket);
         int error = 0;
-        if (options.Password is { } password) error = socket.Md5Password(options.Address, password);
+        if (options.Password is { } password) error = socket.Md5Password(remote, password);
         if (error == 0 && options.LocalAddress is { } local)
         {
             _ = socket.ReuseAddress();
-            error = socket.Bind(local, 0);
+            error = socket.Bind(Scoped(local), 0);
         }
 
-        if (error == 0) error = socket.Connect(options.Address, options.Port);
+        if (error == 0) error = socket.Connect(remote, options.Port);
         // A connect that ends at once is reported by the poll, as one that takes its time.
         if (error is 0 or Libc.EINPROGRESS) return;
         Feed(connection, SessionEvent.TcpFails, why: $"connect: {new Win32Exception(error).Message}");
@@ -63,7 +65,7 @@ internal sealed partial class Peer
         // RFC 5082 §3: always 255, so that a peer with TTL security takes us without being told; whether we ask the
         // same of it is the operator's choice.
         _ = socket.SendHops(HopsMax);
-        _ = socket.RequireHops(options.TtlSecurity ? HopsMax : 0);
+        _ = socket.RequireHops(options.TtlSecurity ? HopsMax + 1 - options.Hops : 0);
     }
 
     private void ReadMessages(Connection connection)
@@ -72,13 +74,16 @@ internal sealed partial class Peer
         while (connection.Socket is not null)
         {
             ReadOnlySpan<byte> rest = connection.Input.AsSpan(at, connection.InputLength - at);
-            if (!Message.TryFrame(rest, out MessageType type, out int length, out Notification? fault))
+            // RFC 8654 §4: we have said that we take the long ones, so the peer may send them at once.
+            if (!Message.TryFrame(
+                rest, Message.ExtendedSizeMax, out MessageType type, out int length, out Notification? fault))
             {
                 if (fault is not null) Feed(connection, SessionEvent.HeaderError, fault);
                 break;
             }
 
             at += length;
+            DumpMessages(rest[..length], ours: false, connection.Agreed);
             OnMessage(connection, type, rest[Message.HeaderSize..length]);
         }
 
@@ -101,17 +106,33 @@ internal sealed partial class Peer
                 Feed(connection, SessionEvent.Update);
                 break;
             case MessageType.Notification:
-                Feed(connection, SessionEvent.Notification, why: $"received: {Notification.Read(body)}");
+                Notification received = Notification.Read(body);
+                Feed(connection, SessionEvent.Notification, received, $"received: {received}");
                 break;
             case MessageType.Keepalive:
                 Feed(connection, SessionEvent.Keepalive);
                 break;
             default:
-                Feed(connection, SessionEvent.RouteRefresh);
-                // RFC 2918 §4: a family that was not agreed on is ignored.
-                if (connection.RibOut?.Refresh(Message.ReadRouteRefresh(body)) == true) told = null;
+                OnRouteRefresh(connection, body);
                 break;
         }
+    }
+
+    private void OnRouteRefresh(Connection connection, ReadOnlySpan<byte> body)
+    {
+        bool enhanced = connection.Agreed?.EnhancedRefresh == true;
+        if (Message.ReadRouteRefresh(body, enhanced, out Notification? fault) is not (BgpFamily family, RefreshKind kind))
+        {
+            Feed(connection, SessionEvent.HeaderError, fault);
+            return;
+        }
+
+        Feed(connection, SessionEvent.RouteRefresh);
+        // RFC 2918 §4: a family that was not agreed on is ignored.
+        if (connection.RibOut is not { } ribOut || !connection.Agreed!.Families.Contains(family)) return;
+        if (kind == RefreshKind.Request && ribOut.Refresh(family)) told = null;
+        else if (kind == RefreshKind.Begin) ribIn.BeginAgain(family);
+        else if (kind == RefreshKind.End) ribIn.Sweep(family);
     }
 
     private void OnOpen(Connection connection, ReadOnlySpan<byte> body)
@@ -164,20 +185,32 @@ internal sealed partial class Peer
         }
 
         Feed(connection, SessionEvent.Update);
-        foreach (Prefix prefix in content.Withdrawn) ribIn.Remove(prefix);
-        foreach (Prefix prefix in content.Announced)
+        ribIn.Take(content, loop.Time.GetUtcNow());
+        if (content.EndOfRib is { } ended && staleUntil != Connection.Never) ribIn.Sweep(ended);
+        foreach (BgpFamily family in connection.Agreed!.Families)
         {
-            ribIn.Add(prefix);
-            if (ribIn.Count <= options.PrefixesMax) continue;
-            Feed(connection, SessionEvent.TooManyPrefixes, TooManyPrefixes());
+            if (ribIn.CountOf(family) <= options.PrefixesMax) continue;
+            Feed(connection, SessionEvent.TooManyPrefixes, TooManyPrefixes(family));
             return;
         }
+    }
+
+    private Notification TooManyPrefixes(BgpFamily family)
+    {
+        // RFC 4486 §4: AFI, SAFI and the upper bound.
+        Span<byte> data = stackalloc byte[7];
+        BinaryPrimitives.WriteUInt16BigEndian(data, family.Afi);
+        data[2] = family.Safi;
+        BinaryPrimitives.WriteUInt32BigEndian(data[3..], (uint)options.PrefixesMax);
+        return new Notification(NotificationCode.Cease, CeaseSubcode.MaxPrefixes, data);
     }
 
     // A peer may send thousands of these: all are counted, one a second is told.
     private void OnMalformed()
     {
         malformedIn++;
+        discardedIn += content.Discarded;
+        if (content.Action == UpdateAction.TreatAsWithdraw) withdrawnByFault += content.Withdrawn.Count;
         if (loop.Now < nextReport) return;
         nextReport = loop.Now + ReportEvery;
         loop.Emit(new BgpEvent.MalformedUpdate(options.Name, content.Describe()));

@@ -1,9 +1,9 @@
-using System.Buffers.Binary;
 using System.ComponentModel;
+using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
+using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Wire;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
 using Fairlead.Net.Wire;
 
@@ -24,24 +24,39 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
 
     private readonly Connection dialled = new(dialled: true);
-    private readonly HashSet<Prefix> ribIn = [];
+    private readonly AdjRibIn ribIn = new(loop.Budget);
     private readonly UpdateContent content = new();
     private Connection? accepted;
     private TimeSpan idleHold = IdleHoldTimeMin;
     private TimeSpan nextReport;
     private GuardedRoutes? told;
+    private TimeSpan barredUntil;
+    private TimeSpan staleUntil = Connection.Never;
+    private bool waitsForBfd;
     private bool stopped;
+    private BfdState remoteBfd = Bfd.BfdState.Down;
+    private uint peerRouterId;
     private string lastError = "";
     private SessionState shownState;
     private DateTimeOffset since = loop.Time.GetUtcNow();
     private long updatesIn;
     private long updatesOut;
     private long malformedIn;
+    private long discardedIn;
+    private long withdrawnByFault;
     private long established;
 
     public PeerOptions Options => options;
 
     public BfdState? BfdState { get; private set; } = options.Bfd is null ? null : Bfd.BfdState.Down;
+
+    public AdjRibIn RibIn => ribIn;
+
+    /// <summary>When something is due that belongs to no connection.</summary>
+    public TimeSpan NextTimer => staleUntil;
+
+    /// <summary>What is written of the session, while somebody wants it.</summary>
+    public SessionDump? Dump { get; set; }
 
     public IEnumerable<Connection> Connections => accepted is null ? [dialled] : [dialled, accepted];
 
@@ -66,18 +81,61 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         }
     }
 
-    /// <summary>The same peer, watched otherwise: the session stays.</summary>
-    public void ChangeBfd(PeerOptions changed)
+    /// <summary>
+    /// Ends the session without a word, so that a peer with graceful restart keeps our routes for who follows us. False
+    /// when the peer would not: it is then to be told that we go.
+    /// </summary>
+    public bool Leave()
     {
+        if (Established is not { Agreed.Restart: not null } connection || options.Restart!.Families.IsEmpty)
+            return false;
+        stopped = true;
+        Feed(connection, SessionEvent.TcpFails, why: "we restart");
+        connection.StartAt = Connection.Never;
+        return true;
+    }
+
+    /// <summary>The same peer, watched or told otherwise: the session stays (PeerOptions.KeepsSession).</summary>
+    public void Change(PeerOptions changed)
+    {
+        bool otherPolicy = !Equals(options.Export, changed.Export);
         options = changed;
         BfdState = changed.Bfd is null ? null : BfdState ?? Bfd.BfdState.Down;
+        if (waitsForBfd && !IsHeldByBfd) StartSoon();
+        if (!otherPolicy || Established is not { } connection) return;
+        connection.RibOut!.Export = changed.Export;
+        told = null;
+    }
+
+    /// <summary>Whether a connection from this address is this peer's.</summary>
+    public bool IsFrom(IPAddress from) => RemoteAddress.Equals(from);
+
+    /// <summary>The peer's address; a link-local one with its interface's present number.</summary>
+    public IPAddress RemoteAddress => Scoped(options.Address);
+
+    private IPAddress Scoped(IPAddress address) => address.IsIPv6LinkLocal && options.Interface is { } name
+        ? new IPAddress(address.GetAddressBytes(), InterfaceIndex.Of(name))
+        : address;
+
+    // A path that BFD has never seen work carries no session in strict mode. RFC 5882 §3.2: a peer that has taken BFD
+    // out of service says nothing about the path.
+    private bool IsHeldByBfd =>
+        options.Bfd is { Strict: true } && BfdState != Bfd.BfdState.Up && remoteBfd != Bfd.BfdState.AdminDown;
+
+    private void StartSoon()
+    {
+        waitsForBfd = false;
+        if (!options.Passive && !stopped && dialled.State == SessionState.Idle) dialled.StartAt = loop.Now;
     }
 
     /// <summary>A connection that the peer has made.</summary>
     public void Accept(KernelSocket socket)
     {
+        // RFC 4724 §5: a peer with graceful restart that connects again has lost the old connection and cannot say so.
+        if (Established is { Agreed.Restart: not null } lost)
+            Feed(lost, SessionEvent.TcpFails, why: "the peer has restarted");
         // RFC 4271 §6.8: an established session is not given up for a new connection.
-        if (stopped || dialled.State == SessionState.Established || accepted?.State == SessionState.Established)
+        if (stopped || IsHeldByBfd || loop.Now < barredUntil || dialled.State == SessionState.Established || accepted?.State == SessionState.Established)
         {
             socket.Dispose();
             return;
@@ -99,7 +157,9 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
             if (Due(connection.StartAt))
             {
                 connection.StartAt = Connection.Never;
-                Feed(connection, SessionEvent.Start);
+                waitsForBfd = IsHeldByBfd;
+                if (waitsForBfd) lastError = "waits for BFD";
+                else Feed(connection, SessionEvent.Start);
             }
 
             if (Due(connection.RetryAt)) Feed(connection, SessionEvent.RetryExpires);
@@ -108,15 +168,20 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
             if (Due(connection.KeepaliveAt)) Feed(connection, SessionEvent.KeepaliveExpires);
         }
 
+        if (Due(staleUntil)) SweepStale([BgpFamily.IPv4Unicast, BgpFamily.IPv6Unicast]);
+
         bool Due(TimeSpan at) => at <= loop.Now;
     }
 
     /// <summary>What BFD says of the path to the peer.</summary>
     public void OnBfd(BfdChange change)
     {
-        if (change.State == BfdState || options.Bfd is null) return;
-        bool wasUp = BfdState == Bfd.BfdState.Up;
-        BfdState = change.State;
+        remoteBfd = change.Remote;
+        if (options.Bfd is null) return;
+        (BfdState? before, BfdState) = (BfdState, change.State);
+        if (waitsForBfd && !IsHeldByBfd) StartSoon();
+        if (change.State == before) return;
+        bool wasUp = before == Bfd.BfdState.Up;
         loop.Emit(new BgpEvent.BfdChanged(options.Name, change.State, change.Diagnostic));
         // RFC 5882 §3.2: AdminDown on the other side says nothing about the path, and BGP has a hold timer of its own.
         if (!wasUp || change.State == Bfd.BfdState.Up || change.Remote == Bfd.BfdState.AdminDown) return;
@@ -131,7 +196,8 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     {
         foreach (Connection connection in Connections)
         {
-            bool more = connection.State == SessionState.Established && !ReferenceEquals(told, loop.Wanted);
+            bool more = connection.State == SessionState.Established && !ReferenceEquals(told, loop.Wanted)
+                && !loop.IsStale;
             do
             {
                 if (more) more = WriteDifference(connection);
@@ -155,6 +221,12 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         UpdatesIn = updatesIn,
         UpdatesOut = updatesOut,
         MalformedIn = malformedIn,
+        DiscardedIn = discardedIn,
+        WithdrawnByFault = withdrawnByFault,
+        NotKept = ribIn.NotKept,
+        Unannounceable = Established?.RibOut?.Unannounceable ?? 0,
+        Agreed = Established?.Agreed,
+        KeepsStale = staleUntil != Connection.Never,
         Established = established,
     };
 
@@ -167,10 +239,11 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         Connection connection, SessionEvent @event, Notification? notification = null, string? why = null)
     {
         SessionState before = connection.State;
+        Negotiation? agreed = connection.Agreed;
         (connection.State, SessionActions actions) = SessionTable.Next(before, @event);
         if ((actions & SessionActions.Notify) != 0)
         {
-            notification ??= NotificationFor(@event, before);
+            notification = Wrapped(notification ?? NotificationFor(@event, before), agreed);
             why ??= $"sent: {notification}";
             WriteNotification(connection, notification);
         }
@@ -178,7 +251,8 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         if ((actions & (SessionActions.Drop | SessionActions.IdleHold)) != 0 && @event != SessionEvent.CollisionDump)
             lastError = why ?? @event.ToString();
         if ((actions & SessionActions.Drop) != 0) loop.Close(connection.Detach());
-        if ((actions & SessionActions.Down) != 0) OnDown();
+        if (connection.State != before) DumpChange(before, connection.State);
+        if ((actions & SessionActions.Down) != 0) OnDown(@event, notification, agreed);
         if ((actions & SessionActions.Dial) != 0) Dial(connection);
         if ((actions & SessionActions.Retry) != 0) connection.RetryAt = loop.Now + loop.Jitter(ConnectRetryTime);
         if ((actions & SessionActions.SendOpen) != 0) WriteOpen(connection);
@@ -189,7 +263,16 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         if ((actions & SessionActions.KeepaliveTimer) != 0)
             connection.KeepaliveAt = After(loop.Jitter(connection.Agreed!.KeepaliveTime));
         if ((actions & SessionActions.Up) != 0) OnUp(connection);
+        if (@event == SessionEvent.TooManyPrefixes) barredUntil = loop.Now + options.PrefixesPause;
         Settle(connection, (actions & SessionActions.IdleHold) != 0);
+    }
+
+    // RFC 8538 §4: with its N bit the peer keeps our routes over a NOTIFICATION, except a hard reset. Where we mean
+    // that the session is over, it must be one.
+    private static Notification Wrapped(Notification notification, Negotiation? agreed)
+    {
+        bool final = notification is { Code: NotificationCode.Cease, Subcode: not CeaseSubcode.Collision };
+        return final && agreed?.RestartOverNotification == true ? notification.AsHardReset() : notification;
     }
 
     // What follows from a state, whatever led there: dial again, or forget a connection that the peer had made.
@@ -201,10 +284,13 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
             accepted = null; // A state machine that cannot dial has nothing to wait for.
 
         bool idle = dialled.State == SessionState.Idle && accepted is null && dialled.StartAt == Connection.Never;
-        if (idle && !stopped && !options.Passive) dialled.StartAt = loop.Now + loop.Jitter(idleHold / 2);
+        if (idle && !stopped && !options.Passive && !waitsForBfd)
+            dialled.StartAt = Later(loop.Now + loop.Jitter(idleHold / 2), barredUntil);
         if (State == shownState) return;
         (shownState, since) = (State, loop.Time.GetUtcNow());
     }
+
+    private static TimeSpan Later(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private TimeSpan After(TimeSpan time) => time <= TimeSpan.Zero ? Connection.Never : loop.Now + time;
 
@@ -219,7 +305,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         idleHold = IdleHoldTimeMin;
         established++;
         lastError = "";
-        ribIn.Clear();
+        TakeUpStale(connection.Agreed!);
         told = null;
         connection.LocalAddress = connection.Socket!.LocalAddress(out _);
         connection.RibOut = new AdjRibOut(new AnnounceContext
@@ -230,14 +316,21 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
             FourOctetAs = connection.Agreed!.FourOctetAs,
             Families = connection.Agreed.Families,
             LocalAddress = connection.LocalAddress ?? options.Address,
+            Export = options.Export,
+            IPv6NextHop = connection.Agreed.IPv6NextHop,
+            // RFC 9234 §5: what we announce is ours, so only where it goes decides.
+            OnlyToCustomer = options.Role is SessionRole.Provider or SessionRole.Peer or SessionRole.RouteServer,
+            EnhancedRefresh = connection.Agreed.EnhancedRefresh,
+            MessageSizeMax = connection.Agreed.MessageSizeMax,
+            AwaitsTable = options.Restart is { Families.IsEmpty: false },
         });
         loop.Emit(new BgpEvent.PeerUp(options.Name));
     }
 
-    private void OnDown()
+    private void OnDown(SessionEvent @event, Notification? notification, Negotiation? agreed)
     {
-        ribIn.Clear();
         told = null;
+        KeepStale(@event, notification, agreed);
         loop.Emit(new BgpEvent.PeerDown(options.Name, lastError));
     }
 
@@ -247,7 +340,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         GuardedRoutes wanted = loop.Wanted;
         WireWriter writer = connection.Output.UpdateWriter();
         bool done = connection.RibOut!.Write(ref writer, wanted, out int updates);
-        connection.Output.Commit(writer);
+        Commit(connection, writer);
         updatesOut += updates;
         if (done) told = wanted;
         return !done;
@@ -291,35 +384,24 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     private void WriteOpen(Connection connection)
     {
         WireWriter writer = connection.Output.ControlWriter();
-        Negotiation.OurOpen(options).Write(ref writer);
-        connection.Output.Commit(writer);
+        Negotiation.OurOpen(options, first: established == 0).Write(ref writer);
+        Commit(connection, writer);
     }
 
-    private static void WriteKeepalive(Connection connection)
+    private void WriteKeepalive(Connection connection)
     {
         // With the reserve full of keepalives the peer has not read for long: the send hold timer will end it.
         WireWriter writer = connection.Output.ControlWriter();
         Message.WriteKeepalive(ref writer);
-        if (!writer.Failed) connection.Output.Commit(writer);
+        if (!writer.Failed) Commit(connection, writer);
     }
 
-    private static void WriteNotification(Connection connection, Notification notification)
+    private void WriteNotification(Connection connection, Notification notification)
     {
         if (connection.Socket is null) return;
         WireWriter writer = connection.Output.ControlWriter();
         notification.Write(ref writer);
-        if (!writer.Failed) connection.Output.Commit(writer);
+        if (!writer.Failed) Commit(connection, writer);
         _ = connection.Output.Flush(connection.Socket); // At once: the connection is closed next.
-    }
-
-    private Notification TooManyPrefixes()
-    {
-        // RFC 4486 §4: AFI, SAFI and the upper bound.
-        Span<byte> data = stackalloc byte[7];
-        BgpFamily family = options.OfferedFamilies[0];
-        BinaryPrimitives.WriteUInt16BigEndian(data, family.Afi);
-        data[2] = family.Safi;
-        BinaryPrimitives.WriteUInt32BigEndian(data[3..], (uint)options.PrefixesMax);
-        return new Notification(NotificationCode.Cease, CeaseSubcode.MaxPrefixes, data);
     }
 }

@@ -39,6 +39,24 @@ public sealed record PeerStatus
     /// <summary>UPDATEs with a fault that RFC 7606 let the session survive.</summary>
     public required long MalformedIn { get; init; }
 
+    /// <summary>Attributes that were dropped for a fault while their routes stayed (RFC 7606 §2).</summary>
+    public long DiscardedIn { get; init; }
+
+    /// <summary>Routes that a fault beside them has withdrawn (RFC 7606 §2).</summary>
+    public long WithdrawnByFault { get; init; }
+
+    /// <summary>Announcements that the looking glass had no room for (ReceivedBudget).</summary>
+    public long NotKept { get; init; }
+
+    /// <summary>Wanted routes that this session cannot carry: no next hop, no policy, or too many communities.</summary>
+    public int Unannounceable { get; init; }
+
+    /// <summary>What the two OPENs have agreed on; null while no session stands.</summary>
+    public Negotiation? Agreed { get; init; }
+
+    /// <summary>The peer is away and its routes are kept (RFC 4724 §4.2), or it has yet to repeat them.</summary>
+    public bool KeepsStale { get; init; }
+
     /// <summary>How often a session was established.</summary>
     public required long Established { get; init; }
 }
@@ -51,6 +69,12 @@ public abstract record BgpEvent(string Peer)
     public sealed record PeerDown(string Peer, string Reason) : BgpEvent(Peer);
 
     public sealed record BfdChanged(string Peer, BfdState State, BfdDiagnostic Diagnostic) : BgpEvent(Peer);
+
+    /// <summary>
+    /// The process has stood still for so long. Nothing new is announced until a RouteSet comes that rests on what was
+    /// seen since (RouteSet.AsOf). Peer is empty.
+    /// </summary>
+    public sealed record Thawed(TimeSpan Gap) : BgpEvent("");
 
     /// <summary>The guard has refused a prefix; once for each change of set or guard. Peer is empty.</summary>
     public sealed record GuardRefused(Prefix Prefix, GuardReason Reason) : BgpEvent("");

@@ -12,7 +12,7 @@ public sealed class SendQueue
 {
     private const int Capacity = 64 * 1024;
     private const int Reserve = 2 * Message.SizeMax;
-    private readonly byte[] buffer = new byte[Capacity];
+    private byte[] buffer = [];
     private int start;
     private int end;
 
@@ -32,7 +32,13 @@ public sealed class SendQueue
         return new WireWriter(buffer.AsSpan(end));
     }
 
-    public void Commit(in WireWriter writer) => end += writer.Position;
+    /// <summary>What was written is to be sent; gives it.</summary>
+    public ReadOnlySpan<byte> Commit(in WireWriter writer)
+    {
+        ReadOnlySpan<byte> written = buffer.AsSpan(end, writer.Position);
+        end += writer.Position;
+        return written;
+    }
 
     /// <summary>Sends what the socket takes. Gives the octets sent, or a negative errno that is not EAGAIN.</summary>
     public int Flush(KernelSocket socket)
@@ -53,6 +59,7 @@ public sealed class SendQueue
 
     private void Compact()
     {
+        if (buffer.Length == 0) buffer = new byte[Capacity]; // Most connections of a peer never stand.
         if (start == 0) return;
         buffer.AsSpan(start, end - start).CopyTo(buffer);
         (start, end) = (0, end - start);

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
+using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Linux;
 
@@ -16,6 +17,10 @@ internal sealed class SpeakerLoop
 {
     private static readonly TimeSpan LingerTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan TurnMax = TimeSpan.FromSeconds(1);
+
+    // Far above any collection or busy machine, far below what a frozen node needs to be given up by its peers.
+    private static readonly TimeSpan StillMax = TimeSpan.FromSeconds(2);
+    private const int QuestionsMax = 64;
 
     private readonly Poller poller = new();
     private readonly Listeners listeners;
@@ -34,19 +39,26 @@ internal sealed class SpeakerLoop
     private RouteSet? nextRoutes;
     private Guard? nextGuard;
     private string? stopText;
+    private bool leaving;
+    private readonly ConcurrentQueue<Action> questions = new();
+    private int questionCount;
 
-    private RouteSet routes = RouteSet.Empty;
+    private RouteSet? routes;
     private Guard guard;
     private ImmutableArray<PeerStatus>[] status = [[]];
     private int threads;
+    private long seenLive;
+    private long thawedAt;
+    private TimeSpan waitMax;
 
     public SpeakerLoop(
-        ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent)
+        ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent,
+        ReceivedBudget budget)
     {
-        (Time, random, this.guard, this.onEvent) = (time, seeded, guard, onEvent);
+        (Time, random, this.guard, this.onEvent, Budget) = (time, seeded, guard, onEvent, budget);
         started = time.GetTimestamp();
         listeners = new Listeners(this);
-        bfd = new BfdEngine(time, new Random(seeded.Next()), OnBfd);
+        bfd = new BfdEngine(time, new Random(seeded.Next()), OnBfd, AskForTurn);
         nextPeers = [peers];
     }
 
@@ -58,7 +70,12 @@ internal sealed class SpeakerLoop
     public TimeSpan Now { get; private set; }
 
     /// <summary>What the peers are to be told: the set after the guard.</summary>
-    public GuardedRoutes Wanted { get; private set; } = GuardedRoutes.Empty;
+    public GuardedRoutes Wanted { get; private set; } = GuardedRoutes.None;
+
+    /// <summary>The process has stood still and Wanted rests on what was seen before: no peer is told of it.</summary>
+    public bool IsStale { get; private set; }
+
+    public ReceivedBudget Budget { get; }
 
     public Urgency BfdUrgency => bfd.Urgency;
 
@@ -73,8 +90,23 @@ internal sealed class SpeakerLoop
 
     public void Post(RouteSet next)
     {
-        Volatile.Write(ref nextRoutes, next);
+        Volatile.Write(ref nextRoutes, next.AsOf is null ? next with { AsOf = Time.GetTimestamp() } : next);
         poller.Wake();
+    }
+
+    /// <summary>Runs on the speaker's thread in its next turn. False when too many wait, or it has ended.</summary>
+    public bool Ask(Action question)
+    {
+        if (stopped.Task.IsCompleted || Interlocked.Increment(ref questionCount) > QuestionsMax)
+        {
+            Interlocked.Decrement(ref questionCount);
+            return false;
+        }
+
+        questions.Enqueue(question);
+        poller.Wake();
+        if (stopped.Task.IsCompleted) Answer(); // The thread has ended meanwhile, and its peers stand still.
+        return true;
     }
 
     public void Post(Guard next)
@@ -87,6 +119,12 @@ internal sealed class SpeakerLoop
     {
         Volatile.Write(ref nextPeers, [next]);
         poller.Wake();
+    }
+
+    public Task LeaveAsync(string text)
+    {
+        Volatile.Write(ref leaving, true);
+        return StopAsync(text);
     }
 
     public Task StopAsync(string text)
@@ -119,7 +157,7 @@ internal sealed class SpeakerLoop
     {
         foreach (Peer peer in peers)
         {
-            if (!peer.Options.Address.Equals(from)) continue;
+            if (!peer.IsFrom(from)) continue;
             peer.Accept(socket);
             return;
         }
@@ -127,6 +165,11 @@ internal sealed class SpeakerLoop
         Counters.CountStranger();
         socket.Dispose();
     }
+
+    public IReadOnlyList<Peer> Peers => peers;
+
+    // Called on the BFD thread: a turn that answers proves that this thread still serves its sessions.
+    private void AskForTurn() => poller.Wake();
 
     private void OnBfd(BfdChange change)
     {
@@ -137,9 +180,12 @@ internal sealed class SpeakerLoop
     private void Run()
     {
         bool ending = false;
+        seenLive = Time.GetTimestamp();
         while (true)
         {
             Now = Time.GetElapsedTime(started);
+            NoteStandstill();
+            bfd.TurnTaken();
             if (!ending)
             {
                 TakeIn();
@@ -156,11 +202,37 @@ internal sealed class SpeakerLoop
             if (ending && closing.Count == 0) break;
             Wait();
             Now = Time.GetElapsedTime(started);
+            NoteStandstill();
             Serve();
         }
 
         bfd.Stop();
+        foreach (Peer peer in peers) peer.Dump?.Close();
         stopped.TrySetResult();
+        Answer();
+    }
+
+    // Frozen (SIGSTOP, a cgroup's freezer, a stopped virtual machine) and thawed, we do not know what has happened
+    // meanwhile: what was wanted before says nothing about now.
+    private void NoteStandstill()
+    {
+        TimeSpan gap = Time.GetElapsedTime(seenLive) - waitMax;
+        seenLive = Time.GetTimestamp();
+        waitMax = TimeSpan.Zero;
+        if (gap < StillMax) return;
+        thawedAt = seenLive;
+        IsStale = routes is not null;
+        Counters.CountThaw();
+        Emit(new BgpEvent.Thawed(gap));
+    }
+
+    private void Answer()
+    {
+        while (questions.TryDequeue(out Action? question))
+        {
+            Interlocked.Decrement(ref questionCount);
+            question();
+        }
     }
 
     private void TakeIn()
@@ -168,10 +240,14 @@ internal sealed class SpeakerLoop
         if (Interlocked.Exchange(ref nextPeers, null) is [var options]) TakePeers(options);
         while (bfdChanges.TryDequeue(out BfdChange? change))
             peers.Find(peer => peer.Options.Name == change.Peer)?.OnBfd(change);
+        Answer();
         RouteSet? newRoutes = Interlocked.Exchange(ref nextRoutes, null);
         Guard? newGuard = Interlocked.Exchange(ref nextGuard, null);
         if (newRoutes is null && newGuard is null) return;
+        // A set that was made before a standstill is no fresher for being handed over after it.
+        if (newRoutes is not null && newRoutes.AsOf >= thawedAt) IsStale = false;
         (routes, guard) = (newRoutes ?? routes, newGuard ?? guard);
+        if (routes is null) return;
         GuardedRoutes next = GuardedRoutes.Sift(guard, routes);
         foreach ((Net.Addresses.Prefix prefix, GuardReason reason) in next.Refused)
         {
@@ -190,31 +266,40 @@ internal sealed class SpeakerLoop
         foreach (PeerOptions wanted in options)
         {
             bool known = old.Remove(wanted.Name, out Peer? same);
-            if (known && same!.Options.Equals(wanted with { Bfd = same.Options.Bfd }))
+            if (known && same!.Options.KeepsSession(wanted))
             {
-                same.ChangeBfd(wanted);
+                same.Change(wanted);
                 peers.Add(same);
                 continue;
             }
 
             same?.Stop(new Notification(NotificationCode.Cease, CeaseSubcode.ConfigurationChange));
+            same?.Dump?.Close();
             var peer = new Peer(wanted, this);
             peers.Add(peer);
             peer.Start();
         }
 
         foreach (Peer gone in old.Values)
+        {
             gone.Stop(new Notification(NotificationCode.Cease, CeaseSubcode.PeerRemoved));
+            gone.Dump?.Close();
+        }
+
         listeners.Replace(options);
         bfd.Set([.. options.Where(peer => peer.Bfd is not null).Select(peer =>
-            new BfdTarget(peer.Name, peer.Address, peer.LocalAddress, peer.Bfd!))]);
+            new BfdTarget(peer.Name, peer.Address, peer.LocalAddress, peer.Bfd!) { Interface = peer.Interface })]);
     }
 
     private bool StopIfAsked()
     {
         if (Volatile.Read(ref stopText) is not { } text) return false;
         listeners.Replace([]);
-        foreach (Peer peer in peers) peer.Stop(Notification.Shutdown(text));
+        foreach (Peer peer in peers)
+        {
+            if (!Volatile.Read(ref leaving) || !peer.Leave()) peer.Stop(Notification.Shutdown(text));
+        }
+
         return true;
     }
 
@@ -227,6 +312,7 @@ internal sealed class SpeakerLoop
         listeners.Watch(poller);
         foreach (Peer peer in peers)
         {
+            if (peer.NextTimer < next) next = peer.NextTimer;
             foreach (Connection connection in peer.Connections)
             {
                 if (connection.NextTimer < next) next = connection.NextTimer;
@@ -243,7 +329,8 @@ internal sealed class SpeakerLoop
             polled.Add((poller.Add(socket.Fd, read: true, write: false), null, null));
         }
 
-        poller.Wait(next - Now);
+        waitMax = next > Now ? next - Now : TimeSpan.Zero;
+        poller.Wait(waitMax);
     }
 
     private void Serve()

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text;
 using Fairlead.Net.Wire;
 
@@ -35,6 +36,15 @@ public static class OpenSubcode
     public const byte UnsupportedParameter = 4;
     public const byte HoldTime = 6;
     public const byte UnsupportedCapability = 7;
+
+    /// <summary>RFC 9234 §4.2.</summary>
+    public const byte RoleMismatch = 11;
+}
+
+/// <summary>RFC 7313 §5.</summary>
+public static class RouteRefreshSubcode
+{
+    public const byte BadLength = 1;
 }
 
 /// <summary>RFC 4271 §6.3; the others of that list became treat-as-withdraw or attribute discard (RFC 7606).</summary>
@@ -54,7 +64,7 @@ public static class StateMachineSubcode
     public const byte InEstablished = 3;
 }
 
-/// <summary>RFC 4486 §3; BfdDown is RFC 9384 §3.</summary>
+/// <summary>RFC 4486 §3; HardReset is RFC 8538 §3.1, BfdDown RFC 9384 §3.</summary>
 public static class CeaseSubcode
 {
     public const byte MaxPrefixes = 1;
@@ -64,6 +74,8 @@ public static class CeaseSubcode
     public const byte ConnectionRejected = 5;
     public const byte ConfigurationChange = 6;
     public const byte Collision = 7;
+    public const byte OutOfResources = 8;
+    public const byte HardReset = 9;
     public const byte BfdDown = 10;
 }
 
@@ -92,6 +104,21 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
             NotificationCode.Cease, CeaseSubcode.AdministrativeShutdown, [(byte)bytes.Length, .. bytes]);
     }
 
+    /// <summary>
+    /// RFC 8538 §3.1: the peer is to forget our routes at once, though it would keep them over another NOTIFICATION.
+    /// </summary>
+    public Notification AsHardReset() =>
+        new(NotificationCode.Cease, CeaseSubcode.HardReset, [(byte)Code, Subcode, .. Data]);
+
+    /// <summary>The session ends for good, whatever graceful restart was agreed on.</summary>
+    public bool IsHardReset => Code == NotificationCode.Cease && Subcode == CeaseSubcode.HardReset;
+
+    /// <summary>What a hard reset was sent for; itself when it is none, or when it says nothing.</summary>
+    public Notification Reason =>
+        IsHardReset && Data.Length >= 2
+            ? new Notification((NotificationCode)Data[0], Data[1], Data.AsSpan()[2..])
+            : this;
+
     /// <summary>Reads the body of a NOTIFICATION. The frame holds two octets at least (Message.TryFrame).</summary>
     public static Notification Read(ReadOnlySpan<byte> body)
     {
@@ -114,20 +141,27 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
     /// </summary>
     public string ShutdownText()
     {
+        // One step: a reset that wraps another one names no reason that anybody should unwrap.
+        if (IsHardReset && Reason is { IsHardReset: false } inner) return inner.ShutdownText();
         bool carries = Code == NotificationCode.Cease
             && Subcode is CeaseSubcode.AdministrativeShutdown or CeaseSubcode.AdministrativeReset;
         if (!carries || Data.Length == 0 || Data[0] > Data.Length - 1) return "";
         string text = StrictUtf8.GetString(Data.AsSpan().Slice(1, Data[0]));
-        // RFC 9003 §6: what a peer says ends in our logs and terminals, so control characters do not pass.
+        // RFC 9003 §6: what a peer says ends in our logs and terminals, so what controls those does not pass.
         return string.Create(text.Length, text, static (span, from) =>
         {
-            for (int i = 0; i < span.Length; i++) span[i] = char.IsControl(from[i]) ? ' ' : from[i];
+            for (int i = 0; i < span.Length; i++) span[i] = Controls(from[i]) ? ' ' : from[i];
         });
     }
+
+    // Marks that turn the direction of a line (category Format) can make it say something else.
+    private static bool Controls(char letter) => char.GetUnicodeCategory(letter) is UnicodeCategory.Control
+        or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     /// <summary>Code and subcode in words, and the shutdown text.</summary>
     public override string ToString()
     {
+        if (IsHardReset && Reason is { IsHardReset: false } inner) return $"hard reset (6/9), {inner}";
         string name = (Code, Subcode) switch
         {
             (NotificationCode.Header, HeaderSubcode.NotSynchronized) => "connection not synchronized",
@@ -139,6 +173,7 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
             (NotificationCode.Open, OpenSubcode.UnsupportedParameter) => "unsupported optional parameter",
             (NotificationCode.Open, OpenSubcode.HoldTime) => "unacceptable hold time",
             (NotificationCode.Open, OpenSubcode.UnsupportedCapability) => "unsupported capability",
+            (NotificationCode.Open, OpenSubcode.RoleMismatch) => "role mismatch",
             (NotificationCode.Update, UpdateSubcode.MalformedAttributes) => "malformed attribute list",
             (NotificationCode.Update, UpdateSubcode.UnknownWellKnown) => "unrecognized well-known attribute",
             (NotificationCode.Update, UpdateSubcode.OptionalAttribute) => "optional attribute error",
@@ -152,7 +187,10 @@ public sealed class Notification(NotificationCode code, byte subcode, ReadOnlySp
             (NotificationCode.Cease, CeaseSubcode.ConnectionRejected) => "connection rejected",
             (NotificationCode.Cease, CeaseSubcode.ConfigurationChange) => "other configuration change",
             (NotificationCode.Cease, CeaseSubcode.Collision) => "connection collision resolution",
+            (NotificationCode.Cease, CeaseSubcode.OutOfResources) => "out of resources",
+            (NotificationCode.Cease, CeaseSubcode.HardReset) => "hard reset",
             (NotificationCode.Cease, CeaseSubcode.BfdDown) => "BFD down",
+            (NotificationCode.RouteRefresh, _) => "route refresh message error",
             (NotificationCode.SendHoldTimer, _) => "send hold timer expired",
             _ => "error",
         };

@@ -1,22 +1,7 @@
-using System.Collections.Immutable;
 using Fairlead.Net.Addresses;
 using Fairlead.Net.Wire;
 
 namespace Fairlead.Bgp.Wire;
-
-/// <summary>
-/// What an OPEN offers (RFC 5492). Families is empty when the peer sent no multiprotocol capability, which means IPv4
-/// unicast alone (RFC 4760 §8). Graceful restart is never offered: after the death of an announcer of anycast routes
-/// the peer must forget them at once, and the capability would make it keep them (RFC 4724 §4.2).
-/// </summary>
-public sealed record Capabilities
-{
-    public ImmutableArray<BgpFamily> Families { get; init; } = [];
-
-    public Asn? FourOctetAs { get; init; }
-
-    public bool RouteRefresh { get; init; }
-}
 
 /// <summary>
 /// OPEN (RFC 4271 §4.2):
@@ -28,9 +13,6 @@ public sealed record OpenMessage
 {
     private const byte CapabilitiesParameter = 2;
     private const byte ExtendedLength = 255;
-    private const byte MultiprotocolCapability = 1;
-    private const byte RouteRefreshCapability = 2;
-    private const byte FourOctetAsCapability = 65;
 
     /// <summary>The AS number: from the four-octet capability when there is one, else the two-octet field.</summary>
     public required Asn As { get; init; }
@@ -53,19 +35,8 @@ public sealed record OpenMessage
 
         Span<byte> capabilities = stackalloc byte[Message.SizeMax];
         var inner = new WireWriter(capabilities);
-        WriteCapabilities(ref inner, Capabilities);
-        if (inner.Position == 0)
-        {
-            writer.U8(0);
-        }
-        else
-        {
-            writer.U8((byte)(inner.Position + 2));
-            writer.U8(CapabilitiesParameter);
-            writer.U8((byte)inner.Position);
-            writer.Bytes(inner.Written);
-        }
-
+        Capabilities.Write(ref inner);
+        WriteParameter(ref writer, inner.Written);
         Message.End(ref writer, start);
     }
 
@@ -91,29 +62,31 @@ public sealed record OpenMessage
             : null;
     }
 
-    private static void WriteCapabilities(ref WireWriter writer, Capabilities capabilities)
+    private static void WriteParameter(ref WireWriter writer, scoped ReadOnlySpan<byte> capabilities)
     {
-        foreach (BgpFamily family in capabilities.Families) WriteMultiprotocol(ref writer, family);
-        if (capabilities.RouteRefresh)
+        if (capabilities.IsEmpty)
         {
-            writer.U8(RouteRefreshCapability);
             writer.U8(0);
+            return;
         }
 
-        if (capabilities.FourOctetAs is not { } asn) return;
-        writer.U8(FourOctetAsCapability);
-        writer.U8(4);
-        writer.U32(asn.Value);
-    }
+        bool extended = capabilities.Length + 2 > byte.MaxValue;
+        if (extended)
+        {
+            // RFC 9072 §2.
+            writer.U8(ExtendedLength);
+            writer.U8(ExtendedLength);
+            writer.U16((ushort)(capabilities.Length + 3));
+        }
+        else
+        {
+            writer.U8((byte)(capabilities.Length + 2));
+        }
 
-    /// <summary>The capability by which a family is offered; also the data of "unsupported capability".</summary>
-    public static void WriteMultiprotocol(ref WireWriter writer, BgpFamily family)
-    {
-        writer.U8(MultiprotocolCapability);
-        writer.U8(4);
-        writer.U16(family.Afi);
-        writer.U8(0);
-        writer.U8(family.Safi);
+        writer.U8(CapabilitiesParameter);
+        if (extended) writer.U16((ushort)capabilities.Length);
+        else writer.U8((byte)capabilities.Length);
+        writer.Bytes(capabilities);
     }
 
     private static Notification? ReadParameters(ref WireReader reader, ref Capabilities capabilities)
@@ -137,40 +110,11 @@ public sealed record OpenMessage
             if (reader.Failed) return new Notification(NotificationCode.Open, OpenSubcode.Unspecific);
             if (type != CapabilitiesParameter)
                 return new Notification(NotificationCode.Open, OpenSubcode.UnsupportedParameter);
-            if (!ReadCapabilities(value, ref capabilities))
+            if (capabilities.Read(value) is not { } more)
                 return new Notification(NotificationCode.Open, OpenSubcode.Unspecific);
+            capabilities = more;
         }
 
         return null;
-    }
-
-    // RFC 5492 §4: an unknown capability is ignored. A known one of a wrong length is too: the peer means something
-    // that we do not know by it, and the capability is simply not agreed on.
-    private static bool ReadCapabilities(ReadOnlySpan<byte> data, ref Capabilities capabilities)
-    {
-        var reader = new WireReader(data);
-        while (reader.Remaining > 0)
-        {
-            byte code = reader.U8();
-            ReadOnlySpan<byte> value = reader.Take(reader.U8());
-            if (reader.Failed) return false;
-            var inner = new WireReader(value);
-            switch (code)
-            {
-                case MultiprotocolCapability when value.Length == 4:
-                    var family = new BgpFamily(inner.U16(), value[3]);
-                    if (!capabilities.Families.Contains(family))
-                        capabilities = capabilities with { Families = capabilities.Families.Add(family) };
-                    break;
-                case RouteRefreshCapability when value.Length == 0:
-                    capabilities = capabilities with { RouteRefresh = true };
-                    break;
-                case FourOctetAsCapability when value.Length == 4:
-                    capabilities = capabilities with { FourOctetAs = new Asn(inner.U32()) };
-                    break;
-            }
-        }
-
-        return true;
     }
 }

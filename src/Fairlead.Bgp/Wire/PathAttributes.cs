@@ -51,6 +51,13 @@ public sealed record PathAttributes
 
     public ImmutableArray<uint> Communities { get; init; } = [];
 
+    public ImmutableArray<ulong> ExtendedCommunities { get; init; } = [];
+
+    public ImmutableArray<LargeCommunity> LargeCommunities { get; init; } = [];
+
+    /// <summary>RFC 9234 §5: towards a customer, a peer or a route server's client.</summary>
+    public Asn? OnlyToCustomer { get; init; }
+
     public bool Equals(PathAttributes? other) =>
         other is not null
         && NextHop.Equals(other.NextHop)
@@ -58,7 +65,10 @@ public sealed record PathAttributes
         && Med == other.Med
         && LocalPref == other.LocalPref
         && AsPath.AsSpan().SequenceEqual(other.AsPath.AsSpan())
-        && Communities.AsSpan().SequenceEqual(other.Communities.AsSpan());
+        && OnlyToCustomer == other.OnlyToCustomer
+        && Communities.AsSpan().SequenceEqual(other.Communities.AsSpan())
+        && ExtendedCommunities.AsSpan().SequenceEqual(other.ExtendedCommunities.AsSpan())
+        && LargeCommunities.AsSpan().SequenceEqual(other.LargeCommunities.AsSpan());
 
     public override int GetHashCode() => HashCode.Combine(NextHop, Med, LocalPref, AsPath.Length, Communities.Length);
 }

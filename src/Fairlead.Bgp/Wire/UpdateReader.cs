@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Wire;
 
 namespace Fairlead.Bgp.Wire;
@@ -10,8 +9,8 @@ namespace Fairlead.Bgp.Wire;
 /// </summary>
 public static class UpdateReader
 {
-    private const byte OptionalFlag = 0x80;
-    private const byte TransitiveFlag = 0x40;
+    internal const byte OptionalFlag = 0x80;
+    internal const byte TransitiveFlag = 0x40;
     private const byte ExtendedFlag = 0x10;
 
     /// <summary>Reads the body of an UPDATE into the content and says what is to be done about it.</summary>
@@ -32,18 +31,20 @@ public static class UpdateReader
         // RFC 7606 §3 (i), §5.3: withdrawn routes are checked like announced ones.
         if (!ReadRoutes(withdrawn, context, content.Withdrawn) || !ReadRoutes(routes, context, content.Announced))
             content.Reset(UpdateSubcode.InvalidNetwork, 0, AttributeProblem.Routes);
+        content.FieldCount = content.Announced.Count;
         Span<bool> seen = stackalloc bool[256];
         seen.Clear();
         bool reaches = ReadAttributes(attributes, context, content, seen) || routes.Length > 0;
+        AttributeReader.JoinFourOctets(content);
         if (reaches) CheckMandatory(context, content, seen, routes.Length > 0);
         Conclude(content, attributes.Length > 0, reaches);
         if (body.Length == 4) content.EndOfRib = BgpFamily.IPv4Unicast;
         return content.Action;
     }
 
-    private static bool ReadRoutes(ReadOnlySpan<byte> data, UpdateContext context, List<Prefix> into)
+    private static bool ReadRoutes(ReadOnlySpan<byte> data, UpdateContext context, List<PathPrefix> into)
     {
-        bool read = Nlri.TryReadAll(data, BgpFamily.IPv4Unicast, into);
+        bool read = Nlri.TryReadAll(data, BgpFamily.IPv4Unicast, context.AddPathIPv4, into);
         if (!context.IPv4) into.Clear(); // The peer may not speak of a family that was not agreed on.
         return read;
     }
@@ -77,158 +78,12 @@ public static class UpdateReader
 
             seen[(byte)type] = true;
             if (multiprotocol) reaches |= ReadMultiprotocol(flags, type, value, context, content);
-            else ReadAttribute(flags, type, value, context, content);
+            else AttributeReader.Read(flags, type, value, context, content);
         }
 
         bool alone = seen[(byte)AttributeType.MpUnreach] && seen.Count(true) == 1;
         if (!alone) content.EndOfRib = null;
         return reaches;
-    }
-
-    private static void ReadAttribute(
-        byte flags, AttributeType type, ReadOnlySpan<byte> value, UpdateContext context, UpdateContent content)
-    {
-        if (KindOf(type) is not { } kind)
-        {
-            // RFC 4271 §6.3: RFC 7606 leaves this one a reset. An unknown optional attribute concerns us not.
-            if ((flags & OptionalFlag) == 0)
-                content.Reset(UpdateSubcode.UnknownWellKnown, type, AttributeProblem.UnknownWellKnown);
-            return;
-        }
-
-        UpdateAction onFault = OnFault(type);
-        if (((flags ^ kind) & (OptionalFlag | TransitiveFlag)) != 0)
-        {
-            // RFC 7606 §3 (c): conflicting flags. AIGP says otherwise of itself (RFC 7311 §3.2).
-            UpdateAction action = type == AttributeType.Aigp
-                ? UpdateAction.AttributeDiscard
-                : UpdateAction.TreatAsWithdraw;
-            content.Note(action, type, AttributeProblem.Flags);
-        }
-        else if (IsForeign(type, context))
-        {
-            // RFC 7606 §7.5, §7.9, §7.10 and RFC 6793 §4.1: not from this kind of peer.
-            content.Note(UpdateAction.AttributeDiscard, type, AttributeProblem.NotForThisPeer);
-        }
-        else if (!IsLength(type, value.Length, context))
-        {
-            content.Note(onFault, type, AttributeProblem.Length);
-        }
-        else if (!TryReadValue(type, value, context, content))
-        {
-            content.Note(onFault, type, AttributeProblem.Value);
-        }
-    }
-
-    // What flags the attribute's own RFC gives it; null: not known to us.
-    private static byte? KindOf(AttributeType type) => type switch
-    {
-        AttributeType.Origin or AttributeType.AsPath or AttributeType.NextHop or AttributeType.LocalPref
-            or AttributeType.AtomicAggregate => TransitiveFlag,
-        AttributeType.Med or AttributeType.OriginatorId or AttributeType.ClusterList or AttributeType.Aigp
-            => OptionalFlag,
-        AttributeType.Aggregator or AttributeType.Communities or AttributeType.ExtendedCommunities
-            or AttributeType.As4Path or AttributeType.As4Aggregator or AttributeType.IPv6ExtendedCommunities
-            or AttributeType.LargeCommunities or AttributeType.OnlyToCustomer => OptionalFlag | TransitiveFlag,
-        _ => null,
-    };
-
-    // RFC 7606 §7, RFC 6793 §6 (AS4_*), RFC 7311 §3.2 (AIGP), RFC 8092 §6 (large), RFC 9234 §5 (OTC).
-    private static UpdateAction OnFault(AttributeType type) => type switch
-    {
-        AttributeType.AtomicAggregate or AttributeType.Aggregator or AttributeType.As4Path
-            or AttributeType.As4Aggregator or AttributeType.Aigp => UpdateAction.AttributeDiscard,
-        _ => UpdateAction.TreatAsWithdraw,
-    };
-
-    private static bool IsForeign(AttributeType type, UpdateContext context) => type switch
-    {
-        AttributeType.LocalPref or AttributeType.OriginatorId or AttributeType.ClusterList => context.External,
-        AttributeType.As4Path or AttributeType.As4Aggregator => context.FourOctetAs,
-        _ => false,
-    };
-
-    private static bool IsLength(AttributeType type, int length, UpdateContext context) => type switch
-    {
-        AttributeType.Origin => length == 1,
-        AttributeType.NextHop or AttributeType.Med or AttributeType.LocalPref or AttributeType.OriginatorId
-            or AttributeType.OnlyToCustomer => length == 4,
-        AttributeType.AtomicAggregate => length == 0,
-        AttributeType.Aggregator => length == (context.FourOctetAs ? 8 : 6),
-        AttributeType.As4Aggregator => length == 8,
-        AttributeType.Communities or AttributeType.ClusterList => length > 0 && length % 4 == 0,
-        AttributeType.ExtendedCommunities => length > 0 && length % 8 == 0,
-        AttributeType.IPv6ExtendedCommunities => length > 0 && length % 20 == 0,
-        AttributeType.LargeCommunities => length > 0 && length % 12 == 0,
-        _ => true,
-    };
-
-    private static bool TryReadValue(
-        AttributeType type, ReadOnlySpan<byte> value, UpdateContext context, UpdateContent content)
-    {
-        switch (type)
-        {
-            case AttributeType.Origin:
-                content.Origin = value[0];
-                return value[0] <= 2;
-            case AttributeType.AsPath:
-                return TryReadPath(value, context.FourOctetAs ? 4 : 2, content.AsPath);
-            case AttributeType.NextHop:
-                uint address = BinaryPrimitives.ReadUInt32BigEndian(value);
-                content.NextHop ??= ((UInt128)0xffffUL << 32) | address;
-                return address != 0 && address < 0xe0000000; // RFC 4271 §6.3: it must be a host's address.
-            case AttributeType.Med:
-                content.Med = BinaryPrimitives.ReadUInt32BigEndian(value);
-                return true;
-            case AttributeType.LocalPref:
-                content.LocalPref = BinaryPrimitives.ReadUInt32BigEndian(value);
-                return true;
-            case AttributeType.Communities:
-                for (; value.Length > 0; value = value[4..])
-                    content.Communities.Add(BinaryPrimitives.ReadUInt32BigEndian(value));
-                return true;
-            case AttributeType.Aigp:
-                return IsTlvs(value);
-            default:
-                return true;
-        }
-    }
-
-    // RFC 7606 §7.2: segment type unknown, of no length, or not ending with the attribute. Confederation segments do
-    // not come from outside a confederation (RFC 5065 §5), sets no more at all (RFC 9774 §3), and AS 0 is nobody's
-    // (RFC 7607 §2).
-    private static bool TryReadPath(ReadOnlySpan<byte> value, int asSize, List<Asn> path)
-    {
-        const byte Sequence = 2;
-        var reader = new WireReader(value);
-        while (reader.Remaining > 0)
-        {
-            byte type = reader.U8();
-            int count = reader.U8();
-            if (type != Sequence || count == 0) return false;
-            for (int i = 0; i < count; i++)
-            {
-                uint asn = asSize == 4 ? reader.U32() : reader.U16();
-                if (asn == 0) return false; // A short read gives zero too.
-                path.Add(new Asn(asn));
-            }
-        }
-
-        return !reader.Failed;
-    }
-
-    // RFC 7311 §3: TLVs whose length, in two octets, counts their own three.
-    private static bool IsTlvs(ReadOnlySpan<byte> value)
-    {
-        while (value.Length > 0)
-        {
-            if (value.Length < 3) return false;
-            int length = BinaryPrimitives.ReadUInt16BigEndian(value[1..]);
-            if (length < 3 || length > value.Length || (value[0] == 1 && length != 11)) return false;
-            value = value[length..];
-        }
-
-        return true;
     }
 
     /// <summary>MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 §3, §4). True when it announces something.</summary>
@@ -250,7 +105,7 @@ public static class UpdateReader
 
         // RFC 4760 §7: routes of a family that was not agreed on are ignored. We do not even parse them.
         if (!context.Negotiated(family)) return reach && reader.Remaining > 0;
-        if (reach && !TryReadNextHop(nextHop, family, content))
+        if (reach && !TryReadNextHop(nextHop, family, context, content))
         {
             // RFC 7606 §7.11: what comes after a next hop of a wrong length cannot be trusted to be routes.
             content.Reset(UpdateSubcode.OptionalAttribute, type, AttributeProblem.Length);
@@ -258,22 +113,26 @@ public static class UpdateReader
         }
 
         if (!reach && reader.Remaining == 0) content.EndOfRib = family;
-        if (!Nlri.TryReadAll(reader.Rest, family, reach ? content.Announced : content.Withdrawn))
+        List<PathPrefix> into = reach ? content.Announced : content.Withdrawn;
+        if (!Nlri.TryReadAll(reader.Rest, family, context.HasPaths(family), into))
             content.Reset(UpdateSubcode.OptionalAttribute, type, AttributeProblem.Routes);
         return reach && reader.Remaining > 0;
     }
 
-    private static bool TryReadNextHop(ReadOnlySpan<byte> value, BgpFamily family, UpdateContent content)
+    private static bool TryReadNextHop(
+        ReadOnlySpan<byte> value, BgpFamily family, UpdateContext context, UpdateContent content)
     {
-        if (family == BgpFamily.IPv4Unicast)
+        bool v4 = family == BgpFamily.IPv4Unicast;
+        if (v4 && value.Length == 4)
         {
-            if (value.Length != 4) return false;
-            content.NextHop = ((UInt128)0xffffUL << 32) | BinaryPrimitives.ReadUInt32BigEndian(value);
+            uint address = BinaryPrimitives.ReadUInt32BigEndian(value);
+            content.MultiprotocolNextHop = ((UInt128)0xffffUL << 32) | address;
             return true;
         }
 
-        if (value.Length is not (16 or 32)) return false;
-        content.NextHop = BinaryPrimitives.ReadUInt128BigEndian(value);
+        // RFC 8950 §3: for IPv4 routes too, when it was agreed on. RFC 2545 §3: one address or two.
+        if (value.Length is not (16 or 32) || (v4 && !context.IPv6NextHop)) return false;
+        content.MultiprotocolNextHop = BinaryPrimitives.ReadUInt128BigEndian(value);
         if (value.Length == 32) content.LinkLocalNextHop = BinaryPrimitives.ReadUInt128BigEndian(value[16..]);
         return true;
     }
@@ -306,5 +165,6 @@ public static class UpdateReader
 
         content.Withdrawn.AddRange(content.Announced);
         content.Announced.Clear();
+        content.FieldCount = 0;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Net.Addresses;
 using Fairlead.Net.Wire;
@@ -27,7 +28,7 @@ public static class UpdateWriter
     /// </summary>
     public static int Announce(
         ref WireWriter writer, BgpFamily family, bool fourOctetAs, PathAttributes attributes,
-        ReadOnlySpan<Guarded> routes)
+        ReadOnlySpan<Guarded> routes, int sizeMax = Message.SizeMax)
     {
         int start = Message.Begin(ref writer, MessageType.Update);
         writer.U16(0);
@@ -38,11 +39,13 @@ public static class UpdateWriter
         // Its length is known last, so it is written to its own room and copied.
         Span<byte> rest = stackalloc byte[Message.SizeMax];
         var common = new WireWriter(rest);
-        WriteCommon(ref common, family, fourOctetAs, attributes);
-        int room = Math.Min(Message.SizeMax, writer.Capacity - start) - (writer.Position - start) - common.Position;
-        int taken = family == BgpFamily.IPv4Unicast
-            ? FinishIPv4(ref writer, common.Written, routes, room, attributesLengthAt)
-            : FinishIPv6(ref writer, common.Written, attributes, routes, room, attributesLengthAt);
+        // RFC 8950 §3: an IPv6 next hop has room in MP_REACH_NLRI alone, for IPv4 routes too.
+        bool field = family == BgpFamily.IPv4Unicast && attributes.NextHop.AddressFamily == AddressFamily.InterNetwork;
+        WriteCommon(ref common, field, fourOctetAs, attributes);
+        int room = Math.Min(sizeMax, writer.Capacity - start) - (writer.Position - start) - common.Position;
+        int taken = field
+            ? FinishField(ref writer, common.Written, routes, room, attributesLengthAt)
+            : FinishReach(ref writer, common.Written, family, attributes, routes, room, attributesLengthAt);
         if (taken == 0 || common.Failed || writer.Failed)
         {
             writer.RewindTo(start);
@@ -54,10 +57,11 @@ public static class UpdateWriter
     }
 
     /// <summary>One message that withdraws as many of the prefixes, from the first, as fit. Gives how many.</summary>
-    public static int Withdraw(ref WireWriter writer, BgpFamily family, ReadOnlySpan<Prefix> prefixes)
+    public static int Withdraw(
+        ref WireWriter writer, BgpFamily family, ReadOnlySpan<Prefix> prefixes, int sizeMax = Message.SizeMax)
     {
         int start = Message.Begin(ref writer, MessageType.Update);
-        int room = Math.Min(Message.SizeMax, writer.Capacity - start);
+        int room = Math.Min(sizeMax, writer.Capacity - start);
         int taken = 0;
         if (family == BgpFamily.IPv4Unicast)
         {
@@ -118,7 +122,7 @@ public static class UpdateWriter
         return lengthAt;
     }
 
-    private static int FinishIPv4(
+    private static int FinishField(
         ref WireWriter writer, scoped ReadOnlySpan<byte> common, ReadOnlySpan<Guarded> routes, int room,
         int attributesAt)
     {
@@ -127,8 +131,8 @@ public static class UpdateWriter
         return WriteRoutes(ref writer, routes, room);
     }
 
-    private static int FinishIPv6(
-        ref WireWriter writer, scoped ReadOnlySpan<byte> common, PathAttributes attributes,
+    private static int FinishReach(
+        ref WireWriter writer, scoped ReadOnlySpan<byte> common, BgpFamily family, PathAttributes attributes,
         ReadOnlySpan<Guarded> routes, int room, int attributesAt)
     {
         // RFC 4760 §3: AFI, SAFI, next hop length, next hop(s), one reserved octet, NLRI.
@@ -137,8 +141,8 @@ public static class UpdateWriter
         writer.U8((byte)AttributeType.MpReach);
         int lengthAt = writer.Position;
         writer.U16(0);
-        writer.U16(BgpFamily.IPv6Unicast.Afi);
-        writer.U8(BgpFamily.IPv6Unicast.Safi);
+        writer.U16(family.Afi);
+        writer.U8(family.Safi);
         writer.U8((byte)(attributes.LinkLocalNextHop is null ? 16 : 32));
         WriteAddress(ref writer, attributes.NextHop);
         if (attributes.LinkLocalNextHop is { } linkLocal) WriteAddress(ref writer, linkLocal);
@@ -161,7 +165,7 @@ public static class UpdateWriter
 
     // In the order of their types (RFC 4271 §5), MP_REACH_NLRI aside.
     private static void WriteCommon(
-        ref WireWriter writer, BgpFamily family, bool fourOctetAs, PathAttributes attributes)
+        ref WireWriter writer, bool withNextHop, bool fourOctetAs, PathAttributes attributes)
     {
         WriteHeader(ref writer, Transitive, AttributeType.Origin, 1);
         writer.U8(0); // IGP: it is ours from the start.
@@ -169,7 +173,7 @@ public static class UpdateWriter
         bool fits = true;
         foreach (Asn asn in attributes.AsPath) fits &= asn.FitsTwoOctets;
         WriteAsPath(ref writer, Transitive, AttributeType.AsPath, attributes.AsPath.AsSpan(), fourOctetAs ? 4 : 2);
-        if (family == BgpFamily.IPv4Unicast)
+        if (withNextHop)
         {
             WriteHeader(ref writer, Transitive, AttributeType.NextHop, 4);
             WriteAddress(ref writer, attributes.NextHop);
@@ -179,14 +183,28 @@ public static class UpdateWriter
         WriteU32(ref writer, Transitive, AttributeType.LocalPref, attributes.LocalPref);
         if (attributes.Communities.Length > 0)
         {
-            WriteHeader(
-                ref writer, Optional | Transitive, AttributeType.Communities, attributes.Communities.Length * 4);
+            WriteHeader(ref writer, Optional | Transitive, AttributeType.Communities, attributes.Communities.Length * 4);
             foreach (uint community in attributes.Communities) writer.U32(community);
+        }
+
+        if (attributes.ExtendedCommunities.Length > 0)
+        {
+            int length = attributes.ExtendedCommunities.Length * 8;
+            WriteHeader(ref writer, Optional | Transitive, AttributeType.ExtendedCommunities, length);
+            foreach (ulong community in attributes.ExtendedCommunities) writer.U64(community);
         }
 
         // RFC 6793 §4.2.2: an old speaker carries the whole path along in AS4_PATH.
         if (!fourOctetAs && !fits)
             WriteAsPath(ref writer, Optional | Transitive, AttributeType.As4Path, attributes.AsPath.AsSpan(), 4);
+        if (attributes.LargeCommunities.Length > 0)
+        {
+            int length = attributes.LargeCommunities.Length * LargeCommunity.Size;
+            WriteHeader(ref writer, Optional | Transitive, AttributeType.LargeCommunities, length);
+            foreach (LargeCommunity community in attributes.LargeCommunities) community.Write(ref writer);
+        }
+
+        WriteU32(ref writer, Optional | Transitive, AttributeType.OnlyToCustomer, attributes.OnlyToCustomer?.Value);
     }
 
     private static void WriteAsPath(

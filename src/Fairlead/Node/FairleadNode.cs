@@ -226,6 +226,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                HoldTime = router.HoldTime,
                Password = router.Password,
                TtlSecurity = router.TtlSecurity,
+               Export = ExportPolicy.Plain, // What is announced passes the guard and the plan before.
                Bfd = router.Bfd is { } bfd
                    ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
                    : null,

@@ -19,6 +19,12 @@ public sealed class SpeakerBed : IAsyncDisposable
     private readonly Bed bed;
 
     public SpeakerBed(string birdConfiguration, params PeerOptions[] peers)
+        : this(birdConfiguration, peers, _ => { })
+    {
+    }
+
+    /// <summary>With a bed to which the test adds something before anything starts.</summary>
+    public SpeakerBed(string birdConfiguration, PeerOptions[] peers, Action<Bed> prepare)
     {
         bed = new Bed($"fltbgp{Environment.ProcessId}x{Interlocked.Increment(ref count)}");
         bed.AddHost("us");
@@ -30,9 +36,14 @@ public sealed class SpeakerBed : IAsyncDisposable
             bed.AddAddress(host, "eth0", $"2001:db8:9::{last}/64");
         }
 
+        prepare(bed);
         Bird = new BirdRouter(
             bed, "bird", "router id 10.9.0.2; log stderr all;\nprotocol device {}\n" + birdConfiguration);
-        Speaker = new BgpSpeaker([.. peers], new Guard(Subnets), TimeProvider.System, new Random(1), Events.Enqueue);
+        Speaker = new BgpSpeaker([.. peers], new Guard(Subnets), TimeProvider.System, new Random(1), seen =>
+        {
+            Events.Enqueue(seen);
+            OnSpeakersThread?.Invoke(seen);
+        });
         NetworkNamespace.Run(bed.NamespaceOf("us"), () =>
         {
             Speaker.Start();
@@ -51,6 +62,9 @@ public sealed class SpeakerBed : IAsyncDisposable
 
     public ConcurrentQueue<BgpEvent> Events { get; } = new();
 
+    /// <summary>What is done with each event before the speaker goes on.</summary>
+    public Action<BgpEvent>? OnSpeakersThread { get; set; }
+
     /// <summary>A peer as most tests want it: four-octet AS on our side.</summary>
     public static PeerOptions Peer(string name, string address) => new()
     {
@@ -59,6 +73,7 @@ public sealed class SpeakerBed : IAsyncDisposable
         LocalAs = new Asn(4_200_000_001),
         PeerAs = new Asn(65001),
         RouterId = 0x0a090001,
+        Export = ExportPolicy.Plain,
     };
 
     /// <summary>The BIRD side of Peer, with more options of the protocol.</summary>

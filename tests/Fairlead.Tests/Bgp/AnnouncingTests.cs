@@ -71,10 +71,13 @@ public class AnnouncingTests
     [Fact]
     public void After_any_sequence_of_sets_the_peer_has_what_is_wanted() => Property.Holds(60, random =>
     {
-        AnnounceContext context = random.Next(3) switch
+        AnnounceContext context = random.Next(5) switch
         {
             0 => External(),
             1 => External() with { FourOctetAs = false },
+            2 => External() with { MessageSizeMax = Message.ExtendedSizeMax, OnlyToCustomer = true },
+            // RFC 8950: all routes over IPv6.
+            3 => External() with { LocalAddress = IPAddress.Parse("2001:db8:9::1"), IPv6NextHop = true },
             _ => External() with { External = false },
         };
         var ribOut = new AdjRibOut(context);
@@ -180,6 +183,7 @@ public class AnnouncingTests
         FourOctetAs = true,
         Families = [BgpFamily.IPv4Unicast, BgpFamily.IPv6Unicast],
         LocalAddress = IPAddress.Parse("10.9.0.1"),
+        Export = ExportPolicy.Plain,
     };
 
     private static Route AnyRoute(Random random)
@@ -210,7 +214,12 @@ public class AnnouncingTests
                 : IPAddress.Parse("198.18.0.9"),
             Med = random.Next(2) == 0 ? null : (uint)random.Next(3),
             Prepend = random.Next(3),
-            Communities = [.. Enumerable.Range(0, random.Next(3)).Select(_ => (uint)random.Next(5))],
+            Communities = [.. Enumerable.Range(0, random.Next(3)).Select(_ => (uint)random.Next(5)).Distinct()],
+            ExtendedCommunities = [.. Enumerable.Range(0, random.Next(2)).Select(i => 0x0002_fde8_0000_0000UL + (ulong)i)],
+            LargeCommunities = [.. Enumerable.Range(0, random.Next(2)).Select(i => new LargeCommunity(65000, 1, (uint)i))],
+            GracefulShutdown = random.Next(8) == 0,
+            Blackhole = random.Next(8) == 0,
+            LocalPref = random.Next(3) == 0 ? 200 : null,
             OnlyPeers = [.. only],
         };
     }

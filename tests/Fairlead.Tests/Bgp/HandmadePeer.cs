@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
@@ -19,9 +20,11 @@ internal sealed class HandmadePeer : IAsyncDisposable
     private static int nextPort = 10_000 + (Environment.ProcessId % 20_000);
     private Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly byte[] input = new byte[1 << 16];
+    private readonly bool isShared;
     private int length;
 
-    public HandmadePeer(Func<PeerOptions, PeerOptions>? with = null)
+    public HandmadePeer(
+        Func<PeerOptions, PeerOptions>? with = null, TimeProvider? time = null, ReceivedBudget? budget = null)
     {
         var options = new PeerOptions
         {
@@ -33,11 +36,19 @@ internal sealed class HandmadePeer : IAsyncDisposable
             PeerAs = new Asn(65001),
             RouterId = 0x7f000001,
             Passive = true,
+            Export = ExportPolicy.Plain,
         };
         Options = with is null ? options : with(options);
         var guard = new Guard([Prefix.Parse("198.18.0.0/15")]);
-        Speaker = new BgpSpeaker([Options], guard, TimeProvider.System, new Random(1), Events.Enqueue);
+        Speaker = new BgpSpeaker(
+            [Options], guard, time ?? TimeProvider.System, new Random(1), Events.Enqueue, budget);
         Speaker.Start();
+    }
+
+    /// <summary>One of several peers of a speaker, which the test ends.</summary>
+    public HandmadePeer(BgpSpeaker speaker, PeerOptions options)
+    {
+        (Speaker, Options, isShared) = (speaker, options, true);
     }
 
     public PeerOptions Options { get; }
@@ -46,11 +57,12 @@ internal sealed class HandmadePeer : IAsyncDisposable
 
     public ConcurrentQueue<BgpEvent> Events { get; } = new();
 
-    public PeerStatus Status => Speaker.Status().Single();
+    public PeerStatus Status => Speaker.Status().Single(peer => peer.Name == Options.Name);
 
     /// <summary>Connects as soon as the speaker listens.</summary>
     public HandmadePeer Connect()
     {
+        length = 0;
         Eventually(() =>
         {
             // A refused connect may cost a socket its address, so each attempt has a new one.
@@ -63,7 +75,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
             socket.Bind(new IPEndPoint(Options.Address, 0));
             try
             {
-                socket.Connect(IPAddress.Loopback, Options.Port);
+                socket.Connect(Options.LocalAddress!, Options.Port);
                 return true;
             }
             catch (SocketException)
@@ -74,12 +86,17 @@ internal sealed class HandmadePeer : IAsyncDisposable
         return this;
     }
 
+    /// <summary>The OPEN that the speaker sent last.</summary>
+    public OpenMessage TheirOpen { get; private set; } = null!;
+
     /// <summary>Connects, exchanges OPEN and KEEPALIVE, and reads on to the End-of-RIB.</summary>
-    public HandmadePeer Establish()
+    public HandmadePeer Establish(Func<Capabilities, Capabilities>? with = null)
     {
         Connect();
-        Assert.Equal(MessageType.Open, Receive().Type);
-        SendOpen();
+        (MessageType type, byte[] open) = Receive();
+        Assert.Equal(MessageType.Open, type);
+        TheirOpen = OpenMessage.TryRead(open, out _)!;
+        SendOpen(with: with);
         SendKeepalive();
         Assert.Equal(MessageType.Keepalive, Receive().Type);
         while (Receive() is not (MessageType.Update, { Length: 4 }))
@@ -90,8 +107,11 @@ internal sealed class HandmadePeer : IAsyncDisposable
         return this;
     }
 
-    public void SendOpen(uint asn = 65001, uint routerId = 0x7f000002)
+    /// <summary>Offers what the options do, and what the test adds.</summary>
+    public void SendOpen(
+        uint asn = 65001, uint routerId = 0x7f000002, Func<Capabilities, Capabilities>? with = null)
     {
+        var capabilities = new Capabilities { Families = Options.OfferedFamilies, FourOctetAs = new Asn(asn) };
         byte[] buffer = new byte[Message.SizeMax];
         var writer = new WireWriter(buffer);
         new OpenMessage
@@ -99,7 +119,7 @@ internal sealed class HandmadePeer : IAsyncDisposable
             As = new Asn(asn),
             HoldSeconds = 90,
             RouterId = routerId,
-            Capabilities = new Capabilities { Families = [BgpFamily.IPv4Unicast], FourOctetAs = new Asn(asn) },
+            Capabilities = with is null ? capabilities : with(capabilities),
         }.Write(ref writer);
         Send(writer.Written);
     }
@@ -133,6 +153,19 @@ internal sealed class HandmadePeer : IAsyncDisposable
         }
     }
 
+    /// <summary>The type of the next message; 0 when the speaker does not want the connection.</summary>
+    public MessageType ReceiveOrEnd()
+    {
+        try
+        {
+            return Receive().Type;
+        }
+        catch (SocketException)
+        {
+            return 0; // It was reset, and not only closed.
+        }
+    }
+
     /// <summary>Reads on to the NOTIFICATION.</summary>
     public Notification ReceiveNotification()
     {
@@ -143,6 +176,9 @@ internal sealed class HandmadePeer : IAsyncDisposable
             if (type == MessageType.Notification) return Notification.Read(body);
         }
     }
+
+    /// <summary>Ends the connection without a word.</summary>
+    public void Disconnect() => socket.Dispose();
 
     public static void Eventually(Func<bool> condition)
     {
@@ -157,6 +193,6 @@ internal sealed class HandmadePeer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         socket.Dispose();
-        await Speaker.StopAsync("the test has ended");
+        if (!isShared) await Speaker.StopAsync("the test has ended");
     }
 }

@@ -42,9 +42,22 @@ internal sealed class ModelPeer(AnnounceContext context)
     {
         while (stream.Length > 0)
         {
-            Assert.True(Message.TryFrame(stream, out MessageType type, out int length, out _));
+            Assert.True(
+                Message.TryFrame(stream, context.MessageSizeMax, out MessageType type, out int length, out _));
+            if (type == MessageType.RouteRefresh)
+            {
+                (BgpFamily family, RefreshKind kind) =
+                    Message.ReadRouteRefresh(stream[Message.HeaderSize..length], enhanced: true, out _)!.Value;
+                Order.Add($"{kind} {family}");
+                stream = stream[length..];
+                continue;
+            }
+
             Assert.Equal(MessageType.Update, type);
-            var reads = new UpdateContext(context.External, context.FourOctetAs, IPv4: true, IPv6: true);
+            var reads = new UpdateContext(context.External, context.FourOctetAs, IPv4: true, IPv6: true)
+            {
+                IPv6NextHop = context.IPv6NextHop,
+            };
             Assert.Equal(UpdateAction.Accept, UpdateReader.Read(stream[Message.HeaderSize..length], reads, content));
             Take();
             stream = stream[length..];
@@ -55,22 +68,27 @@ internal sealed class ModelPeer(AnnounceContext context)
     {
         Messages++;
         if (content.EndOfRib is not null) EndsOfRib++;
-        foreach (Prefix prefix in content.Withdrawn)
+        foreach (PathPrefix path in content.Withdrawn)
         {
+            Prefix prefix = path.Prefix;
             Assert.True(Table.Remove(prefix), $"{prefix} was withdrawn and never announced");
             Order.Add($"-{prefix}");
         }
 
-        foreach (Prefix prefix in content.Announced)
+        for (int i = 0; i < content.Announced.Count; i++)
         {
+            Prefix prefix = content.Announced[i].Prefix;
+            UInt128? nextHop = i < content.FieldCount ? content.NextHop : content.MultiprotocolNextHop;
             Table[prefix] = new PathAttributes
             {
-                NextHop = Prefix.OfMapped(content.NextHop!.Value, 128).Address,
-                // An old speaker sees AS_TRANS; the model takes it for the number that does not fit.
-                AsPath = [.. content.AsPath.Select(asn => asn == Asn.Trans ? context.LocalAs : asn)],
+                NextHop = Prefix.OfMapped(nextHop!.Value, 128).Address,
+                AsPath = [.. content.AsPath],
                 Med = content.Med,
                 LocalPref = content.LocalPref,
                 Communities = [.. content.Communities],
+                ExtendedCommunities = [.. content.ExtendedCommunities],
+                LargeCommunities = [.. content.LargeCommunities],
+                OnlyToCustomer = content.OnlyToCustomer,
             };
             Order.Add($"+{prefix}");
         }

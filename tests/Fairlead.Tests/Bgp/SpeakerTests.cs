@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
@@ -142,6 +143,93 @@ public class SpeakerTests(ITestOutputHelper output)
         output.WriteLine($"Apply to wire, ms: min {times[0].TotalMilliseconds} median {times[50].TotalMilliseconds}");
         // Usually 0.1 ms; the bar leaves room for a busy machine and none for a timer in the way.
         Assert.InRange(times[50], TimeSpan.Zero, TimeSpan.FromMilliseconds(20));
+    }
+
+    [Fact]
+    public async Task A_peer_that_announced_too_much_is_left_alone_for_a_while()
+    {
+        await using HandmadePeer peer = new HandmadePeer(
+            options => options with { PrefixesMax = 1, PrefixesPause = TimeSpan.FromHours(1) }).Establish();
+        SendUpdate(peer, Convert.FromHexString("4001010040020602010000fde94003040a090002"), 24, 198, 18, 1, 24, 198, 18, 2);
+        Assert.Equal(CeaseSubcode.MaxPrefixes, peer.ReceiveNotification().Subcode);
+        peer.Connect();
+        Assert.Equal((MessageType)0, peer.ReceiveOrEnd());
+    }
+
+    [Fact]
+    public async Task A_peer_that_takes_nothing_is_left_after_the_send_hold_time()
+    {
+        // RFC 9687: without a hold time nothing else would ever notice.
+        var time = new LeapingTime();
+        await using var peer = new HandmadePeer(options => options with { HoldTime = TimeSpan.Zero }, time);
+        peer.Establish();
+        for (int round = 0; peer.Status.ToldGeneration == round - 1 || round < 2; round++)
+        {
+            Assert.InRange(round, 0, 100);
+            // Each route has a MED of its own, so each takes a message; the peer reads none.
+            Route[] routes = [.. Enumerable.Range(0, 4000).Select(i => new Route
+            {
+                Prefix = Prefix.Parse($"198.18.{i / 250}.{i % 250}/32"), Med = (uint)((round * 4000) + i),
+            })];
+            peer.Speaker.Apply(new RouteSet(round, [.. routes]));
+            for (int turn = 0; turn < 200 && peer.Status.ToldGeneration != round; turn++) await Task.Delay(5);
+        }
+
+        time.Leap(TimeSpan.FromMinutes(9));
+        HandmadePeer.Eventually(() => peer.Events.OfType<BgpEvent.PeerDown>().Any());
+        Assert.Contains(
+            "send hold timer expired", peer.Events.OfType<BgpEvent.PeerDown>().Single().Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task In_strict_mode_there_is_no_session_before_bfd_is_up()
+    {
+        await using var peer = new HandmadePeer(options => options with { Bfd = new BfdOptions { Strict = true } });
+        peer.Connect();
+        Assert.Equal((MessageType)0, peer.ReceiveOrEnd());
+        Assert.Equal(0, peer.Status.Established);
+        // Without BFD the same peer is taken.
+        peer.Speaker.ReplacePeers([peer.Options with { Bfd = null }]);
+        peer.Establish();
+    }
+
+    [Fact]
+    public async Task A_hundred_peers_of_a_thousand_routes_stay_far_below_the_promised_memory()
+    {
+        const int Peers = 100, Routes = 1000;
+        PeerOptions first;
+        await using (var one = new HandmadePeer()) first = one.Options; // A free port.
+        PeerOptions[] options = [.. Enumerable.Range(1, Peers).Select(i => first with
+        {
+            Name = $"peer{i}", Address = new System.Net.IPAddress([127, 0, 1, (byte)i]),
+        })];
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        var speaker = new BgpSpeaker(
+            [.. options], new Guard([Prefix.Parse("198.18.0.0/15")]), TimeProvider.System, new Random(1), _ => { });
+        speaker.Start();
+        speaker.Apply(new RouteSet(1, [.. Enumerable.Range(0, Routes).Select(i => new Route
+        {
+            Prefix = Prefix.Parse($"198.18.{i / 250}.{i % 250}/32"),
+        })]));
+        var peers = new List<HandmadePeer>();
+        foreach (PeerOptions option in options)
+        {
+            HandmadePeer peer = new HandmadePeer(speaker, option).Establish();
+            peers.Add(peer);
+            // Each route in a message of its own, with a community of its own: nothing is shared.
+            for (int i = 0; i < Routes; i++)
+            {
+                byte[] attributes = Convert.FromHexString($"4001010040020602010000fde94003040a090002c00804fde8{i:x4}");
+                SendUpdate(peer, attributes, 32, 198, 18, (byte)(i / 250), (byte)(i % 250));
+            }
+        }
+
+        HandmadePeer.Eventually(() => speaker.Status().All(peer => peer is { Received: Routes, Announced: Routes }));
+        double mebibytes = (GC.GetTotalMemory(forceFullCollection: true) - before) / 1048576.0;
+        output.WriteLine($"{Peers} peers with {Routes} routes in and out each: {mebibytes:F1} MiB");
+        Assert.InRange(mebibytes, 0, 150); // 250 are promised for the process; the runtime has some 60 of them.
+        foreach (HandmadePeer peer in peers) await peer.DisposeAsync();
+        await speaker.StopAsync("the test has ended");
     }
 
     private static void SendUpdate(HandmadePeer peer, byte[] attributes, params byte[] routes)

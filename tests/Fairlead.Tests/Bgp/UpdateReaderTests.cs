@@ -4,87 +4,11 @@ using Fairlead.Net.Wire;
 
 namespace Fairlead.Tests.Bgp;
 
-/// <summary>RFC 7606, attribute by attribute: a good UPDATE in which one attribute is damaged in one way.</summary>
+/// <summary>What UPDATEs say, and RFC 7606 beyond the table of attributes (AttributeFaultTests).</summary>
 public class UpdateReaderTests
 {
     private static readonly UpdateContext External = new(true, true, true, true);
     private static readonly UpdateContext Internal = new(false, true, true, true);
-
-    // Type, flags, a good value, and the action for: wrong flags, a length one short, one long, empty.
-    // D: attribute discard, W: treat-as-withdraw, R: session reset, -: accepted.
-    public static TheoryData<byte, byte, string, string> Attributes => new()
-    {
-        { 1, 0x40, "00", "WWWW" }, // ORIGIN, RFC 7606 §7.1
-        { 2, 0x40, "02010000fde9", "WWW-" }, // AS_PATH, §7.2: empty is good
-        { 3, 0x40, "0a090002", "WWWW" }, // NEXT_HOP, §7.3
-        { 4, 0x80, "0000002a", "WWWW" }, // MULTI_EXIT_DISC, §7.4
-        { 6, 0x40, "", "W?D-" }, // ATOMIC_AGGREGATE, §7.6
-        { 7, 0xc0, "0000fde90a090002", "WDDD" }, // AGGREGATOR, §7.7
-        { 8, 0xc0, "fde80007", "WWWW" }, // COMMUNITIES, §7.8
-        { 14, 0x80, "0002011020010db8000900000000000000000002003020010db8a001", "WR-R" }, // MP_REACH_NLRI, §7.11
-        { 15, 0x80, "0002013020010db8a001", "WR-R" }, // MP_UNREACH_NLRI, §7.12; a zero more is a /0
-        { 16, 0xc0, "0002fde800000007", "WWWW" }, // EXTENDED COMMUNITIES, §7.14
-        { 25, 0xc0, "000220010db8000000000000000000000000fde8", "WWWW" }, // IPv6 ones, §7.15
-        { 26, 0x80, "01000b0000000000000001", "DDD-" }, // AIGP, RFC 7311 §3.2
-        { 32, 0xc0, "0000fde80000000100000002", "WWWW" }, // LARGE_COMMUNITY, RFC 8092 §6
-        { 35, 0xc0, "0000fde9", "WWWW" }, // ONLY_TO_CUSTOMER, RFC 9234 §5
-    };
-
-    [Theory]
-    [MemberData(nameof(Attributes))]
-    public void A_damaged_attribute_costs_what_the_rfc_says(byte type, byte flags, string hex, string expected)
-    {
-        byte[] value = Convert.FromHexString(hex);
-        Assert.Equal(UpdateAction.Accept, Read(With(type, flags, value)));
-        Assert.Equal(ActionOf(expected[0]), Read(With(type, (byte)(flags ^ 0x40), value)));
-        Assert.Equal(ActionOf(expected[0]), Read(With(type, (byte)(flags ^ 0x80), value)));
-        if (value.Length > 0) Assert.Equal(ActionOf(expected[1]), Read(With(type, flags, value[..^1])));
-        Assert.Equal(ActionOf(expected[2]), Read(With(type, flags, [.. value, 0])));
-        Assert.Equal(ActionOf(expected[3]), Read(With(type, flags, [])));
-        // Reserved bits of the flags and the partial bit mean nothing (RFC 4271 §4.3).
-        Assert.Equal(UpdateAction.Accept, Read(With(type, (byte)(flags | 0x2f), value)));
-    }
-
-    [Theory]
-    [MemberData(nameof(Attributes))]
-    public void A_second_one_is_discarded_or_resets_when_it_carries_routes(
-        byte type, byte flags, string hex, string expected)
-    {
-        Assert.Equal(4, expected.Length);
-        byte[] value = Convert.FromHexString(hex);
-        byte[] twice = [.. With(type, flags, value), .. Attribute(type, flags, value)];
-        UpdateAction action = Read(twice);
-        Assert.Equal(type is 14 or 15 ? UpdateAction.SessionReset : UpdateAction.AttributeDiscard, action);
-    }
-
-    [Theory]
-    [MemberData(nameof(Attributes))]
-    public void One_that_overruns_the_list_withdraws_the_routes_beside_it(
-        byte type, byte flags, string hex, string expected)
-    {
-        Assert.Equal(4, expected.Length);
-        byte[] value = Convert.FromHexString(hex);
-        byte[] overrun = [.. With(0, 0, []), flags, type, (byte)(value.Length + 1), .. value];
-        // RFC 7606 §4; the NLRI field is found by the list's own length.
-        Assert.Equal(UpdateAction.TreatAsWithdraw, Read(overrun));
-        // RFC 7606 §5.2: without routes beside it, they may be in the damaged part.
-        Assert.Equal(UpdateAction.SessionReset, Read(overrun, routes: []));
-    }
-
-    [Theory]
-    [InlineData(5, 0x40, "00000064")] // LOCAL_PREF
-    [InlineData(9, 0x80, "0a000001")] // ORIGINATOR_ID
-    [InlineData(10, 0x80, "0a000001")] // CLUSTER_LIST
-    public void Internal_attributes_are_discarded_from_outside_and_checked_inside(byte type, byte flags, string hex)
-    {
-        byte[] value = Convert.FromHexString(hex);
-        Assert.Equal(UpdateAction.AttributeDiscard, Read(With(type, flags, value)));
-        Assert.Equal(UpdateAction.AttributeDiscard, Read(With(type, flags, [1])));
-        byte[] localPref = type == 5 ? [] : Attribute(5, 0x40, [0, 0, 0, 100]);
-        Assert.Equal(UpdateAction.Accept, Read([.. With(type, flags, value), .. localPref], Internal));
-        Assert.Equal(UpdateAction.TreatAsWithdraw, Read([.. With(type, flags, value[..^1]), .. localPref], Internal));
-        Assert.Equal(UpdateAction.TreatAsWithdraw, Read([.. With(type, flags, []), .. localPref], Internal));
-    }
 
     [Fact]
     public void Every_subset_of_the_mandatory_attributes_but_the_whole_one_withdraws()
@@ -112,11 +36,12 @@ public class UpdateReaderTests
     [InlineData(2, "020100000000", UpdateAction.TreatAsWithdraw)] // AS 0, RFC 7607.
     [InlineData(3, "00000000", UpdateAction.TreatAsWithdraw)]
     [InlineData(3, "e0000001", UpdateAction.TreatAsWithdraw)]
+    [InlineData(7, "000000000a090002", UpdateAction.AttributeDiscard)] // An aggregator without an AS, RFC 7607.
     [InlineData(17, "02010000fde9", UpdateAction.AttributeDiscard)] // AS4_PATH from a four-octet speaker.
     [InlineData(26, "010004ff", UpdateAction.AttributeDiscard)] // An AIGP TLV of a wrong length.
     public void A_value_out_of_range_costs_what_the_rfc_says(byte type, string hex, UpdateAction expected)
     {
-        byte flags = type switch { 17 => 0xc0, 26 => 0x80, _ => 0x40 };
+        byte flags = type switch { 7 or 17 => 0xc0, 26 => 0x80, _ => 0x40 };
         Assert.Equal(expected, Read(With(type, flags, Convert.FromHexString(hex))));
     }
 
@@ -159,7 +84,7 @@ public class UpdateReaderTests
         var content = new UpdateContent();
         byte[] body = Body([.. With(0, 0, []), .. flowSpec], [24, 198, 18, 1]);
         Assert.Equal(UpdateAction.Accept, UpdateReader.Read(body, External, content));
-        Assert.Equal([Prefix.Parse("198.18.1.0/24")], content.Announced);
+        Assert.Equal([new PathPrefix(Prefix.Parse("198.18.1.0/24"))], content.Announced);
 
         Assert.Equal(UpdateAction.Accept, UpdateReader.Read(body, External with { IPv4 = false }, content));
         Assert.Empty(content.Announced);
@@ -171,8 +96,60 @@ public class UpdateReaderTests
         var content = new UpdateContent();
         byte[] body = Body(With(4, 0x80, [1]), [24, 198, 18, 1]);
         Assert.Equal(UpdateAction.TreatAsWithdraw, UpdateReader.Read(body, External, content));
-        Assert.Equal([Prefix.Parse("198.18.1.0/24")], content.Withdrawn);
+        Assert.Equal([new PathPrefix(Prefix.Parse("198.18.1.0/24"))], content.Withdrawn);
         Assert.Empty(content.Announced);
+    }
+
+    [Fact]
+    public void A_two_octet_speaker_s_path_is_joined_with_what_came_along()
+    {
+        var old = new UpdateContext(External: true, FourOctetAs: false, IPv4: true, IPv6: true);
+        byte[] path = Attribute(2, 0x40, [2, 3, 0xfd, 0xe9, 0x5b, 0xa0, 0x5b, 0xa0]); // 65001, AS_TRANS twice.
+        byte[] whole = Attribute(17, 0xc0, [2, 2, 0xfa, 0x56, 0xea, 1, 0xfa, 0x56, 0xea, 2]);
+        byte[] longer = Attribute(17, 0xc0, [2, 4, .. new byte[] { 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4 }]);
+        byte[] set = Attribute(17, 0xc0, [1, 1, 0, 0, 0, 1]);
+        byte[] rest = [.. Attribute(1, 0x40, [0]), .. Attribute(3, 0x40, [10, 9, 0, 2])];
+        byte[] renewed = [.. Attribute(7, 0xc0, [0xfd, 0xe9, 10, 9, 0, 2]), .. Attribute(18, 0xc0, [0, 0, 0, 9, 1, 2, 3, 4])];
+        byte[] carried = [.. Attribute(7, 0xc0, [0x5b, 0xa0, 10, 9, 0, 2]), .. Attribute(18, 0xc0, [0, 0, 0, 9, 1, 2, 3, 4])];
+
+        Assert.Equal(["65001", "4200000001", "4200000002"], PathOf([.. rest, .. path, .. whole]));
+        // RFC 6793 §4.2.3: in any order, and not when it is longer than the path or older than the aggregator.
+        Assert.Equal(["65001", "4200000001", "4200000002"], PathOf([.. whole, .. path, .. rest, .. carried]));
+        Assert.Equal(["65001", "23456", "23456"], PathOf([.. rest, .. path, .. longer]));
+        Assert.Equal(["65001", "23456", "23456"], PathOf([.. rest, .. path, .. whole, .. renewed]));
+        Assert.Equal(UpdateAction.TreatAsWithdraw, Read([.. rest, .. path, .. set], old)); // RFC 9774 §3.
+
+        string[] PathOf(byte[] attributes)
+        {
+            var content = new UpdateContent();
+            Assert.Equal(UpdateAction.Accept, UpdateReader.Read(Body(attributes, [24, 198, 18, 1]), old, content));
+            return [.. content.AsPath.Select(asn => $"{asn.Value}")];
+        }
+    }
+
+    [Fact]
+    public void Path_identifiers_are_read_where_they_were_agreed_on()
+    {
+        var content = new UpdateContent();
+        UpdateContext paths = External with { AddPathIPv4 = true };
+        byte[] two = [0, 0, 0, 1, 24, 198, 18, 1, 0, 0, 0, 2, 24, 198, 18, 1];
+        Assert.Equal(UpdateAction.Accept, UpdateReader.Read(Body(With(0, 0, []), two), paths, content));
+        Assert.Equal(["198.18.1.0/24 path 1", "198.18.1.0/24 path 2"], content.Announced.Select(path => path.ToString()));
+        Assert.Equal(UpdateAction.SessionReset, UpdateReader.Read(Body(With(0, 0, []), two[..^5]), paths, content));
+    }
+
+    [Fact]
+    public void An_ipv4_route_has_an_ipv6_next_hop_only_where_it_was_agreed_on()
+    {
+        byte[] reach = Attribute(14, 0x80, [0, 1, 1, 16, .. Prefix.Parse("2001:db8:9::2/128").Address.GetAddressBytes(),
+            0, 24, 198, 18, 1]);
+        byte[] list = [.. Attribute(1, 0x40, [0]), .. Attribute(2, 0x40, []), .. reach];
+        var content = new UpdateContent();
+        Assert.Equal(
+            UpdateAction.Accept, UpdateReader.Read(Body(list, []), External with { IPv6NextHop = true }, content));
+        Assert.Equal(Prefix.Parse("2001:db8:9::2").Bits, content.MultiprotocolNextHop);
+        Assert.Equal([new PathPrefix(Prefix.Parse("198.18.1.0/24"))], content.Announced);
+        Assert.Equal(UpdateAction.SessionReset, Read(list, routes: []));
     }
 
     [Fact]
@@ -188,7 +165,7 @@ public class UpdateReaderTests
 
         Assert.Equal(UpdateAction.Accept, UpdateReader.Read(Golden("update-v6"), External, content));
         Assert.Equal(["2001:db8:a001::53/128", "2001:db8:a001::/48"], content.Announced.Select(p => p.ToString()));
-        Assert.Equal(Prefix.Parse("2001:db8:9::2").Bits, content.NextHop);
+        Assert.Equal(Prefix.Parse("2001:db8:9::2").Bits, content.MultiprotocolNextHop);
         Assert.NotNull(content.LinkLocalNextHop);
 
         Assert.Equal(UpdateAction.Accept, UpdateReader.Read(Golden("withdraw-v4"), External, content));
@@ -245,12 +222,4 @@ public class UpdateReaderTests
 
     private static byte[] Body(byte[] attributes, byte[] routes) =>
         [0, 0, (byte)(attributes.Length >> 8), (byte)attributes.Length, .. attributes, .. routes];
-
-    private static UpdateAction ActionOf(char letter) => letter switch
-    {
-        'D' => UpdateAction.AttributeDiscard,
-        'W' => UpdateAction.TreatAsWithdraw,
-        'R' => UpdateAction.SessionReset,
-        _ => UpdateAction.Accept,
-    };
 }

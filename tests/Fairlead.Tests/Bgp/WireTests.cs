@@ -132,7 +132,7 @@ public class WireTests
     [InlineData(255, 28, 1, HeaderSubcode.BadLength)]
     [InlineData(255, 22, 2, HeaderSubcode.BadLength)]
     [InlineData(255, 20, 3, HeaderSubcode.BadLength)]
-    [InlineData(255, 24, 5, HeaderSubcode.BadLength)]
+    [InlineData(255, 21, 5, HeaderSubcode.BadLength)]
     [InlineData(255, 19, 0, HeaderSubcode.BadType)]
     [InlineData(255, 19, 6, HeaderSubcode.BadType)]
     public void A_header_that_is_wrong_is_answered_with_its_subcode(byte marker, int length, byte type, byte subcode)

@@ -1,0 +1,16 @@
+using System.Runtime.InteropServices;
+
+namespace Fairlead.Net.Linux;
+
+public static partial class Libc
+{
+    [LibraryImport("libc", EntryPoint = "if_nametoindex", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial uint IfNameToIndex(string name);
+}
+
+/// <summary>The number by which the kernel knows an interface: the scope of its link-local addresses.</summary>
+public static class InterfaceIndex
+{
+    /// <summary>In the network namespace of the calling thread; 0: there is no such interface (yet).</summary>
+    public static uint Of(string name) => Libc.IfNameToIndex(name);
+}
