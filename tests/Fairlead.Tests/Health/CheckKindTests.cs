@@ -4,14 +4,13 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Fairlead.Health;
-using Fairlead.Tests.Dns;
 
 namespace Fairlead.Tests.Health;
 
 /// <summary>The kinds that need no server of others: the engine against sockets and programs of the test's own.</summary>
 public class CheckKindTests
 {
-    internal static readonly CheckSpec Patient = new()
+    public static CheckSpec Patient { get; } = new()
     {
         Interval = TimeSpan.FromMilliseconds(100),
         Timeout = TimeSpan.FromSeconds(10),
@@ -21,7 +20,7 @@ public class CheckKindTests
 
     private static readonly IPEndPoint Nowhere = new(IPAddress.Loopback, 9);
 
-    internal static async Task<CheckStatus> FirstAsync(IPEndPoint target, CheckSpec spec, string? folder = null)
+    public static async Task<CheckStatus> FirstAsync(IPEndPoint target, CheckSpec spec, string? folder = null)
     {
         await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { }, folder);
         engine.Apply(new CheckSet([new Check("it", target, spec)]));
@@ -29,7 +28,7 @@ public class CheckKindTests
         return engine.Status()[0];
     }
 
-    internal static async Task UntilAsync(Func<bool> holds)
+    public static async Task UntilAsync(Func<bool> holds)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         while (!holds()) await Task.Delay(5, limit.Token);
@@ -89,19 +88,17 @@ public class CheckKindTests
     public async Task A_udp_check_sends_its_bytes_and_judges_the_answer(string answer, bool up)
     {
         using var server = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
-        Task serving = AnswerOnceAsync(server, asked => Encoding.Latin1.GetString(asked) == "\xff\xff\xff\xffgetstatus"
-            ? Encoding.Latin1.GetBytes(answer)
-            : []);
-
-        CheckStatus status = await FirstAsync((IPEndPoint)server.Client.LocalEndPoint!, Patient with
+        Task<CheckStatus> asking = FirstAsync((IPEndPoint)server.Client.LocalEndPoint!, Patient with
         {
             Kind = CheckKind.Udp,
             Send = "\xff\xff\xff\xffgetstatus",
             Expect = "statusResponse",
         });
-        await serving;
+        UdpReceiveResult asked = await server.ReceiveAsync();
+        Assert.Equal("\xff\xff\xff\xffgetstatus", Encoding.Latin1.GetString(asked.Buffer));
+        await server.SendAsync(Encoding.Latin1.GetBytes(answer), asked.RemoteEndPoint);
 
-        Assert.Equal(up, status.State.Up);
+        Assert.Equal(up, (await asking).State.Up);
     }
 
     [Theory]
@@ -299,12 +296,6 @@ public class CheckKindTests
 
         DateTimeOffset[] tries = [.. engine.Status().Select(status => status.ChangedAt!.Value)];
         Assert.True(tries.Max() - tries.Min() > TimeSpan.FromMilliseconds(100), "they beat in step");
-    }
-
-    private static async Task AnswerOnceAsync(UdpClient server, Func<byte[], byte[]> answer)
-    {
-        UdpReceiveResult asked = await server.ReceiveAsync();
-        await server.SendAsync(answer(asked.Buffer), asked.RemoteEndPoint);
     }
 
     /// <summary>The processes of a group that live (field 5 of /proc/PID/stat; field 3 is Z for one that is dead).</summary>

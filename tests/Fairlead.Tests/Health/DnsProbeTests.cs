@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Fairlead.Dns.Answering;
 using Fairlead.Health;
 using Fairlead.Health.Probes;

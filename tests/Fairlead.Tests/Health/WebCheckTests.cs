@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Fairlead.Health;
@@ -289,16 +288,6 @@ public sealed class WebCheckTests : IDisposable
 
     private string FileOf(string name) => Path.Combine(folder, name);
 
-    private void Write(string file, string name, TimeSpan valid)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName(name);
-        request.CertificateExtensions.Add(names.Build());
-        DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        using X509Certificate2 certificate = request.CreateSelfSigned(now.AddDays(-1), now + valid);
-        File.WriteAllText(FileOf($"{file}.key"), key.ExportPkcs8PrivateKeyPem());
-        File.WriteAllText(FileOf($"{file}.pem"), certificate.ExportCertificatePem());
-    }
+    private void Write(string file, string name, TimeSpan valid) =>
+        CheckCertificates.Write(folder, file, name, valid);
 }

@@ -41,7 +41,7 @@ internal static class CheckShapes
         "a header's value, without line ends",
         (string text, out string value) => (value = text).All(c => c is >= ' ' and <= '~'));
 
-    // What is sent and expected is bytes: a character is one (RFC 20's are; "\x81" is written so in YAML).
+    // What is sent and heard is bytes, a character each; YAML writes others than letters as "\x81".
     private static readonly Scalar<string> Bytes = new(
         "text of characters up to \\xff, a byte each",
         (string text, out string value) => (value = text).All(c => c <= '\xff'));
