@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Sockets;
-using Fairlead.Health;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
@@ -130,36 +128,6 @@ internal static class FleetRules
         }
     }
 
-    private static IEnumerable<(string Path, string Message)> Checks(ServiceSpec service, string at)
-    {
-        CheckSpec check = service.Check;
-        if (service.CheckPort is null)
-        {
-            string protocol = check.Kind == CheckKind.Dns ? "udp" : "tcp";
-            yield return (at, $"the check needs a {protocol} port: the service has none, so give \"port\"");
-        }
-
-        if (check.EffectiveTimeout > check.Interval)
-            yield return ($"{at}.timeout", "the timeout must not be longer than the interval");
-        if (!check.Path.StartsWith('/'))
-            yield return ($"{at}.path", $"expected a path such as /health, found \"{check.Path}\"");
-        if (check.Host is { } host && Uri.CheckHostName(host) == UriHostNameType.Unknown)
-            yield return ($"{at}.host", $"expected a host's name, found \"{host}\"");
-        if (check.Interval < TimeSpan.FromMilliseconds(100)) yield return ($"{at}.interval", "expected at least 100ms");
-        string name = check.Name.TrimEnd('.');
-        if (name.Length > 253 || (name.Length > 0 && name.Split('.').Any(label => label.Length is 0 or > 63))
-            || !name.All(char.IsAscii))
-            yield return ($"{at}.name", $"expected a domain name, found \"{check.Name}\"");
-        CheckRecordType? ofAnswer = check.Answer?.AddressFamily switch
-        {
-            AddressFamily.InterNetwork => CheckRecordType.A,
-            AddressFamily.InterNetworkV6 => CheckRecordType.AAAA,
-            _ => null,
-        };
-        if (ofAnswer is { } type && type != check.Type)
-            yield return ($"{at}.answer", $"{check.Answer} needs \"type: {type}\"");
-    }
-
     private static IEnumerable<(string Path, string Message)> Services(FleetSpec fleet)
     {
         var hosts = new Dictionary<HostPart, string>();
@@ -173,7 +141,7 @@ internal static class FleetRules
                 yield return (at, $"service {service.Name} has no backends: give \"backends\", or \"onNodes: true\"");
             if (service.OnNodes && !service.Backends.IsEmpty)
                 yield return ($"{at}.backends", "\"onNodes: true\" and \"backends\" exclude each other");
-            foreach ((string Path, string Message) fault in Checks(service, $"{at}.check")) yield return fault;
+            foreach ((string Path, string Message) fault in CheckRules.Broken(service, service.Check, $"{at}.check")) yield return fault;
             if (!service.Weights.IsEmpty && service.Pick != BackendPick.One)
                 yield return ($"{at}.weights", "weights need \"pick: one\"");
             foreach (IPAddress weighed in service.Weights.Keys)

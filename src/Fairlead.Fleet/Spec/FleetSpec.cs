@@ -183,10 +183,22 @@ public sealed record ServiceSpec
 
     public CheckSpec Check { get; init; } = new();
 
-    /// <summary>Where the check goes; null: it says nothing, and the service has no port of its protocol.</summary>
-    public int? CheckPort => Check.Port ?? Ports
-        .Where(port => port.Protocol == (Check.Kind == CheckKind.Dns ? PortProtocol.Udp : PortProtocol.Tcp))
-        .Select(port => (int?)port.Port).FirstOrDefault();
+    /// <summary>Where a check of this service goes; null: it says nothing, and no port of its protocol is there.</summary>
+    public int? PortOf(CheckSpec check)
+    {
+        PortProtocol protocol = check.Kind is CheckKind.Dns or CheckKind.Udp ? PortProtocol.Udp : PortProtocol.Tcp;
+        return check.Port
+            ?? Ports.Where(port => port.Protocol == protocol).Select(port => (int?)port.Port).FirstOrDefault();
+    }
+
+    /// <summary>The check of one backend, a composite's parts with it ("web/nyc/192.0.2.5#disk").</summary>
+    public Check CheckOf(string id, IPAddress backend) => CheckOf(id, backend, Check);
+
+    private Check CheckOf(string id, IPAddress backend, CheckSpec spec) =>
+        new(id, new IPEndPoint(spec.Address ?? backend, PortOf(spec) ?? 0), spec)
+        {
+            Parts = [.. spec.Parts.Select(part => CheckOf($"{id}#{part.Name}", backend, part.Spec))],
+        };
 
     /// <summary>The nodes themselves serve it (the DNS server): each node checks its own addresses.</summary>
     public bool OnNodes { get; init; }

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Fairlead.Net.Wire;
@@ -7,32 +5,15 @@ using Fairlead.Net.Wire;
 namespace Fairlead.Health.Probes;
 
 /// <summary>
-/// Asks a DNS server one question over UDP (RFC 1035 §4.1). Healthy is NOERROR with a record of the type that was asked
+/// One question to a DNS server over UDP (RFC 1035 §4.1). Healthy is NOERROR with a record of the type that was asked
 /// for; and where an address is wanted, one with that. Written for this one question: a check must not share its reader
 /// with the server that it may be checking.
 /// </summary>
 internal static class DnsProbe
 {
     private const int HeaderBytes = 12;
-    private const int AnswerBytesMax = 4096;
 
-    /// <summary>Throws SocketException; OperationCanceledException when nobody answers in time.</summary>
-    public static async Task<ProbeResult> AskAsync(IPEndPoint target, CheckSpec spec, CancellationToken stop)
-    {
-        using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        // Connected: only what comes from the server is received, and a closed port is told at once.
-        await socket.ConnectAsync(target, stop);
-        byte[] query = Query(spec);
-        await socket.SendAsync(query, stop);
-        byte[] answer = new byte[AnswerBytesMax];
-        while (true)
-        {
-            int length = await socket.ReceiveAsync(answer, stop);
-            if (IsAnswerTo(query, answer.AsSpan(0, length))) return Judge(spec, query, answer.AsSpan(0, length));
-        }
-    }
-
-    internal static byte[] Query(CheckSpec spec)
+    public static byte[] Query(CheckSpec spec)
     {
         byte[] message = new byte[HeaderBytes + 255 + 4];
         var writer = new WireWriter(message);
@@ -54,14 +35,17 @@ internal static class DnsProbe
     }
 
     /// <summary>Its id, and its question as it was asked, whatever the case of the letters (RFC 5452 §9.1).</summary>
-    private static bool IsAnswerTo(ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer) =>
+    public static bool IsAnswerTo(ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer) =>
         answer.Length >= query.Length && answer[..2].SequenceEqual(query[..2]) && (answer[2] & 0x80) != 0
         && Ascii.EqualsIgnoreCase(answer[HeaderBytes..query.Length], query[HeaderBytes..]);
 
-    internal static ProbeResult Judge(CheckSpec spec, ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer)
+    public static ProbeResult Judge(CheckSpec spec, ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer) =>
+        Records(spec, query, answer) with { Code = answer[3] & 0xf };
+
+    private static ProbeResult Records(CheckSpec spec, ReadOnlySpan<byte> query, ReadOnlySpan<byte> answer)
     {
         int rcode = answer[3] & 0xf;
-        if (rcode != 0) return new ProbeResult(false, $"{NameOf(rcode)} for {spec.Name} {spec.Type}");
+        if (rcode != 0) return ProbeResult.Of(false, $"{NameOf(rcode)} for {spec.Name} {spec.Type}");
         var reader = new WireReader(answer);
         _ = reader.Take(6);
         int records = reader.U16();
@@ -77,15 +61,15 @@ internal static class DnsProbe
             if (type != (int)spec.Type) continue;
             found++;
             if (spec.Answer is { } wanted && data.SequenceEqual(wanted.GetAddressBytes()))
-                return new ProbeResult(true, $"NOERROR, {wanted}");
+                return ProbeResult.Of(true, $"NOERROR, {wanted}");
         }
 
         // TC says that there is more than fits; what is wanted may be among that, but what is asked for is there.
         bool isCut = (answer[2] & 0x02) != 0;
-        if (reader.Failed && !isCut) return new ProbeResult(false, "the answer is broken off");
+        if (reader.Failed && !isCut) return ProbeResult.Of(false, "the answer is broken off");
         if (spec.Answer is { } missing)
-            return new ProbeResult(false, $"NOERROR, {found} records, {missing} is not among them");
-        return new ProbeResult(found > 0 || isCut, $"NOERROR, {found} records");
+            return ProbeResult.Of(false, $"NOERROR, {found} records, {missing} is not among them");
+        return ProbeResult.Of(found > 0 || isCut, $"NOERROR, {found} records");
     }
 
     // Its end is all that is wanted, and a pointer is one (RFC 1035 §4.1.4).

@@ -29,6 +29,25 @@ public sealed unsafe class KernelSocket : IDisposable
     /// <summary>A UDP socket. IOException when the kernel gives none (out of descriptors).</summary>
     public static KernelSocket Udp(AddressFamily family) => Make(family, Libc.SOCK_DGRAM);
 
+    /// <summary>
+    /// An ICMP or ICMPv6 socket that sends and hears echoes. The kernel's own kind first, which needs no privilege where
+    /// net.ipv4.ping_group_range allows it; then a raw one, which needs CAP_NET_RAW. IOException when there is neither.
+    /// </summary>
+    public static KernelSocket Icmp(AddressFamily family, out bool isRaw)
+    {
+        bool isIPv4 = family == AddressFamily.InterNetwork;
+        (int number, int protocol) = isIPv4 ? (Libc.AF_INET, Libc.IPPROTO_ICMP) : (Libc.AF_INET6, Libc.IPPROTO_ICMPV6);
+        int flags = Libc.SOCK_NONBLOCK | Libc.SOCK_CLOEXEC;
+        isRaw = false;
+        int fd = Libc.Socket(number, Libc.SOCK_DGRAM | flags, protocol);
+        if (fd >= 0) return new KernelSocket(fd, family);
+        isRaw = true;
+        fd = Libc.Socket(number, Libc.SOCK_RAW | flags, protocol);
+        return fd >= 0
+            ? new KernelSocket(fd, family)
+            : throw new IOException($"socket for ICMP: errno {Marshal.GetLastPInvokeError()}");
+    }
+
     public int Bind(IPAddress address, int port)
     {
         byte* bytes = stackalloc byte[SocketAddressBytes.SizeMax];
@@ -104,6 +123,15 @@ public sealed unsafe class KernelSocket : IDisposable
     public int ReuseAddress() => Set(Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
 
     public int NoDelay() => Set(Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+
+    /// <summary>
+    /// Close resets the connection: it leaves no TIME_WAIT behind, of which who connects often would gather thousands.
+    /// </summary>
+    public int ResetOnClose()
+    {
+        long linger = 1; // struct linger: on, and no time at all.
+        return Errno(Libc.SetSockOpt(Fd, Libc.SOL_SOCKET, Libc.SO_LINGER, &linger, sizeof(long)));
+    }
 
     public int OnlyIPv6() => IsIPv4 ? 0 : Set(Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, 1);
 

@@ -8,21 +8,25 @@ public static unsafe partial class Libc
     public const int AF_INET6 = 10;
     public const int SOCK_STREAM = 1;
     public const int SOCK_DGRAM = 2;
+    public const int SOCK_RAW = 3;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
 
     public const int SOL_SOCKET = 1;
     public const int SO_REUSEADDR = 2;
     public const int SO_ERROR = 4;
+    public const int SO_LINGER = 13;
     public const int IPPROTO_IP = 0;
     public const int IP_TOS = 1;
     public const int IP_TTL = 2;
     public const int IP_RECVTTL = 12;
     public const int IP_MINTTL = 21;
+    public const int IPPROTO_ICMP = 1;
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
     public const int TCP_MD5SIG = 14;
     public const int IPPROTO_IPV6 = 41;
+    public const int IPPROTO_ICMPV6 = 58;
     public const int IPV6_UNICAST_HOPS = 16;
     public const int IPV6_V6ONLY = 26;
     public const int IPV6_RECVHOPLIMIT = 51;
@@ -40,6 +44,10 @@ public static unsafe partial class Libc
     public const int ENOENT = 2;
     public const int EINVAL = 22;
     public const int EADDRNOTAVAIL = 99;
+    public const int EPERM = 1;
+    public const int ENOMEM = 12;
+    public const int EACCES = 13;
+    public const int ENOBUFS = 105;
     public const int ECONNRESET = 104;
     public const int EINPROGRESS = 115;
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Fairlead.Net.Linux;
 
 /// <summary>
@@ -8,4 +10,9 @@ public static partial class Libc
 {
     public const int EINTR = 4;
     public const int EAGAIN = 11;
+    public const int SIGKILL = 9;
+
+    /// <summary>A negative process is a process group.</summary>
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    public static partial int Kill(int process, int signal);
 }

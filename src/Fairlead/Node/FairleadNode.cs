@@ -48,7 +48,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             log.LogInformation("check {Id}: {State}, {Detail}", turned.Check.Id, turned.State.Up ? "up" : "down",
                 turned.Detail);
             loop?.Wake();
-        });
+        }, FileOf(""));
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);

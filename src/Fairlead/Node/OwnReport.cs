@@ -27,8 +27,7 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
         .. from service in fleet.Services
            from pop in fleet.Pops.Where(p => p == own || p.Nodes.IsEmpty)
            from address in service.PoolOf(pop, node)
-           select new Check(
-               IdOf(service, pop, address), new IPEndPoint(address, service.CheckPort!.Value), service.Check),
+           select service.CheckOf(IdOf(service, pop, address), address),
     ]);
 
     public NodeReport Make(
@@ -98,13 +97,10 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             : stand.Stance;
     }
 
-    // The time in which each state can turn at the earliest is its interval x the results still missing.
     private static PoolTurns? Turns(ServiceSpec service, CheckState[] states)
     {
         if (states.Length == 0 || states.Any(state => !state.Known)) return null;
-        CheckSpec check = service.Check;
-        int SecondsOf(CheckState state) =>
-            (int)(check.Interval.TotalSeconds * ((state.Up ? check.Fall : check.Rise) - state.Streak));
+        int SecondsOf(CheckState state) => (int)state.SoonestTurn(service.Check).TotalSeconds;
         int[] falls = [.. states.Where(state => state.Up).Select(SecondsOf).Order()];
         int[] rises = [.. states.Where(state => !state.Up).Select(SecondsOf).Order()];
         int up = falls.Length, needed = service.MinHealthy.Of(states.Length);

@@ -26,17 +26,20 @@ public class CheckStateTests
     [Theory]
     [MemberData(nameof(Table))]
     public void The_next_state_stands_in_the_table(
-        bool known, bool up, int streak, bool result, bool nextUp, int nextStreak) =>
-        Assert.Equal(
-            new CheckState(true, nextUp, nextStreak), new CheckState(known, up, streak).Next(result, Spec));
+        bool known, bool up, int streak, bool result, bool nextUp, int nextStreak)
+    {
+        CheckState next = new CheckState(known, up, streak).Next(result, Spec, default);
+
+        Assert.Equal((true, nextUp, nextStreak), (next.Known, next.Up, next.Streak));
+    }
 
     [Fact]
     public void A_streak_of_one_turns_at_once()
     {
         var hasty = new CheckSpec { Fall = 1, Rise = 1 };
 
-        Assert.False(new CheckState(true, true, 0).Next(false, hasty).Up);
-        Assert.True(new CheckState(true, false, 0).Next(true, hasty).Up);
+        Assert.False(new CheckState(true, true, 0).Next(false, hasty, default).Up);
+        Assert.True(new CheckState(true, false, 0).Next(true, hasty, default).Up);
     }
 
     [Fact]
@@ -54,7 +57,7 @@ public class CheckStateTests
             bool turns = state.Known
                 ? since.Count >= needed && since.TakeLast(needed).All(seen => seen != wasUp)
                 : result;
-            state = state.Next(result, spec);
+            state = state.Next(result, spec, default);
 
             Assert.True(state.Known);
             Assert.Equal(turns, state.Up != wasUp);

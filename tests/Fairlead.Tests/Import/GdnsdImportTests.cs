@@ -108,7 +108,7 @@ public sealed class GdnsdImportTests : IDisposable
         ServiceSpec pool = fleet.Service("multifo-pool")!;
         Assert.Equal((8080, "/check", 3, 4, 200), (pool.Ports[0].Port, pool.Check.Path, pool.Check.Rise,
             pool.Check.Fall,
-            pool.Check.Status!.Value));
+            pool.Check.Status[0].First));
         Assert.Equal(new Quota(2), pool.MinHealthy);
         Assert.Equal(BackendPick.First, fleet.Service("simplefo-fo")!.Pick);
         Assert.Equal([15, 45], fleet.Service("metafo-m")!.Weights.Values.Order());

@@ -27,6 +27,7 @@ public partial class LayoutTests
     private static readonly Dictionary<string, string> OtherMeanings = new()
     {
         ["Pop()"] = "takes the top of a stack",
+        ["PopCount("] = "counts bits",
         ["DrainClosing("] = "reads closing sockets empty",
     };
 

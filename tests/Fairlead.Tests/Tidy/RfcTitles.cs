@@ -6,8 +6,10 @@ namespace Fairlead.Tests.Tidy;
 internal static partial class RfcTitles
 {
     private const string Index = """
+        792 Internet Control Message Protocol
         1034 Domain names - concepts and facilities
         1035 Domain names - implementation and specification
+        1071 Computing the Internet checksum
         1876 A Means for Expressing Location Information in the Domain Name System
         1982 Serial Number Arithmetic
         1995 Incremental Zone Transfer in DNS
@@ -23,6 +25,7 @@ internal static partial class RfcTitles
         2918 Route Refresh Capability for BGP-4
         3021 Using 31-Bit Prefixes on IPv4 Point-to-Point Links
         3403 Dynamic Delegation Discovery System (DDDS) Part Three: The Domain Name System (DNS) Database
+        3542 Advanced Sockets Application Program Interface (API) for IPv6
         3596 DNS Extensions to Support IP Version 6
         3597 Handling of Unknown DNS Resource Record (RR) Types
         3629 UTF-8, a transformation format of ISO 10646
@@ -34,6 +37,7 @@ internal static partial class RfcTitles
         4343 Domain Name System (DNS) Case Insensitivity Clarification
         4360 BGP Extended Communities Attribute
         4398 Storing Certificates in the Domain Name System (DNS)
+        4443 Internet Control Message Protocol (ICMPv6) for the Internet Protocol Version 6 (IPv6) Specification
         4456 BGP Route Reflection: An Alternative to Full Mesh Internal BGP (IBGP)
         4486 Subcodes for BGP Cease Notification Message
         4592 The Role of Wildcards in the Domain Name System
@@ -57,12 +61,15 @@ internal static partial class RfcTitles
         5936 DNS Zone Transfer Protocol (AXFR)
         6164 Using 127-Bit IPv6 Prefixes on Inter-Router Links
         6286 Autonomous-System-Wide Unique BGP Identifier for BGP-4
+        6483 Validation of Route Origination Using the Resource Certificate Public Key Infrastructure (PKI) and Route Origin Authorizations (ROAs)
         6604 xNAME RCODE and Status Bits Clarification
         6605 Elliptic Curve Digital Signature Algorithm (DSA) for DNSSEC
         6608 Subcodes for BGP Finite State Machine Error
         6672 DNAME Redirection in the DNS
         6781 DNSSEC Operational Practices, Version 2
         6793 BGP Support for Four-Octet Autonomous System (AS) Number Space
+        6810 The Resource Public Key Infrastructure (RPKI) to Router Protocol
+        6811 BGP Prefix Origin Validation
         6840 Clarifications and Implementation Notes for DNS Security (DNSSEC)
         6890 Special-Purpose IP Address Registries
         6891 Extension Mechanisms for DNS (EDNS(0))
@@ -77,24 +84,28 @@ internal static partial class RfcTitles
         7766 DNS Transport over TCP - Implementation Requirements
         7828 The edns-tcp-keepalive EDNS0 Option
         7830 The EDNS(0) Padding Option
+        7854 BGP Monitoring Protocol (BMP)
         7858 Specification for DNS over Transport Layer Security (TLS)
         7871 Client Subnet in DNS Queries
         7873 Domain Name System (DNS) Cookies
         8020 NXDOMAIN: There Really Is Nothing Underneath
         8092 BGP Large Communities Attribute
         8198 Aggressive Use of DNSSEC-Validated Cache
+        8210 The Resource Public Key Infrastructure (RPKI) to Router Protocol, Version 1
         8326 Graceful BGP Session Shutdown
         8467 Padding Policies for Extension Mechanisms for DNS (EDNS(0))
         8482 Providing Minimal-Sized Responses to DNS Queries That Have QTYPE=ANY
         8484 DNS Queries over HTTPS (DoH)
         8624 Algorithm Implementation Requirements and Usage Guidance for DNSSEC
         8659 DNS Certification Authority Authorization (CAA) Resource Record
+        8671 Support for Adj-RIB-Out in the BGP Monitoring Protocol (BMP)
         8901 Multi-Signer DNSSEC Models
         8906 A Common Operational Problem in DNS Servers: Failure to Communicate
         8914 Extended DNS Errors
         8945 Secret Key Transaction Authentication for DNS (TSIG)
         9003 Extended BGP Administrative Shutdown Communication
         9018 Interoperable Domain Name System (DNS) Server Cookies
+        9069 Support for Local RIB in the BGP Monitoring Protocol (BMP)
         9072 Extended Optional Parameters Length for BGP OPEN Message
         9077 NSEC and NSEC3: TTLs and Aggressive Use
         9103 DNS Zone Transfer over TLS

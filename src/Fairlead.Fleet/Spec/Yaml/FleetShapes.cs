@@ -70,41 +70,12 @@ internal static class FleetShapes
             (name, router) => router with { Name = name }),
     });
 
-    private static readonly ObjectOf<CheckSpec> CheckShape = new("a check", f => new CheckSpec
-    {
-        Kind = f.Optional("kind",
-            new OneOf<CheckKind>(("tcp", CheckKind.Tcp), ("http", CheckKind.Http), ("https", CheckKind.Https),
-                ("tls", CheckKind.Tls), ("dns", CheckKind.Dns), ("none", CheckKind.None)),
-            CheckKind.Tcp,
-            "what is asked: tcp connects, tls shakes hands, http and https send a GET, dns a question, none: it is up"),
-        Port = f.Optional<int?>("port", Nullable(Number(1, 65535)), null,
-            "default: the service's first tcp port, for dns its first udp port"),
-        Path = f.Optional("path", Text, "/", "http: what is asked for"),
-        Host = f.Optional<string?>("host", Text!, null,
-            "http, tls: Host header and TLS server name; default the address"),
-        Status = f.Optional<int?>("status", Nullable(Number(100, 599)), null,
-            "http: the healthy status; default 200 to 399"),
-        VerifyCertificate =
-            f.Optional("verifyCertificate", Switch, true, "https, tls: whether the certificate must be valid"),
-        DaysMin = f.Optional("daysMin", Number(0, 3650), 0, "tls: the days that the certificate must still be valid"),
-        Name = f.Optional("name", Text, ".", "dns: what is asked for"),
-        Type = f.Optional("type",
-            new OneOf<CheckRecordType>([.. Enum.GetValues<CheckRecordType>().Select(one => (one.ToString(), one))]),
-            CheckRecordType.NS, "dns: the type of record that must be in the answer"),
-        Answer = f.Optional<IPAddress?>("answer", Address!, null, "dns: an address that must be in the answer"),
-        Interval = f.Optional("interval", Duration, TimeSpan.FromSeconds(1), "time between tries"),
-        Timeout = f.Optional<TimeSpan?>("timeout", Nullable(Duration), null,
-            "time one try may take; default half the interval"),
-        Fall = f.Optional("fall", Number(1, 100), 3, "failures in a row that turn it down"),
-        Rise = f.Optional("rise", Number(1, 100), 2, "successes in a row that turn it up"),
-    });
-
     private static readonly ObjectOf<ServiceSpec> Service = new("a service", f => new ServiceSpec
     {
         Name = "",
         Host = f.Optional("host", Scalars.Host, default, "the host part of all its VIPs; its low bits serve IPv4"),
         Ports = f.Required("ports", new ListOf<PortSpec>(Port), "where it is reached"),
-        Check = f.Optional("check", CheckShape, new CheckSpec(), "what is asked of each backend"),
+        Check = f.Optional("check", CheckShapes.Check, new CheckSpec(), "what is asked of each backend"),
         OnNodes = f.Optional("onNodes", Switch, false, "the nodes themselves serve it, as the DNS server"),
         Backends = Dictionary(f.Optional("backends", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
             "each pop's servers")),

@@ -153,6 +153,26 @@ internal sealed class ListOf<T>(Shape<T> item, bool mayBeEmpty = false) : Shape<
     public override JsonObject Schema() => new() { ["type"] = "array", ["items"] = item.Schema() };
 }
 
+/// <summary>A list that may be written as its only entry.</summary>
+internal sealed class OneOrMore<T>(Shape<T> item) : Shape<ImmutableArray<T>>
+{
+    private readonly ListOf<T> list = new(item);
+
+    public override bool TryRead(YamlNode node, Reading reading, out ImmutableArray<T> value)
+    {
+        if (node is YamlSequenceNode) return list.TryRead(node, reading, out value);
+        bool fits = item.TryRead(node, reading, out T? one);
+        value = fits ? [one!] : [];
+        return fits;
+    }
+
+    // Plain scalars such as 200 are numbers to a validator.
+    public override JsonObject Schema() => new()
+    {
+        ["anyOf"] = new JsonArray(new JsonObject { ["type"] = "integer" }, item.Schema(), list.Schema()),
+    };
+}
+
 /// <summary>A mapping from names of the operator's choice.</summary>
 internal sealed class MapOf<T>(Shape<string> key, Shape<T> item) : Shape<ImmutableArray<KeyValuePair<string, T>>>
 {
