@@ -50,9 +50,6 @@ public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fa
 
 public sealed record CheckView(string Id, bool Known, bool Up, string Detail, DateTimeOffset? LastTry);
 
-public sealed record PeerView(
-    string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError);
-
 /// <summary>What the DNS server counts; each dictionary by its own words.</summary>
 public sealed record DnsView
 {

@@ -44,6 +44,15 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         SendAsync<DnsWhy>(HttpMethod.Get,
             $"v1/why/dns?name={Uri.EscapeDataString(name)}&type={type}&from={Uri.EscapeDataString(from)}", null, stop);
 
+    public Task<Reasons> WhyRouteAsync(string prefix, CancellationToken stop) =>
+        SendAsync<Reasons>(HttpMethod.Get, $"v1/why/route?prefix={Uri.EscapeDataString(prefix)}", null, stop);
+
+    public Task<BackendList> WhyBackendAsync(string address, CancellationToken stop) =>
+        SendAsync<BackendList>(HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
+
+    public Task<SeenList> LookAsync(string prefix, bool inside, CancellationToken stop) => SendAsync<SeenList>(
+        HttpMethod.Get, $"v1/lg?prefix={Uri.EscapeDataString(prefix)}{(inside ? "&inside" : "")}", null, stop);
+
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 

@@ -31,7 +31,9 @@ internal static class DnsCommands
             else Output.Data(Show(why));
             return ExitCode.Ok;
         }));
-        return new Command("why", "Explains what the fleet does.") { dns };
+        var why = new Command("why", "Explains what the fleet does.") { dns };
+        foreach (Command other in BgpCommands.Why()) why.Add(other);
+        return why;
     }
 
     private static Command Dns()

@@ -49,7 +49,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                 turned.Detail);
             loop?.Wake();
         }, FileOf(""));
-        BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop?.Wake());
+        BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
         using var ahead = new LookAhead();
@@ -176,7 +176,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     private ZoneTransfers NewTransfers(int seed, Action wake) =>
         new(loaded, options.StateFolder, time, seed, logs.CreateLogger("transfers"), wake);
 
-    private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Action wake)
+    private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Func<ReconcileLoop?> loop)
     {
         ImmutableArray<PeerOptions> peers = PeersOf(loaded.Spec, pop, node);
         if (peers.IsEmpty) return null;
@@ -184,7 +184,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         return new BgpSpeaker(peers, new Guard(loaded.Spec.AnycastSubnets), time, new Random(seed), seen =>
         {
             LogEvent(bgp, seen);
-            wake();
+            if (seen is BgpEvent.Thawed) loop()?.Thawed();
+            else loop()?.Wake();
         });
     }
 

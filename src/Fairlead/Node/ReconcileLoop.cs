@@ -37,6 +37,7 @@ public sealed class ReconcileLoop(
     private RouteSet routes = RouteSet.Empty;
     private byte[] acted = [];
     private LoopView? view;
+    private long thawedAt;
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -53,6 +54,16 @@ public sealed class ReconcileLoop(
     public void Wake()
     {
         if (news.CurrentCount == 0) news.Release();
+    }
+
+    /// <summary>
+    /// The process has stood still: what the checks said before it is worth nothing. Nothing new is announced until
+    /// each of them has spoken again. From any thread.
+    /// </summary>
+    public void Thawed()
+    {
+        Volatile.Write(ref thawedAt, time.GetUtcNow().UtcTicks);
+        Wake();
     }
 
     /// <summary>Goes over to another fleet file, as a whole, with the next turn.</summary>
@@ -99,7 +110,8 @@ public sealed class ReconcileLoop(
     {
         LoadedFleet current = Fleet;
         ImmutableArray<PeerStatus> peers = speaker?.Status() ?? [];
-        NodeReport report = own.Make(current.Spec, checks.Status(), routes, peers, now);
+        IReadOnlyList<CheckStatus> states = checks.Status();
+        NodeReport report = own.Make(current.Spec, states, routes, peers, now);
         World world = observer.Look(current.Spec, report, plan, now);
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
@@ -119,6 +131,12 @@ public sealed class ReconcileLoop(
             Act(current, next, report, ++generation);
         }
 
+        if (Volatile.Read(ref thawedAt) is var since && since != 0 && states.All(state => HasSpoken(state, since)))
+        {
+            // Whoever stands still again meanwhile is not forgotten.
+            if (Interlocked.CompareExchange(ref thawedAt, 0, since) == since) Announce();
+        }
+
         LoopView? before = View;
         Volatile.Write(ref view, new LoopView(generation, next, world, report, routes));
         if (changed && unsaved.CurrentCount == 0) unsaved.Release();
@@ -132,10 +150,16 @@ public sealed class ReconcileLoop(
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
         SteeringTable steering = answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
-        speaker?.Apply(routes);
+        Announce();
         TtlDebt.Follow(steering, time.GetUtcNow());
         Acted?.Invoke(current, next);
     }
+
+    /// <summary>A set that rests on what was seen before a standstill may take away, and not add.</summary>
+    private void Announce() => speaker?.Apply(Volatile.Read(ref thawedAt) == 0 ? routes : routes with { AsOf = 0 });
+
+    private static bool HasSpoken(CheckStatus check, long since) =>
+        check.Check.Spec.Kind is CheckKind.None or CheckKind.Push || check.LastTry?.UtcTicks > since;
 
     private void LogChanges(Plan next)
     {

@@ -1,0 +1,134 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Net;
+using Fairlead.Bgp.Receiving;
+using Fairlead.Bgp.Session;
+using Fairlead.Fleet.Decide;
+using Fairlead.Health;
+using Fairlead.Net.Addresses;
+using Fairlead.Node;
+using Microsoft.AspNetCore.Http;
+
+namespace Fairlead.Api;
+
+/// <summary>A BGP session with its BFD.</summary>
+public sealed record PeerView(
+    string Name, string Address, string State, double SinceSeconds, string? Bfd, int Announced, string LastError)
+{
+    public int Received { get; init; }
+
+    public long UpdatesIn { get; init; }
+
+    public long UpdatesOut { get; init; }
+
+    /// <summary>UPDATEs with a fault that the session survived (RFC 7606).</summary>
+    public long MalformedIn { get; init; }
+
+    public long Established { get; init; }
+
+    /// <summary>The generation that the peer has been told in full; -1: none.</summary>
+    public long ToldGeneration { get; init; }
+
+    /// <summary>Seconds, as agreed; null while no session stands.</summary>
+    public double? HoldTime { get; init; }
+
+    public static PeerView Of(PeerStatus peer, DateTimeOffset now) => new(
+        peer.Name, peer.Address.ToString(), peer.State.ToString(), (now - peer.Since).TotalSeconds,
+        peer.Bfd?.ToString(), peer.Announced, peer.LastError)
+    {
+        Received = peer.Received,
+        UpdatesIn = peer.UpdatesIn,
+        UpdatesOut = peer.UpdatesOut,
+        MalformedIn = peer.MalformedIn,
+        Established = peer.Established,
+        ToldGeneration = peer.ToldGeneration,
+        HoldTime = peer.Agreed?.HoldTime.TotalSeconds,
+    };
+}
+
+/// <summary>A route that a router has told us.</summary>
+public sealed record SeenView(
+    string Prefix, string Peer, string? NextHop, string AsPath, string Communities, bool Best, string? NotUsed);
+
+public sealed record SeenList(ImmutableArray<SeenView> Routes);
+
+/// <summary>Why something is as it is, step by step.</summary>
+public sealed record Reasons(ImmutableArray<string> Lines);
+
+/// <summary>What the checks of an address saw last.</summary>
+public sealed record BackendWhy(
+    string Id, string Kind, bool Known, bool Up, DateTimeOffset? Since, TryView? Last, TryView? LastFailure, long Tries,
+    long Failures);
+
+/// <summary>One try; Heard is the beginning of what the backend said, unprintable bytes as dots.</summary>
+public sealed record TryView(string Outcome, string Detail, DateTimeOffset At, double Milliseconds, string Heard);
+
+public sealed record BackendList(ImmutableArray<BackendWhy> Checks);
+
+/// <summary>Questions about routes and backends.</summary>
+internal static class BgpQuestions
+{
+    public static async Task LookAsync(
+        HttpContext context, BgpSpeaker? speaker, Func<HttpContext, int, object?, Task> send)
+    {
+        if (!Prefix.TryParse(context.Request.Query["prefix"], out Prefix prefix))
+        {
+            await send(context, 400, new Refusal("bad-request", ["expected ?prefix=192.0.2.0/24 or an address"]));
+            return;
+        }
+
+        ImmutableArray<SeenRoute>? seen = speaker is null
+            ? []
+            : await speaker.LookAsync(prefix, inside: context.Request.Query.ContainsKey("inside"));
+        await (seen is { } routes
+            ? send(context, 200, new SeenList([.. routes.Select(ViewOf)]))
+            : send(context, 503, new Refusal("busy", ["too many ask at once: try again"])));
+    }
+
+    public static Task WhyRouteAsync(
+        HttpContext context, ReconcileLoop loop, BgpSpeaker? speaker, Func<HttpContext, int, object?, Task> send)
+    {
+        if (!Prefix.TryParse(context.Request.Query["prefix"], out Prefix prefix) || loop.View is not { } view)
+            return send(context, 400, new Refusal("bad-request", ["expected ?prefix=192.0.2.0/24 or an address"]));
+        ImmutableArray<string> lines = RouteWhy.Of(loop.Fleet.Spec, view.Plan, view.Report, prefix);
+        bool wanted = view.Routes.Routes.Any(route => route.Prefix == prefix);
+        IEnumerable<string> told = (speaker?.Status() ?? [])
+            .Where(peer => wanted && peer.Address.AddressFamily == prefix.Family)
+            .Select(peer => peer.State != SessionState.Established
+                ? $"{peer.Name}: {peer.State}, not told ({peer.LastError})"
+                : peer.ToldGeneration >= view.Routes.Generation
+                    ? $"{peer.Name}: told, {peer.Announced} routes in all"
+                    : $"{peer.Name}: is being told");
+        return send(context, 200, new Reasons([.. lines, .. told]));
+    }
+
+    public static Task WhyBackendAsync(
+        HttpContext context, CheckEngine checks, Func<HttpContext, int, object?, Task> send)
+    {
+        if (!IPAddress.TryParse(context.Request.Query["address"], out IPAddress? address))
+            return send(context, 400, new Refusal("bad-request", ["expected ?address=192.0.2.5"]));
+        IEnumerable<CheckStatus> of = checks.Status().Where(status => status.Check.Target.Address.Equals(address));
+        return send(context, 200, new BackendList(
+            [.. of.SelectMany(status => status.Parts.Prepend(status)).OrderBy(status => status.Check.Id).Select(ViewOf)]));
+    }
+
+    private static SeenView ViewOf(SeenRoute route) => new(
+        route.Prefix.ToString(), route.Peer, route.Attributes.NextHop?.ToString(),
+        string.Join(' ', route.Attributes.AsPath),
+        string.Join(' ',
+        [
+            .. route.Attributes.Communities.Select(c => $"{c >> 16}:{c & 0xffff}"),
+            .. route.Attributes.LargeCommunities.Select(c => c.ToString()),
+        ]),
+        route.Best, route.Ineligible == Ineligible.None ? null : route.Ineligible.ToString());
+
+    private static BackendWhy ViewOf(CheckStatus status) => new(
+        status.Check.Id, status.Check.Spec.Kind.ToString(), status.State.Known, status.State.Up, status.ChangedAt,
+        ViewOf(status.Last), ViewOf(status.LastFailure), status.Tries, status.Failures);
+
+    private static TryView? ViewOf(LastResult? last) => last is null
+        ? null
+        : new TryView(
+            last.Outcome.ToString(), last.Detail, last.At, Math.Round(last.Took.TotalMilliseconds, 3),
+            string.Concat(last.Bytes.Select(b => b is >= 32 and < 127 ? ((char)b).ToString(CultureInfo.InvariantCulture) : ".")));
+}

@@ -1,0 +1,155 @@
+using System.CommandLine;
+using System.Globalization;
+using Fairlead.Api;
+using Spectre.Console;
+
+namespace Fairlead.Cli;
+
+/// <summary>Looking at BGP and BFD, and asking why a route or a backend is as it is.</summary>
+internal static class BgpCommands
+{
+    public static IEnumerable<Command> All() => [Bgp(), Bfd(), LookingGlass()];
+
+    /// <summary>What stands below `why` beside DNS.</summary>
+    public static IEnumerable<Command> Why() =>
+    [
+        WhyRoute("route", "prefix", "Explains why this node announces a prefix, or does not, and who was told."),
+        WhyRoute("vip", "address", "Explains why this node announces a service's address, or does not."),
+        WhyBackend(),
+    ];
+
+    private static Command Bgp() => Sessions("bgp", "Shows this node's BGP sessions.", (console, peers) =>
+    {
+        var table = new Table().Border(TableBorder.None).AddColumns(
+            "peer", "address", "state", "since", "hold", "announced", "received", "updates in/out", "malformed", "ups",
+            "last error");
+        foreach (PeerView peer in peers)
+        {
+            table.AddRow(peer.Name, peer.Address, peer.State, Seconds(peer.SinceSeconds),
+                peer.HoldTime is { } hold ? $"{hold:0} s" : "-", $"{peer.Announced}", $"{peer.Received}",
+                $"{peer.UpdatesIn}/{peer.UpdatesOut}", $"{peer.MalformedIn}", $"{peer.Established}",
+                Markup.Escape(peer.LastError));
+        }
+
+        console.Write(table);
+    });
+
+    private static Command Bfd() => Sessions("bfd", "Shows this node's BFD sessions.", (console, peers) =>
+    {
+        var table = new Table().Border(TableBorder.None).AddColumns("peer", "address", "BFD", "BGP");
+        foreach (PeerView peer in peers) table.AddRow(peer.Name, peer.Address, peer.Bfd ?? "off", peer.State);
+        console.Write(table);
+    });
+
+    private static Command Sessions(string name, string what, Action<IAnsiConsole, IEnumerable<PeerView>> show)
+    {
+        Option<string> control = NodeCommands.ControlSocket();
+        Option<string> format = CommandLine.OutputFormat();
+        var command = new Command(name, what) { control, format };
+        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            StatusView status = await client.StatusAsync(stop);
+            if (parsed.GetValue(format) == "json") Output.Json(status.Peers);
+            else show(Output.Terminal(), status.Peers);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command LookingGlass()
+    {
+        var prefix = new Argument<string>("prefix") { Description = "a prefix or an address" };
+        var inside = new Option<bool>("--inside") { Description = "the routes inside the prefix instead" };
+        Option<string> control = NodeCommands.ControlSocket();
+        Option<string> format = CommandLine.OutputFormat();
+        var command = new Command("lg", "The looking glass: who of our routers announces a prefix, and the best route.")
+        {
+            prefix, inside, control, format,
+        };
+        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            SeenList seen = await client.LookAsync(parsed.GetValue(prefix)!, parsed.GetValue(inside), stop);
+            if (parsed.GetValue(format) == "json") Output.Json(seen);
+            else Show(seen);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static void Show(SeenList seen)
+    {
+        if (seen.Routes.IsEmpty)
+        {
+            Output.Data("no router announces it\n");
+            return;
+        }
+
+        var table = new Table().Border(TableBorder.None)
+            .AddColumns("", "prefix", "peer", "next hop", "AS path", "communities", "");
+        foreach (SeenView route in seen.Routes)
+        {
+            table.AddRow(route.Best ? "*" : "", route.Prefix, route.Peer, route.NextHop ?? "-", route.AsPath,
+                route.Communities, route.NotUsed ?? "");
+        }
+
+        Output.Terminal().Write(table);
+    }
+
+    private static Command WhyRoute(string name, string subject, string what)
+    {
+        var argument = new Argument<string>(subject) { Description = $"the {subject}" };
+        Option<string> control = NodeCommands.ControlSocket();
+        Option<string> format = CommandLine.OutputFormat();
+        var command = new Command(name, what) { argument, control, format };
+        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            Reasons why = await client.WhyRouteAsync(parsed.GetValue(argument)!, stop);
+            if (parsed.GetValue(format) == "json") Output.Json(why);
+            else Output.Data(string.Join('\n', why.Lines) + "\n");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command WhyBackend()
+    {
+        var address = new Argument<string>("address") { Description = "the backend's address" };
+        Option<string> control = NodeCommands.ControlSocket();
+        Option<string> format = CommandLine.OutputFormat();
+        var command = new Command("backend", "Shows what the checks of a backend saw last.")
+        {
+            address, control, format,
+        };
+        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            BackendList why = await client.WhyBackendAsync(parsed.GetValue(address)!, stop);
+            if (parsed.GetValue(format) == "json") Output.Json(why);
+            else Output.Data(why.Checks.IsEmpty ? "this node checks no such backend\n" : Text(why));
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static string Text(BackendList why)
+    {
+        var lines = new List<string>();
+        foreach (BackendWhy check in why.Checks)
+        {
+            string state = !check.Known ? "unknown" : check.Up ? "up" : "down";
+            lines.Add($"{check.Id}  {check.Kind}: {state}{(check.Since is { } since ? $" since {Time(since)}" : "")}, "
+                + $"{check.Failures} of {check.Tries} tries failed");
+            if (check.Last is { } last) lines.Add($"  last     {Text(last)}");
+            if (check.LastFailure is { } failure && failure != check.Last) lines.Add($"  failure  {Text(failure)}");
+        }
+
+        return string.Join('\n', lines) + "\n";
+    }
+
+    private static string Text(TryView one) =>
+        $"{Time(one.At)}  {one.Outcome}: {one.Detail}, {one.Milliseconds.ToString(CultureInfo.InvariantCulture)} ms"
+            + (one.Heard.Length > 0 ? $", heard \"{one.Heard}\"" : "");
+
+    private static string Time(DateTimeOffset at) => at.ToString("HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    private static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0} s");
+}
