@@ -30,7 +30,7 @@ public sealed record Route
 
     public ImmutableArray<LargeCommunity> LargeCommunities { get; init; } = [];
 
-    /// <summary>RFC 8326: the route is about to go; it carries GRACEFUL_SHUTDOWN, and local preference 0 inside.</summary>
+    /// <summary>RFC 8326: the route is about to go; it carries GRACEFUL_SHUTDOWN, and preference 0 inside.</summary>
     public bool GracefulShutdown { get; init; }
 
     /// <summary>

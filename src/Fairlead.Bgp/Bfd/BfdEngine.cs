@@ -10,8 +10,8 @@ namespace Fairlead.Bgp.Bfd;
 public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic);
 
 /// <summary>
-/// All BFD sessions (RFC 5881, single hop over UDP, and RFC 5883, multihop), on one thread of raised priority that allocates nothing once the
-/// sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
+/// All BFD sessions (over UDP, single hop RFC 5881 and multihop RFC 5883), on one thread of raised priority that
+/// allocates nothing once the sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
 /// </summary>
 public sealed class BfdEngine : IDisposable
 {

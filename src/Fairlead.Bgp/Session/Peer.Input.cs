@@ -121,7 +121,8 @@ internal sealed partial class Peer
     private void OnRouteRefresh(Connection connection, ReadOnlySpan<byte> body)
     {
         bool enhanced = connection.Agreed?.EnhancedRefresh == true;
-        if (Message.ReadRouteRefresh(body, enhanced, out Notification? fault) is not (BgpFamily family, RefreshKind kind))
+        var read = Message.ReadRouteRefresh(body, enhanced, out Notification? fault);
+        if (read is not (BgpFamily family, RefreshKind kind))
         {
             Feed(connection, SessionEvent.HeaderError, fault);
             return;

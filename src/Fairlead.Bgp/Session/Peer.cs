@@ -135,7 +135,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         if (Established is { Agreed.Restart: not null } lost)
             Feed(lost, SessionEvent.TcpFails, why: "the peer has restarted");
         // RFC 4271 §6.8: an established session is not given up for a new connection.
-        if (stopped || IsHeldByBfd || loop.Now < barredUntil || dialled.State == SessionState.Established || accepted?.State == SessionState.Established)
+        if (stopped || IsHeldByBfd || loop.Now < barredUntil || Established is not null)
         {
             socket.Dispose();
             return;

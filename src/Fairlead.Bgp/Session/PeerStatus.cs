@@ -48,7 +48,7 @@ public sealed record PeerStatus
     /// <summary>Announcements that the looking glass had no room for (ReceivedBudget).</summary>
     public long NotKept { get; init; }
 
-    /// <summary>Wanted routes that this session cannot carry: no next hop, no policy, or too many communities.</summary>
+    /// <summary>Wanted routes that cannot be told here: no next hop, no policy, or too many communities.</summary>
     public int Unannounceable { get; init; }
 
     /// <summary>What the two OPENs have agreed on; null while no session stands.</summary>

@@ -40,7 +40,8 @@ public class KeepingTests
         Announce(peer, 24, 198, 18, 1);
         peer.Disconnect();
         HandmadePeer.Eventually(() => peer.Status.KeepsStale);
-        peer.Establish(offered => Restarts(offered) with { Restart = Restarts(offered).Restart! with { Forwards = [] } });
+        peer.Establish(offered =>
+            offered with { Restart = Restarts(offered).Restart! with { Forwards = [] } });
         HandmadePeer.Eventually(() => peer.Status.Received == 0);
     }
 
@@ -223,7 +224,7 @@ public class KeepingTests
     {
         await using var peer = new HandmadePeer();
         peer.Speaker.Apply(One);
-        using var stream = new MemoryStream();
+        var stream = new MemoryStream();
         using var end = new CancellationTokenSource();
         Task<DumpResult?> dump = peer.Speaker.DumpAsync("peer", stream, 1 << 20, end.Token);
         Assert.Null(await peer.Speaker.DumpAsync("nobody", stream, 1 << 20, end.Token));
@@ -246,7 +247,7 @@ public class KeepingTests
     public async Task A_dump_ends_when_its_bytes_are_used_up()
     {
         await using var peer = new HandmadePeer();
-        using var stream = new MemoryStream();
+        var stream = new MemoryStream();
         Task<DumpResult?> dump = peer.Speaker.DumpAsync("peer", stream, 200, default);
         peer.Establish();
         Assert.InRange((await dump)!.Bytes, 1, 200);
@@ -290,7 +291,8 @@ public class KeepingTests
             int length = BinaryPrimitives.ReadInt32BigEndian(dump.AsSpan(at + 8));
             Assert.Equal(17, BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 4)));
             Assert.InRange(BinaryPrimitives.ReadInt32BigEndian(dump.AsSpan(at + 12)), 0, 999_999);
-            yield return (BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 6)), dump[(at + 16)..(at + 12 + length)]);
+            int subtype = BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 6));
+            yield return (subtype, dump[(at + 16)..(at + 12 + length)]);
             at += 12 + length;
         }
     }
