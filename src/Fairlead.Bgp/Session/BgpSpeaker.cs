@@ -61,6 +61,9 @@ public sealed class BgpSpeaker
     /// <summary>BFD datagrams thrown away, for this reason.</summary>
     public long BfdRejected(BfdReject reason) => loop.BfdRejected(reason);
 
+    /// <summary>Every BFD session with its timers, as of the BFD thread's next turn.</summary>
+    public Task<ImmutableArray<BfdStatus>> LookAtBfdAsync() => loop.LookAtBfdAsync();
+
     /// <summary>Begins to listen and to dial. Once.</summary>
     public void Start() => loop.Start();
 

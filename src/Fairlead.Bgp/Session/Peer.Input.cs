@@ -49,7 +49,7 @@ internal sealed partial class Peer
         if (error == 0 && options.LocalAddress is { } local)
         {
             _ = socket.ReuseAddress();
-            error = socket.Bind(Scoped(local), 0);
+            error = socket.Bind(InterfaceIndex.Scoped(local, options.Interface), 0);
         }
 
         if (error == 0) error = socket.Connect(remote, options.Port);

@@ -72,7 +72,9 @@ public sealed class BfdScaleTests(ITestOutputHelper output) : IDisposable
         BirdRouter.Eventually(() => (one!.UpCount, other!.UpCount) == (5, 5), "all are up");
         await Task.Delay(5000);
         int flaps = Flaps();
-        output.WriteLine($"{flaps} flaps in 5 s, threads: {one!.Urgency}");
+        BfdStatus[] status = [.. await one!.LookAsync()];
+        Assert.All(status, session => Assert.Equal(30, session.DetectionTime.TotalMilliseconds));
+        output.WriteLine($"{flaps} flaps in 5 s, threads: {one.Urgency}");
         Assert.InRange(flaps, 0, 2); // 30 ms without a processor happen on a shared machine.
         Assert.Equal((5, 5), (one.UpCount, other!.UpCount));
     }
