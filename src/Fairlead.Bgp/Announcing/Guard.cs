@@ -99,7 +99,7 @@ public sealed record GuardedRoutes(
 {
     public static readonly GuardedRoutes Empty = new(0, [], ImmutableDictionary<Prefix, GuardReason>.Empty);
 
-    /// <summary>Before the first RouteSet: nothing is known to be wanted, which is not the same as nothing wanted.</summary>
+    /// <summary>Before the first RouteSet: nothing is known to be wanted, which is not the same.</summary>
     public static readonly GuardedRoutes None = Empty with { Generation = -1 };
 
     public static GuardedRoutes Sift(Guard guard, RouteSet routes)

@@ -30,7 +30,7 @@ public sealed record Route
 
     public ImmutableArray<LargeCommunity> LargeCommunities { get; init; } = [];
 
-    /// <summary>RFC 8326: the route is about to go; it carries GRACEFUL_SHUTDOWN, and local preference 0 inside.</summary>
+    /// <summary>RFC 8326: the route is about to go; it carries GRACEFUL_SHUTDOWN, and preference 0 inside.</summary>
     public bool GracefulShutdown { get; init; }
 
     /// <summary>
@@ -75,8 +75,9 @@ public sealed record RouteSet(long Generation, ImmutableArray<Route> Routes)
     public static readonly RouteSet Empty = new(0, []);
 
     /// <summary>
-    /// How old the oldest observation is that the set rests on, as a timestamp of the speaker's TimeProvider; null: as
-    /// old as the call of Apply. After the process has stood still, the speaker announces nothing on older ones.
+    /// How old the oldest observation is that the set rests on, as a timestamp of the speaker's TimeProvider. After the
+    /// process has stood still, the speaker tells nobody of a set that rests on older ones, and waits for a fresh one.
+    /// Null: the set does not say, and is told whatever has happened.
     /// </summary>
     public long? AsOf { get; init; }
 }

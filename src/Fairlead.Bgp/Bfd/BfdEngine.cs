@@ -10,8 +10,8 @@ namespace Fairlead.Bgp.Bfd;
 public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic);
 
 /// <summary>
-/// All BFD sessions (RFC 5881, single hop over UDP, and RFC 5883, multihop), on one thread of raised priority that allocates nothing once the
-/// sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
+/// All BFD sessions (over UDP, single hop RFC 5881 and multihop RFC 5883), on one thread of raised priority that
+/// allocates nothing once the sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
 /// </summary>
 public sealed class BfdEngine : IDisposable
 {
@@ -53,12 +53,14 @@ public sealed class BfdEngine : IDisposable
     private bool stopping;
     private TimeSpan now;
     private TimeSpan plannedTurn;
+    private TimeSpan firstDetect;
     private long turns;
     private long turnsSeen;
     private TimeSpan askedAt;
     private bool asked;
     private bool held;
     private int upCount;
+    private TaskCompletionSource<ImmutableArray<BfdStatus>>? question;
 
     /// <summary>
     /// The changes are told on the engine's thread: the receiver must only hand them on. AskForTurn makes who speaks
@@ -79,6 +81,19 @@ public sealed class BfdEngine : IDisposable
 
     /// <summary>From the speaker's thread: it serves its sessions.</summary>
     public void TurnTaken() => Volatile.Write(ref turns, turns + 1);
+
+    /// <summary>Every session as it is in the engine's next turn; empty when the engine does not run.</summary>
+    public Task<ImmutableArray<BfdStatus>> LookAsync()
+    {
+        var asking = new TaskCompletionSource<ImmutableArray<BfdStatus>>(
+            TaskCreationOptions.RunContinuationsAsynchronously);
+        // One question at a time is enough: who comes later has the answer that is due already.
+        TaskCompletionSource<ImmutableArray<BfdStatus>> waiting =
+            Interlocked.CompareExchange(ref question, asking, null) ?? asking;
+        poller.Wake();
+        if (thread is not { IsAlive: true }) Answer();
+        return waiting.Task;
+    }
 
     /// <summary>How many sessions are Up; for tests and metrics.</summary>
     public int UpCount => Volatile.Read(ref upCount);
@@ -120,6 +135,7 @@ public sealed class BfdEngine : IDisposable
         {
             now = time.GetElapsedTime(started);
             if (Interlocked.Exchange(ref nextTargets, null) is [var targets]) TakeTargets(targets);
+            if (question is not null) Answer();
             WatchSpeaker();
             plannedTurn = SendDue();
             Wait(plannedTurn);
@@ -129,15 +145,25 @@ public sealed class BfdEngine : IDisposable
             // Everything that waits in the sockets is read before any detection time is looked at: if we ourselves
             // were late, the packets that came meanwhile prove the peer alive.
             foreach (Receiver receiver in receivers) Receive(receiver);
-            foreach (Link link in links)
-            {
-                if (link.Session.Expire(now)) Tell(link.Session);
-            }
+            if (now >= firstDetect) ExpireDue();
         }
 
         foreach (Link link in links) Close(link);
         foreach (Receiver receiver in receivers) receiver.Socket?.Dispose();
+        links.Clear();
+        Answer();
     }
+
+    private void ExpireDue()
+    {
+        foreach (Link link in links)
+        {
+            if (link.Session.Expire(now)) Tell(link.Session);
+        }
+    }
+
+    private void Answer() => Interlocked.Exchange(ref question, null)?.TrySetResult(
+        [.. links.Select(link => link.Session.Status())]);
 
     private void WatchSpeaker()
     {
@@ -175,13 +201,16 @@ public sealed class BfdEngine : IDisposable
     private TimeSpan SendDue()
     {
         TimeSpan next = now + (askForTurn is null ? OpenAgain : AskEvery);
+        firstDetect = BfdSession.Never;
         foreach (Link link in links)
         {
             if (link.Session.SendAt <= now) Send(link, link.Session.Periodic(now));
-            if (link.Session.NextTimer < next) next = link.Session.NextTimer;
+            if (link.Session.SendAt < next) next = link.Session.SendAt;
+            // What comes until the next turn only moves it away.
+            if (link.Session.DetectAt < firstDetect) firstDetect = link.Session.DetectAt;
         }
 
-        return next;
+        return firstDetect < next ? firstDetect : next;
     }
 
     private void Wait(TimeSpan until)
@@ -267,7 +296,7 @@ public sealed class BfdEngine : IDisposable
         BfdTarget target = link.Session.Target;
         bool v4 = target.Address.AddressFamily == AddressFamily.InterNetwork;
         IPAddress local = target.Local ?? (v4 ? IPAddress.Any : IPAddress.IPv6Any);
-        if (local.IsIPv6LinkLocal) local = new IPAddress(local.GetAddressBytes(), Scoped(target).ScopeId);
+        local = InterfaceIndex.Scoped(local, target.Interface);
         for (int attempt = 0; attempt < 8; attempt++)
         {
             KernelSocket socket = KernelSocket.Udp(target.Address.AddressFamily);
@@ -288,9 +317,7 @@ public sealed class BfdEngine : IDisposable
     private static int PortOf(BfdTarget target) => target.Options.Multihop ? MultihopPort : Port;
 
     // The interface may have come back with another number since the options were read.
-    private static IPAddress Scoped(BfdTarget target) => target.Address.IsIPv6LinkLocal && target.Interface is { } name
-        ? new IPAddress(target.Address.GetAddressBytes(), InterfaceIndex.Of(name))
-        : target.Address;
+    private static IPAddress Scoped(BfdTarget target) => InterfaceIndex.Scoped(target.Address, target.Interface);
 
     private void TakeTargets(ImmutableArray<BfdTarget> targets)
     {

@@ -9,6 +9,11 @@ public sealed record BfdTarget(string Peer, IPAddress Address, IPAddress? Local,
     public string? Interface { get; init; }
 }
 
+/// <summary>A session as people ask for it. DetectionTime is zero while nothing has been heard.</summary>
+public sealed record BfdStatus(
+    string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic, uint Discriminator, uint RemoteDiscriminator,
+    TimeSpan TransmitInterval, TimeSpan DetectionTime, long Changes);
+
 /// <summary>
 /// The variables and timers of one session (RFC 5880 §6.8), asynchronous mode, active role. Knows neither sockets nor
 /// clocks: time comes in as the engine's `now`. Allocates nothing after construction.
@@ -36,6 +41,7 @@ public sealed class BfdSession
     private TimeSpan minRx;
     private bool polling;
     private bool held;
+    private long changes;
     private TimeSpan sentAt;
 
     public BfdSession(BfdTarget target, uint discriminator, Random random, TimeSpan now)
@@ -62,8 +68,6 @@ public sealed class BfdSession
 
     /// <summary>When the peer is held for dead.</summary>
     public TimeSpan DetectAt { get; private set; } = Never;
-
-    public TimeSpan NextTimer => SendAt < DetectAt ? SendAt : DetectAt;
 
     /// <summary>RFC 5880 §6.8.4: the peer's multiplier times the slower of what it sends and what we take.</summary>
     public TimeSpan DetectionTime => (remoteMinTx > minRx ? remoteMinTx : minRx) * remoteMultiplier;
@@ -137,6 +141,10 @@ public sealed class BfdSession
 
     public void Release() => held = false;
 
+    public BfdStatus Status() => new(
+        Target.Peer, State, Remote, Diagnostic, Discriminator, remoteDiscriminator, TransmitInterval, DetectionTime,
+        changes);
+
     /// <summary>Taken out of service by us: the peer must not see a failure in it (RFC 5882 §3.2).</summary>
     public void Disable()
     {
@@ -161,7 +169,7 @@ public sealed class BfdSession
 
     private void Enter(BfdState next, BfdDiagnostic diagnostic, TimeSpan now)
     {
-        (State, Diagnostic) = (next, diagnostic);
+        (State, Diagnostic, changes) = (next, diagnostic, changes + 1);
         Say(next == BfdState.Up ? options.Interval : IdleInterval, options.Interval, now);
         // RFC 5880 §6.8.7: a change is told at once, not at the next interval.
         SendAt = now;

@@ -61,6 +61,9 @@ public sealed class BgpSpeaker
     /// <summary>BFD datagrams thrown away, for this reason.</summary>
     public long BfdRejected(BfdReject reason) => loop.BfdRejected(reason);
 
+    /// <summary>Every BFD session with its timers, as of the BFD thread's next turn.</summary>
+    public Task<ImmutableArray<BfdStatus>> LookAtBfdAsync() => loop.LookAtBfdAsync();
+
     /// <summary>Begins to listen and to dial. Once.</summary>
     public void Start() => loop.Start();
 
@@ -95,8 +98,8 @@ public sealed class BgpSpeaker
     public Task LeaveAsync(string shutdownText) => loop.LeaveAsync(shutdownText);
 
     /// <summary>
-    /// The looking glass: who announces this prefix, and the best of its routes marked. Where nobody does, the routes of
-    /// the longest prefix around it. With inside: those of all prefixes inside it instead, so many at most. Null while
+    /// The looking glass: who announces this prefix, and the best of its routes marked. Where nobody does, the routes
+    /// of the longest prefix around it. With inside: those of all prefixes inside it instead, so many at most. Null while
     /// too many ask, or after the end.
     /// </summary>
     public Task<ImmutableArray<SeenRoute>?> LookAsync(Prefix prefix, bool inside = false, int routesMax = 1000)

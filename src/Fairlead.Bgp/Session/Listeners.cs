@@ -17,7 +17,7 @@ internal sealed class Listeners(SpeakerLoop loop)
     private static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(1);
 
     private readonly List<(KernelSocket Socket, int Slot)> open = [];
-    private readonly List<(IPAddress Address, int Port)> missing = [];
+    private readonly List<(IPAddress Address, string? Interface, int Port)> missing = [];
     private ImmutableArray<PeerOptions> peers = [];
     private bool told;
 
@@ -36,8 +36,8 @@ internal sealed class Listeners(SpeakerLoop loop)
         // An address beside "any" on the same port cannot be bound, so "any" serves them all.
         var wanted = peers.GroupBy(peer => (peer.Address.AddressFamily, peer.Port)).SelectMany(group =>
             group.Any(peer => peer.LocalAddress is null)
-                ? [(Any(group.Key.AddressFamily), group.Key.Port)]
-                : group.Select(peer => (peer.LocalAddress!, group.Key.Port)).Distinct());
+                ? [(Any(group.Key.AddressFamily), null, group.Key.Port)]
+                : group.Select(peer => (peer.LocalAddress!, peer.Interface, group.Key.Port)).Distinct());
         missing.AddRange(wanted);
         OpenMissing();
     }
@@ -67,7 +67,9 @@ internal sealed class Listeners(SpeakerLoop loop)
         string? fault = null;
         for (int i = missing.Count - 1; i >= 0; i--)
         {
-            int error = TryOpen(missing[i].Address, missing[i].Port);
+            // A link-local address is one of its interface, which may come back with another number.
+            IPAddress address = InterfaceIndex.Scoped(missing[i].Address, missing[i].Interface);
+            int error = TryOpen(address, missing[i].Port);
             if (error == 0) missing.RemoveAt(i);
             else fault = $"{missing[i].Address} port {missing[i].Port}: {new Win32Exception(error).Message}";
         }

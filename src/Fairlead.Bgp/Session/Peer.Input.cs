@@ -49,7 +49,7 @@ internal sealed partial class Peer
         if (error == 0 && options.LocalAddress is { } local)
         {
             _ = socket.ReuseAddress();
-            error = socket.Bind(Scoped(local), 0);
+            error = socket.Bind(InterfaceIndex.Scoped(local, options.Interface), 0);
         }
 
         if (error == 0) error = socket.Connect(remote, options.Port);
@@ -121,7 +121,8 @@ internal sealed partial class Peer
     private void OnRouteRefresh(Connection connection, ReadOnlySpan<byte> body)
     {
         bool enhanced = connection.Agreed?.EnhancedRefresh == true;
-        if (Message.ReadRouteRefresh(body, enhanced, out Notification? fault) is not (BgpFamily family, RefreshKind kind))
+        var read = Message.ReadRouteRefresh(body, enhanced, out Notification? fault);
+        if (read is not (BgpFamily family, RefreshKind kind))
         {
             Feed(connection, SessionEvent.HeaderError, fault);
             return;

@@ -9,7 +9,7 @@ namespace Fairlead.Bgp.Session;
 /// <summary>The part of Peer that keeps what came: over a restart of the peer, for questions, and for a dump.</summary>
 internal sealed partial class Peer
 {
-    /// <summary>The peer's routes to the prefix; those inside it too, or those of the longest prefix around it.</summary>
+    /// <summary>The peer's routes to the prefix; with inside, those to prefixes inside it too.</summary>
     public IEnumerable<SeenRoute> Seen(Prefix prefix, bool inside) =>
         (inside ? ribIn.Inside(prefix) : ribIn.Exactly(prefix)).Select(SeenAs);
 
@@ -55,8 +55,8 @@ internal sealed partial class Peer
     }
 
     /// <summary>
-    /// RFC 4724 §4.2 and RFC 8538 §4: after a loss that may be a restart the peer's routes stay, as stale ones. BFD that
-    /// goes down is no restart: the path itself is in doubt.
+    /// RFC 4724 §4.2 and RFC 8538 §4: after a loss that may be a restart the peer's routes stay, as stale ones. BFD
+    /// that goes down is no restart: the path itself is in doubt.
     /// </summary>
     private void KeepStale(SessionEvent @event, Notification? notification, Negotiation? agreed)
     {

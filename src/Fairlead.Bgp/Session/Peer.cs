@@ -22,6 +22,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     private static readonly TimeSpan IdleHoldTimeMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan OpenHoldTime = TimeSpan.FromMinutes(4);
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CollisionTime = TimeSpan.FromSeconds(5);
 
     private readonly Connection dialled = new(dialled: true);
     private readonly AdjRibIn ribIn = new(loop.Budget);
@@ -32,6 +33,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     private GuardedRoutes? told;
     private TimeSpan barredUntil;
     private TimeSpan staleUntil = Connection.Never;
+    private TimeSpan upAt;
     private bool waitsForBfd;
     private bool stopped;
     private BfdState remoteBfd = Bfd.BfdState.Down;
@@ -111,11 +113,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     public bool IsFrom(IPAddress from) => RemoteAddress.Equals(from);
 
     /// <summary>The peer's address; a link-local one with its interface's present number.</summary>
-    public IPAddress RemoteAddress => Scoped(options.Address);
-
-    private IPAddress Scoped(IPAddress address) => address.IsIPv6LinkLocal && options.Interface is { } name
-        ? new IPAddress(address.GetAddressBytes(), InterfaceIndex.Of(name))
-        : address;
+    public IPAddress RemoteAddress => InterfaceIndex.Scoped(options.Address, options.Interface);
 
     // A path that BFD has never seen work carries no session in strict mode. RFC 5882 §3.2: a peer that has taken BFD
     // out of service says nothing about the path.
@@ -132,10 +130,11 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
     public void Accept(KernelSocket socket)
     {
         // RFC 4724 §5: a peer with graceful restart that connects again has lost the old connection and cannot say so.
-        if (Established is { Agreed.Restart: not null } lost)
+        // A connection right behind the session is the other one of a collision, late.
+        if (Established is { Agreed.Restart: not null } lost && loop.Now - upAt > CollisionTime)
             Feed(lost, SessionEvent.TcpFails, why: "the peer has restarted");
         // RFC 4271 §6.8: an established session is not given up for a new connection.
-        if (stopped || IsHeldByBfd || loop.Now < barredUntil || dialled.State == SessionState.Established || accepted?.State == SessionState.Established)
+        if (stopped || IsHeldByBfd || loop.Now < barredUntil || Established is not null)
         {
             socket.Dispose();
             return;
@@ -304,6 +303,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         dialled.StartAt = Connection.Never;
         idleHold = IdleHoldTimeMin;
         established++;
+        upAt = loop.Now;
         lastError = "";
         TakeUpStale(connection.Agreed!);
         told = null;

@@ -48,7 +48,7 @@ public sealed record PeerStatus
     /// <summary>Announcements that the looking glass had no room for (ReceivedBudget).</summary>
     public long NotKept { get; init; }
 
-    /// <summary>Wanted routes that this session cannot carry: no next hop, no policy, or too many communities.</summary>
+    /// <summary>Wanted routes that cannot be told here: no next hop, no policy, or too many communities.</summary>
     public int Unannounceable { get; init; }
 
     /// <summary>What the two OPENs have agreed on; null while no session stands.</summary>
@@ -71,8 +71,8 @@ public abstract record BgpEvent(string Peer)
     public sealed record BfdChanged(string Peer, BfdState State, BfdDiagnostic Diagnostic) : BgpEvent(Peer);
 
     /// <summary>
-    /// The process has stood still for so long. Nothing new is announced until a RouteSet comes that rests on what was
-    /// seen since (RouteSet.AsOf). Peer is empty.
+    /// The process has stood still for so long. A RouteSet that says its age (RouteSet.AsOf) is told to nobody until one
+    /// comes that rests on what was seen since. Peer is empty.
     /// </summary>
     public sealed record Thawed(TimeSpan Gap) : BgpEvent("");
 

@@ -90,7 +90,7 @@ internal sealed class SpeakerLoop
 
     public void Post(RouteSet next)
     {
-        Volatile.Write(ref nextRoutes, next.AsOf is null ? next with { AsOf = Time.GetTimestamp() } : next);
+        Volatile.Write(ref nextRoutes, next);
         poller.Wake();
     }
 
@@ -134,6 +134,8 @@ internal sealed class SpeakerLoop
         poller.Wake();
         return stopped.Task;
     }
+
+    public Task<ImmutableArray<BfdStatus>> LookAtBfdAsync() => bfd.LookAsync();
 
     public long BfdRejected(BfdReject reason) => bfd.Rejected(reason);
 
@@ -221,7 +223,7 @@ internal sealed class SpeakerLoop
         waitMax = TimeSpan.Zero;
         if (gap < StillMax) return;
         thawedAt = seenLive;
-        IsStale = routes is not null;
+        IsStale = routes?.AsOf is not null;
         Counters.CountThaw();
         Emit(new BgpEvent.Thawed(gap));
     }
@@ -245,7 +247,7 @@ internal sealed class SpeakerLoop
         Guard? newGuard = Interlocked.Exchange(ref nextGuard, null);
         if (newRoutes is null && newGuard is null) return;
         // A set that was made before a standstill is no fresher for being handed over after it.
-        if (newRoutes is not null && newRoutes.AsOf >= thawedAt) IsStale = false;
+        if (newRoutes is not null) IsStale = newRoutes.AsOf < thawedAt;
         (routes, guard) = (newRoutes ?? routes, newGuard ?? guard);
         if (routes is null) return;
         GuardedRoutes next = GuardedRoutes.Sift(guard, routes);

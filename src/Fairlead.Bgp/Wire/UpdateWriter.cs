@@ -183,7 +183,8 @@ public static class UpdateWriter
         WriteU32(ref writer, Transitive, AttributeType.LocalPref, attributes.LocalPref);
         if (attributes.Communities.Length > 0)
         {
-            WriteHeader(ref writer, Optional | Transitive, AttributeType.Communities, attributes.Communities.Length * 4);
+            int length = attributes.Communities.Length * 4;
+            WriteHeader(ref writer, Optional | Transitive, AttributeType.Communities, length);
             foreach (uint community in attributes.Communities) writer.U32(community);
         }
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.InteropServices;
 
 namespace Fairlead.Net.Linux;
@@ -13,4 +14,9 @@ public static class InterfaceIndex
 {
     /// <summary>In the network namespace of the calling thread; 0: there is no such interface (yet).</summary>
     public static uint Of(string name) => Libc.IfNameToIndex(name);
+
+    /// <summary>A link-local address with its interface's present number; any other address, or no name: as it is.</summary>
+    public static IPAddress Scoped(IPAddress address, string? name) => address.IsIPv6LinkLocal && name is not null
+        ? new IPAddress(address.GetAddressBytes(), Of(name))
+        : address;
 }

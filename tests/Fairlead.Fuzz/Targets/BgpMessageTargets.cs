@@ -51,7 +51,7 @@ public sealed class BgpOpenTarget : IFuzzTarget
             Negotiation? agreed = Negotiation.TryAgree(options, open, out Notification? refused);
             BrokenPromiseException.Unless(agreed is null == refused is not null, "an OPEN is agreed on or answered");
             BrokenPromiseException.Unless(
-                agreed is null || agreed.Families.All(options.OfferedFamilies.Contains), "no other family is agreed on");
+                agreed is null || agreed.Families.All(options.OfferedFamilies.Contains), "families are ours too");
             behaviour.Add(refused?.Subcode ?? (agreed!.AddPath.Length * 2) + (agreed.Restart is null ? 0 : 1));
         }
 

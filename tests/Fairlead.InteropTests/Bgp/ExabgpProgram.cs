@@ -75,7 +75,7 @@ public sealed class ExabgpProgram(Bed bed, RouterSetup setup) : RouterProgram(be
             {{(Setup.TtlSecurity ? "outgoing-ttl 255; incoming-ttl 255;" : "")}}
             capability { route-refresh; {{(Setup.Restart ? "graceful-restart 30;" : "")}} }
             family { {{family}} unicast; }
-            api { processes [ api ]; neighbor-changes; receive { parsed; update; notification; } }
+            api { processes [ api ]; neighbor-changes; receive { parsed; update; } }
         }
         """;
 }

@@ -37,7 +37,8 @@ public sealed class FrrProgram(Bed bed, RouterSetup setup) : RouterProgram(bed, 
         Run("bfdd", "--bfdctl", Path.Combine(Folder, "bfdd.sock"));
         BirdRouter.Eventually(() => File.Exists(Path.Combine(Folder, "bfdd.vty")), "bfdd answers");
         Run("bgpd");
-        BirdRouter.Eventually(() => Vtysh("show version").Contains("FRRouting", StringComparison.Ordinal), "FRR answers");
+        BirdRouter.Eventually(
+            () => Vtysh("show version").Contains("FRRouting", StringComparison.Ordinal), "FRR answers");
     }
 
     public override string RouteText(string prefix) =>
@@ -64,8 +65,8 @@ public sealed class FrrProgram(Bed bed, RouterSetup setup) : RouterProgram(bed, 
 
     private void Run(string daemon, params string[] more) => Bed.Start(
         Host, Path.Combine(Folder, $"{daemon}.out"), $"/usr/lib/frr/{daemon}", ["-u", "frr", "-g", "frr",
-            "-z", Path.Combine(Folder, "zserv.api"), "--vty_socket", Folder, "-i", Path.Combine(Folder, $"{daemon}.pid"),
-            "-f", Path.Combine(Folder, $"{daemon}.conf"), .. more]);
+            "-z", Path.Combine(Folder, "zserv.api"), "--vty_socket", Folder,
+            "-i", Path.Combine(Folder, $"{daemon}.pid"), "-f", Path.Combine(Folder, $"{daemon}.conf"), .. more]);
 
     private string Neighbor(string us)
     {

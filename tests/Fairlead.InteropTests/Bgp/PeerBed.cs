@@ -72,7 +72,7 @@ public sealed class PeerBed : IAsyncDisposable
         Speaker = StartSpeaker([.. peers.Select(change)]);
 
     public void Apply(long generation, params string[] prefixes) =>
-        Speaker.Apply(new RouteSet(generation, [.. prefixes.Select(text => new Route { Prefix = Prefix.Parse(text) })]));
+        Speaker.Apply(SpeakerBed.Routes(generation, prefixes));
 
     public void AwaitUp(params string[] names)
     {

@@ -18,6 +18,9 @@ public class PeerTests
     /// <summary>GoBGP keeps what it has received and never asks again.</summary>
     public static TheoryData<RouterKind> Askers => [.. Enum.GetValues<RouterKind>().Except([RouterKind.Gobgp])];
 
+    /// <summary>Debian's ExaBGP takes no NOTIFICATION: "can not decode update message of type 3".</summary>
+    public static TheoryData<RouterKind> Readers => [.. Enum.GetValues<RouterKind>().Except([RouterKind.Exabgp])];
+
     /// <summary>ExaBGP names the capability and keeps no routes.</summary>
     public static TheoryData<RouterKind> Keepers => [.. Enum.GetValues<RouterKind>().Except([RouterKind.Exabgp])];
 
@@ -92,8 +95,8 @@ public class PeerTests
     }
 
     [PeersTheory]
-    [MemberData(nameof(All))]
-    public async Task Each_reads_our_shutdown_text(RouterKind router)
+    [MemberData(nameof(Readers))]
+    public async Task It_reads_our_shutdown_text(RouterKind router)
     {
         await using var bed = new PeerBed(router, new RouterSetup());
         bed.AwaitUp("v4", "v6");

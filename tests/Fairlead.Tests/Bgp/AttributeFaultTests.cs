@@ -138,7 +138,7 @@ public class AttributeFaultTests
         public Row(string text)
         {
             string[] cells = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            Type = Enum.TryParse(cells[0], out AttributeType known) ? (byte)known : byte.Parse(cells[0], null);
+            Type = (byte)Enum.Parse<AttributeType>(cells[0]); // A bare number is one too.
             Sender = cells[1][0];
             Flags = Convert.FromHexString(cells[2])[0];
             Value = cells[3] == "-" ? [] : Convert.FromHexString(cells[3]);

@@ -40,7 +40,8 @@ public class KeepingTests
         Announce(peer, 24, 198, 18, 1);
         peer.Disconnect();
         HandmadePeer.Eventually(() => peer.Status.KeepsStale);
-        peer.Establish(offered => Restarts(offered) with { Restart = Restarts(offered).Restart! with { Forwards = [] } });
+        peer.Establish(offered =>
+            offered with { Restart = Restarts(offered).Restart! with { Forwards = [] } });
         HandmadePeer.Eventually(() => peer.Status.Received == 0);
     }
 
@@ -156,9 +157,9 @@ public class KeepingTests
     {
         var time = new LeapingTime();
         await using HandmadePeer peer = new HandmadePeer(time: time).Establish();
-        peer.Speaker.Apply(One);
-        HandmadePeer.Eventually(() => peer.Status.Announced == 1);
         long before = time.GetTimestamp();
+        peer.Speaker.Apply(One with { AsOf = before });
+        HandmadePeer.Eventually(() => peer.Status.Announced == 1);
         time.Leap(TimeSpan.FromSeconds(5));
         HandmadePeer.Eventually(() => peer.Events.Any(e => e is BgpEvent.Thawed));
         Assert.Equal(1, peer.Speaker.Counters.Thaws);
@@ -174,7 +175,7 @@ public class KeepingTests
         HandmadePeer.Eventually(() => peer.Status is { State: SessionState.Established, Established: 2 });
         Assert.Equal((0, -1L), (peer.Status.Announced, peer.Status.ToldGeneration));
 
-        peer.Speaker.Apply(new RouteSet(3, One.Routes));
+        peer.Speaker.Apply(new RouteSet(3, One.Routes) { AsOf = time.GetTimestamp() });
         HandmadePeer.Eventually(() => peer.Status is { Announced: 1, ToldGeneration: 3 });
     }
 
@@ -223,18 +224,17 @@ public class KeepingTests
     {
         await using var peer = new HandmadePeer();
         peer.Speaker.Apply(One);
-        using var stream = new MemoryStream();
         using var end = new CancellationTokenSource();
-        Task<DumpResult?> dump = peer.Speaker.DumpAsync("peer", stream, 1 << 20, end.Token);
-        Assert.Null(await peer.Speaker.DumpAsync("nobody", stream, 1 << 20, end.Token));
-        Assert.Null(await peer.Speaker.DumpAsync("peer", stream, 1 << 20, end.Token)); // It runs already.
+        Task<(DumpResult?, byte[])> dump = DumpAsync(peer.Speaker, 1 << 20, end.Token);
+        Assert.Null(await peer.Speaker.DumpAsync("nobody", Stream.Null, 1 << 20, end.Token));
+        Assert.Null(await peer.Speaker.DumpAsync("peer", Stream.Null, 1 << 20, end.Token)); // It runs already.
         peer.Establish();
         Announce(peer, 24, 198, 18, 1);
         await end.CancelAsync();
-        DumpResult result = (await dump)!;
+        (DumpResult? result, byte[] bytes) = await dump;
 
-        List<(int Subtype, byte[] Body)> records = [.. Records(stream.ToArray())];
-        Assert.Equal((records.Count, stream.Length, 0), (result.Messages, result.Bytes, result.Lost));
+        List<(int Subtype, byte[] Body)> records = [.. Records(bytes)];
+        Assert.Equal(new DumpResult(records.Count, bytes.Length, 0), result);
         // Four-octet messages of the peer (4) and of ours (7), and changes of state (5).
         Assert.Equal([4, 5, 7], records.Select(record => record.Subtype).Distinct().Order());
         byte[] update = records.Last(record => record.Subtype == 4).Body;
@@ -246,10 +246,19 @@ public class KeepingTests
     public async Task A_dump_ends_when_its_bytes_are_used_up()
     {
         await using var peer = new HandmadePeer();
-        using var stream = new MemoryStream();
-        Task<DumpResult?> dump = peer.Speaker.DumpAsync("peer", stream, 200, default);
+        Task<(DumpResult?, byte[])> dump = DumpAsync(peer.Speaker, 200, default);
         peer.Establish();
-        Assert.InRange((await dump)!.Bytes, 1, 200);
+        (DumpResult? result, byte[] bytes) = await dump;
+        Assert.InRange(bytes.Length, 1, 200);
+        Assert.Equal(bytes.Length, result!.Bytes);
+    }
+
+    private static async Task<(DumpResult? Result, byte[] Bytes)> DumpAsync(
+        BgpSpeaker speaker, long bytesMax, CancellationToken end)
+    {
+        using var stream = new MemoryStream();
+        DumpResult? result = await speaker.DumpAsync("peer", stream, bytesMax, end);
+        return (result, stream.ToArray());
     }
 
     private static PeerOptions Helping(PeerOptions options) => options with { Restart = new RestartOptions() };
@@ -290,7 +299,8 @@ public class KeepingTests
             int length = BinaryPrimitives.ReadInt32BigEndian(dump.AsSpan(at + 8));
             Assert.Equal(17, BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 4)));
             Assert.InRange(BinaryPrimitives.ReadInt32BigEndian(dump.AsSpan(at + 12)), 0, 999_999);
-            yield return (BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 6)), dump[(at + 16)..(at + 12 + length)]);
+            int subtype = BinaryPrimitives.ReadUInt16BigEndian(dump.AsSpan(at + 6));
+            yield return (subtype, dump[(at + 16)..(at + 12 + length)]);
             at += 12 + length;
         }
     }

@@ -1,4 +1,4 @@
-using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Receiving;
@@ -151,9 +151,10 @@ public class ReceivingTests
     private static SeenRoute RouteOf(string text)
     {
         string[] words = text.Split(' ');
-        uint Number(string name, uint other = 0) => words.SkipWhile(word => word != name).Skip(1).FirstOrDefault() is
-            { } number ? uint.Parse(number, null) : other;
-        string path = words.SkipWhile(word => word != "path").Skip(1).FirstOrDefault() ?? "1";
+        string? Behind(string name) => words.SkipWhile(word => word != name).Skip(1).FirstOrDefault();
+        uint Number(string name, uint other = 0) =>
+            Behind(name) is { } number ? uint.Parse(number, CultureInfo.InvariantCulture) : other;
+        string path = Behind("path") ?? "1";
         return new SeenRoute
         {
             Peer = text,
@@ -169,7 +170,7 @@ public class ReceivingTests
             Attributes = new ReceivedAttributes
             {
                 At = At,
-                AsPath = [.. path.Split(',').Select(asn => new Asn(uint.Parse(asn, null)))],
+                AsPath = [.. path.Split(',').Select(asn => new Asn(uint.Parse(asn, CultureInfo.InvariantCulture)))],
                 Origin = (byte)Number("origin"),
                 Med = Number("med"),
                 ClusterList = [.. Enumerable.Repeat(1u, (int)Number("clusters"))],

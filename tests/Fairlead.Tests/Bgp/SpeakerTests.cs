@@ -150,7 +150,8 @@ public class SpeakerTests(ITestOutputHelper output)
     {
         await using HandmadePeer peer = new HandmadePeer(
             options => options with { PrefixesMax = 1, PrefixesPause = TimeSpan.FromHours(1) }).Establish();
-        SendUpdate(peer, Convert.FromHexString("4001010040020602010000fde94003040a090002"), 24, 198, 18, 1, 24, 198, 18, 2);
+        byte[] good = Convert.FromHexString("4001010040020602010000fde94003040a090002");
+        SendUpdate(peer, good, 24, 198, 18, 1, 24, 198, 18, 2);
         Assert.Equal(CeaseSubcode.MaxPrefixes, peer.ReceiveNotification().Subcode);
         peer.Connect();
         Assert.Equal((MessageType)0, peer.ReceiveOrEnd());
@@ -177,8 +178,8 @@ public class SpeakerTests(ITestOutputHelper output)
 
         time.Leap(TimeSpan.FromMinutes(9));
         HandmadePeer.Eventually(() => peer.Events.OfType<BgpEvent.PeerDown>().Any());
-        Assert.Contains(
-            "send hold timer expired", peer.Events.OfType<BgpEvent.PeerDown>().Single().Reason, StringComparison.Ordinal);
+        string reason = peer.Events.OfType<BgpEvent.PeerDown>().Single().Reason;
+        Assert.Contains("send hold timer expired", reason, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -109,8 +109,9 @@ public class UpdateReaderTests
         byte[] longer = Attribute(17, 0xc0, [2, 4, .. new byte[] { 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4 }]);
         byte[] set = Attribute(17, 0xc0, [1, 1, 0, 0, 0, 1]);
         byte[] rest = [.. Attribute(1, 0x40, [0]), .. Attribute(3, 0x40, [10, 9, 0, 2])];
-        byte[] renewed = [.. Attribute(7, 0xc0, [0xfd, 0xe9, 10, 9, 0, 2]), .. Attribute(18, 0xc0, [0, 0, 0, 9, 1, 2, 3, 4])];
-        byte[] carried = [.. Attribute(7, 0xc0, [0x5b, 0xa0, 10, 9, 0, 2]), .. Attribute(18, 0xc0, [0, 0, 0, 9, 1, 2, 3, 4])];
+        byte[] aggregator = Attribute(18, 0xc0, [0, 0, 0, 9, 1, 2, 3, 4]);
+        byte[] renewed = [.. Attribute(7, 0xc0, [0xfd, 0xe9, 10, 9, 0, 2]), .. aggregator];
+        byte[] carried = [.. Attribute(7, 0xc0, [0x5b, 0xa0, 10, 9, 0, 2]), .. aggregator];
 
         Assert.Equal(["65001", "4200000001", "4200000002"], PathOf([.. rest, .. path, .. whole]));
         // RFC 6793 §4.2.3: in any order, and not when it is longer than the path or older than the aggregator.
@@ -134,7 +135,8 @@ public class UpdateReaderTests
         UpdateContext paths = External with { AddPathIPv4 = true };
         byte[] two = [0, 0, 0, 1, 24, 198, 18, 1, 0, 0, 0, 2, 24, 198, 18, 1];
         Assert.Equal(UpdateAction.Accept, UpdateReader.Read(Body(With(0, 0, []), two), paths, content));
-        Assert.Equal(["198.18.1.0/24 path 1", "198.18.1.0/24 path 2"], content.Announced.Select(path => path.ToString()));
+        Assert.Equal(
+            ["198.18.1.0/24 path 1", "198.18.1.0/24 path 2"], content.Announced.Select(path => path.ToString()));
         Assert.Equal(UpdateAction.SessionReset, UpdateReader.Read(Body(With(0, 0, []), two[..^5]), paths, content));
     }
 

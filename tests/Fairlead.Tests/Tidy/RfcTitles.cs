@@ -58,9 +58,11 @@ internal static partial class RfcTitles
         5880 Bidirectional Forwarding Detection (BFD)
         5881 Bidirectional Forwarding Detection (BFD) for IPv4 and IPv6 (Single Hop)
         5882 Generic Application of Bidirectional Forwarding Detection (BFD)
+        5883 Bidirectional Forwarding Detection (BFD) for Multihop Paths
         5936 DNS Zone Transfer Protocol (AXFR)
         6164 Using 127-Bit IPv6 Prefixes on Inter-Router Links
         6286 Autonomous-System-Wide Unique BGP Identifier for BGP-4
+        6396 Multi-Threaded Routing Toolkit (MRT) Routing Information Export Format
         6483 Validation of Route Origination Using the Resource Certificate Public Key Infrastructure (PKI) and Route Origin Authorizations (ROAs)
         6604 xNAME RCODE and Status Bits Clarification
         6605 Elliptic Curve Digital Signature Algorithm (DSA) for DNSSEC
@@ -88,21 +90,28 @@ internal static partial class RfcTitles
         7858 Specification for DNS over Transport Layer Security (TLS)
         7871 Client Subnet in DNS Queries
         7873 Domain Name System (DNS) Cookies
+        7911 Advertisement of Multiple Paths in BGP
+        7999 BLACKHOLE Community
         8020 NXDOMAIN: There Really Is Nothing Underneath
+        8050 Multi-Threaded Routing Toolkit (MRT) Routing Information Export Format with BGP Additional Path Extensions
         8092 BGP Large Communities Attribute
         8198 Aggressive Use of DNSSEC-Validated Cache
         8210 The Resource Public Key Infrastructure (RPKI) to Router Protocol, Version 1
+        8212 Default External BGP (EBGP) Route Propagation Behavior without Policies
         8326 Graceful BGP Session Shutdown
         8467 Padding Policies for Extension Mechanisms for DNS (EDNS(0))
         8482 Providing Minimal-Sized Responses to DNS Queries That Have QTYPE=ANY
         8484 DNS Queries over HTTPS (DoH)
+        8538 Notification Message Support for BGP Graceful Restart
         8624 Algorithm Implementation Requirements and Usage Guidance for DNSSEC
+        8654 Extended Message Support for BGP
         8659 DNS Certification Authority Authorization (CAA) Resource Record
         8671 Support for Adj-RIB-Out in the BGP Monitoring Protocol (BMP)
         8901 Multi-Signer DNSSEC Models
         8906 A Common Operational Problem in DNS Servers: Failure to Communicate
         8914 Extended DNS Errors
         8945 Secret Key Transaction Authentication for DNS (TSIG)
+        8950 Advertising IPv4 Network Layer Reachability Information (NLRI) with an IPv6 Next Hop
         9003 Extended BGP Administrative Shutdown Communication
         9018 Interoperable Domain Name System (DNS) Server Cookies
         9069 Support for Local RIB in the BGP Monitoring Protocol (BMP)
@@ -116,6 +125,7 @@ internal static partial class RfcTitles
         9460 Service Binding and Parameter Specification via the DNS (SVCB and HTTPS Resource Records)
         9461 Service Binding Mapping for DNS Servers
         9471 DNS Glue Requirements in Referral Responses
+        9494 Long-Lived Graceful Restart for BGP
         9619 In the DNS, QDCOUNT Is (Usually) One
         9660 The DNS Zone Version (ZONEVERSION) Option
         9687 Border Gateway Protocol 4 (BGP-4) Send Hold Timer
