@@ -61,7 +61,6 @@ internal static partial class RfcTitles
         5936 DNS Zone Transfer Protocol (AXFR)
         6164 Using 127-Bit IPv6 Prefixes on Inter-Router Links
         6286 Autonomous-System-Wide Unique BGP Identifier for BGP-4
-        6483 Validation of Route Origination Using the Resource Certificate Public Key Infrastructure (PKI) and Route Origin Authorizations (ROAs)
         6604 xNAME RCODE and Status Bits Clarification
         6605 Elliptic Curve Digital Signature Algorithm (DSA) for DNSSEC
         6608 Subcodes for BGP Finite State Machine Error
@@ -88,6 +87,7 @@ internal static partial class RfcTitles
         7858 Specification for DNS over Transport Layer Security (TLS)
         7871 Client Subnet in DNS Queries
         7873 Domain Name System (DNS) Cookies
+        7911 Advertisement of Multiple Paths in BGP
         8020 NXDOMAIN: There Really Is Nothing Underneath
         8092 BGP Large Communities Attribute
         8198 Aggressive Use of DNSSEC-Validated Cache
