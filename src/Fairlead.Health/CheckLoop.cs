@@ -36,8 +36,8 @@ internal sealed class Trying
 
 /// <summary>
 /// The engine's one thread: a queue of what is due, and a poll over the sockets of tries in flight. A check costs a
-/// socket and an entry in the queue, no thread and no task. HTTP, TLS, gRPC and commands run beside it as tasks and hand
-/// their results in. Everything below runs on that thread, but for Start, Begin, End, Report and StopAsync.
+/// socket and an entry in the queue, no thread and no task. HTTP, TLS, gRPC and commands run beside it as tasks and
+/// hand their results in. Everything below runs on that thread, but for Start, Begin, End, Report and StopAsync.
 /// </summary>
 internal sealed class CheckLoop
 {

@@ -4,19 +4,21 @@ namespace Fairlead.Health;
 /// A check's state: pure. The very first result decides at once (a node that starts must not wait rise x interval to be
 /// of use, nor announce what it has not seen), unless the check counts as up or down while unknown; after that it falls
 /// after Fall failures in a row, or when FailPercent of the window failed; and rises after Rise successes in a row, a
-/// whole window with at most half as many failures (or a server that loses every fifth request would rise and fall for
-/// ever), and the end of its hold-down. Times are since the engine's start.
+/// whole window since its fall with at most half as many failures (or a server that loses every fifth request would
+/// rise and fall for ever), and the end of its hold-down. Times are since the engine's start.
 /// </summary>
 /// <param name="Known">Whether any result has come in.</param>
 /// <param name="Up">The verdict; false while not known.</param>
 /// <param name="Streak">How many results in a row have spoken against the verdict.</param>
 public readonly record struct CheckState(bool Known, bool Up, int Streak)
 {
-    // One failure among so many of the last results makes us look more often. With fewer, a server that loses a fifth of
-    // its requests would look healthy again too soon: ten in a row succeed every ninth time, twenty every ninetieth.
+    // One failure among so many of the last results makes us look more often. With fewer, a server that loses a fifth
+    // of its requests would look healthy again too soon: ten in a row succeed every ninth time, twenty every ninetieth.
     private const int SuspicionTries = 20;
 
-    /// <summary>The last results, the newest in the lowest bit, a failure is 1. Kept where the check has a window.</summary>
+    /// <summary>
+    /// The last results, the newest in the lowest bit, a failure is 1. Kept where the check has a window.
+    /// </summary>
     private UInt128 Failed { get; init; }
 
     /// <summary>How many results there are in Failed.</summary>
@@ -44,7 +46,9 @@ public readonly record struct CheckState(bool Known, bool Up, int Streak)
         return turns ? counted.Turned(!Up, spec, now) : counted;
     }
 
-    /// <summary>What is told, not tried (a push, a composite's parts), needs no second opinion, but keeps a hold-down.</summary>
+    /// <summary>
+    /// What is told, not tried (a push, a composite's parts), needs no second opinion, but keeps a hold-down.
+    /// </summary>
     public CheckState Told(bool up, CheckSpec spec, TimeSpan now)
     {
         if (!Known) return this with { Known = true, Up = up, TurnedAt = now };
@@ -83,6 +87,9 @@ public readonly record struct CheckState(bool Known, bool Up, int Streak)
     {
         CheckState turned = this with { Up = up, Streak = 0, TurnedAt = now };
         if (up) return turned;
+        // What was before the fall speaks for it no more: three failures in a row after a clean window would else be
+        // forgiven at once.
+        turned = turned with { Failed = 0, Seen = 0 };
         int falls = now - TurnedAt >= spec.HoldDownMax ? 1 : Falls + 1;
         // Beyond thirty doublings even a millisecond is more than any limit.
         double held = Math.Min(

@@ -8,7 +8,9 @@ public enum Outcome
     Success,
     Failure,
 
-    /// <summary>The fault is ours (no descriptors, no privilege, stopped ourselves): it says nothing of the backend.</summary>
+    /// <summary>
+    /// The fault is ours (no descriptors, no privilege, stopped ourselves): it says nothing of the backend.
+    /// </summary>
     Unknown,
 }
 

@@ -22,8 +22,10 @@ internal static class Composite
     public static string Detail(IEnumerable<CheckStatus> parts, int need)
     {
         CheckStatus[] all = [.. parts];
-        IEnumerable<string> down = all.Where(part => !part.State.Up).Select(part => $"{part.Check.Id}: {part.Detail}");
-        string seen = $"{all.Count(part => part.State.Up)} of {all.Length} up, {(need == 0 ? all.Length : need)} needed";
+        IEnumerable<string> down =
+            all.Where(part => !part.State.Up).Select(part => $"{part.Check.Id}: {part.Detail}");
+        int up = all.Count(part => part.State.Up);
+        string seen = $"{up} of {all.Length} up, {(need == 0 ? all.Length : need)} needed";
         return string.Join("; ", down.Prepend(seen));
     }
 }

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace Fairlead.Health;
 
-/// <summary>What a body or an answer must match. Linear in time, since a backend that is sick may send anything.</summary>
+/// <summary>
+/// What a body or an answer must match. Linear in time, since a backend that is sick may send anything.
+/// </summary>
 public static class Patterns
 {
     public static Regex Compile(string pattern) =>

@@ -20,5 +20,6 @@ public sealed class InteropFactAttribute : FactAttribute
 
     private static bool IsInstalled(string program) => program.Contains('/', StringComparison.Ordinal)
         ? Directory.Exists(Path.Combine(Fixture.Repository, program))
-        : new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin" }.Any(folder => File.Exists(Path.Combine(folder, program)));
+        : new[] { "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/frr" }
+            .Any(folder => File.Exists(Path.Combine(folder, program)));
 }

@@ -35,8 +35,8 @@ public readonly record struct RoaPayload(Prefix Prefix, int LengthMax, Asn Asn) 
 }
 
 /// <summary>
-/// All payloads, immutable: two sorted arrays of keys with their values beside them, 13 bytes for each of IPv4 and 25 of
-/// IPv6, which for the whole internet is some 10 MB. A question costs a search for each length that is there at all.
+/// All payloads, immutable: two sorted arrays of keys with their values beside them, 13 bytes for each of IPv4 and 22
+/// of IPv6, which for the whole internet is some 10 MB. A question costs a search for each length that is there at all.
 /// </summary>
 public sealed class OriginValidation
 {
@@ -98,7 +98,7 @@ public sealed class OriginValidation
             for (int i = first; i < end; i++)
             {
                 isCovered = true;
-                // RFC 6811 §2, RFC 6483 §4: AS 0 allows nobody, not even an origin of 0.
+                // AS 0 allows nobody, not even a route without an origin (RFC 6811 §2).
                 if (asns[i] != 0 && asns[i] == origin.Value && prefix.Length <= lengthsMax[i])
                     return OriginValidity.Valid;
             }

@@ -49,7 +49,7 @@ public enum RtrReject
 }
 
 /// <summary>
-/// A PDU of the RPKI to Router protocol, versions 0 and 1 (RFC 6810 §5, RFC 8210 §5), with the fields that its type has:
+/// A PDU of the RPKI to Router protocol, versions 0 and 1 (RFC 6810 §5, RFC 8210 §5), with the fields of its type:
 /// <code>
 /// version u8 | type u8 | session id, error code or zero u16 | length u32 (all of it) | rest
 /// Serial Notify, Serial Query: serial u32          Reset Query, Cache Response, Cache Reset: nothing

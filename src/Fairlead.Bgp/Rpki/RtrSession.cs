@@ -44,6 +44,7 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
     private bool isAgreed;
     private bool isWhole;
     private bool mayBeNewer;
+    private bool mustAskAll;
     private byte firstVersion = NewestVersion;
     private TimeSpan refresh;
     private TimeSpan retry;
@@ -73,7 +74,7 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
     {
         (Version, isAgreed) = (firstVersion, false);
         firstVersion = NewestVersion;
-        return Ask(now, whole: !HasData);
+        return Ask(now, whole: !HasData || mustAskAll);
     }
 
     public void Disconnected()
@@ -87,8 +88,11 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
         if (now >= expiresAt)
         {
             // RFC 8210 §6: what is older than the expire interval must not be used.
+            // An answer to a query for changes would now be changes to nothing.
+            bool isVoid = !isWhole && State is (RtrState.Asking or RtrState.Receiving);
             Forget();
-            return new RtrStep(OriginValidation.Empty);
+            return new RtrStep(
+                OriginValidation.Empty, Close: isVoid ? "the data expired before the answer came" : null);
         }
 
         if (now < dueAt) return default;
@@ -136,7 +140,8 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
 
     private RtrStep Ask(TimeSpan now, bool whole)
     {
-        (State, isWhole, dueAt, mayBeNewer) = (RtrState.Asking, whole, now + SilenceMax, false);
+        (State, isWhole, dueAt) = (RtrState.Asking, whole, now + SilenceMax);
+        (mayBeNewer, mustAskAll) = (false, false);
         staged.Clear();
         return new RtrStep(Send: whole
             ? RtrPdu.ResetQuery(Version)
@@ -223,6 +228,9 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
                 firstVersion = pdu.Version;
                 return new RtrStep(Close: $"the cache speaks version {pdu.Version}");
             default:
+                // A restarted cache need not say Cache Reset: stayrtr calls a query for another session's changes
+                // corrupt, and closes. What we hold stays until all of the new data is there, or it expires.
+                mustAskAll = State == RtrState.Asking && !isWhole;
                 return new RtrStep(Close: $"the cache reports {pdu.Error}: {pdu.Text}");
         }
     }
@@ -242,7 +250,6 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
     private void Forget()
     {
         (table, session, expiresAt) = (OriginValidation.Empty, null, TimeSpan.MaxValue);
-        // A query for changes to what is forgotten would be answered with changes to nothing.
         if (State == RtrState.Synced) (State, dueAt) = (RtrState.Waiting, TimeSpan.Zero);
     }
 

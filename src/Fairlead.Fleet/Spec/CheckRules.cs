@@ -6,7 +6,11 @@ namespace Fairlead.Fleet.Spec;
 /// <summary>What must hold in a check, and between it and its service.</summary>
 internal static class CheckRules
 {
-    private const string Certificates = "\"certificate\"";
+    private static readonly HashSet<string> Own = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "Host", "Connection", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Keep-Alive", "Expect", "Allow",
+        "Expires", "Last-Modified",
+    };
 
     public static IEnumerable<(string Path, string Message)> Broken(ServiceSpec service, CheckSpec check, string at) =>
         Target(service, check, at).Concat(Pace(check, at)).Concat(check.Kind switch
@@ -58,7 +62,13 @@ internal static class CheckRules
         if (check.ServerName is { } name && Uri.CheckHostName(name) == UriHostNameType.Unknown)
             yield return ($"{at}.serverName", $"expected a host's name, found \"{name}\"");
         if (check.Key is not null && check.Certificate is null)
-            yield return ($"{at}.key", $"a key needs {Certificates}");
+            yield return ($"{at}.key", "a key needs \"certificate\"");
+        foreach (HeaderLine header in check.Headers)
+        {
+            // What HttpClient writes by itself, or takes for a header of a body, of which a GET has none.
+            if (Own.Contains(header.Name) || header.Name.StartsWith("Content-", StringComparison.OrdinalIgnoreCase))
+                yield return ($"{at}.headers.{header.Name}", $"{header.Name} is the request's own (see \"host\")");
+        }
     }
 
     private static IEnumerable<(string Path, string Message)> Dns(CheckSpec check, string at)

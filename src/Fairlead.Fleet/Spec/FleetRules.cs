@@ -141,7 +141,8 @@ internal static class FleetRules
                 yield return (at, $"service {service.Name} has no backends: give \"backends\", or \"onNodes: true\"");
             if (service.OnNodes && !service.Backends.IsEmpty)
                 yield return ($"{at}.backends", "\"onNodes: true\" and \"backends\" exclude each other");
-            foreach ((string Path, string Message) fault in CheckRules.Broken(service, service.Check, $"{at}.check")) yield return fault;
+            foreach ((string Path, string Message) fault in CheckRules.Broken(service, service.Check, $"{at}.check"))
+                yield return fault;
             if (!service.Weights.IsEmpty && service.Pick != BackendPick.One)
                 yield return ($"{at}.weights", "weights need \"pick: one\"");
             foreach (IPAddress weighed in service.Weights.Keys)

@@ -183,7 +183,7 @@ public sealed record ServiceSpec
 
     public CheckSpec Check { get; init; } = new();
 
-    /// <summary>Where a check of this service goes; null: it says nothing, and no port of its protocol is there.</summary>
+    /// <summary>The port a check goes to; null: it says none, and the service has none of its protocol.</summary>
     public int? PortOf(CheckSpec check)
     {
         PortProtocol protocol = check.Kind is CheckKind.Dns or CheckKind.Udp ? PortProtocol.Udp : PortProtocol.Tcp;

@@ -7,8 +7,9 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Health.Probes;
 
 /// <summary>
-/// One try over a socket that the loop polls: connect, say something, hear something, judge. For the checks that need no
-/// library: TCP, UDP, DNS and ICMP. Nothing here waits; each step gives a result, or null while there is more to come.
+/// One try over a socket that the loop polls: connect, say something, hear something, judge. For the checks that need
+/// no library: TCP, UDP, DNS and ICMP. Nothing here waits; each step gives a result, or null while
+/// there is more to come.
 /// </summary>
 internal sealed class Exchange : IDisposable
 {

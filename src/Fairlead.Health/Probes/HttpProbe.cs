@@ -58,11 +58,10 @@ internal sealed class HttpProbe : IDisposable
         using HttpRequestMessage request = Request(
             HttpMethod.Get, one, spec.Kind == CheckKind.Https, spec.Path,
             spec.Version == CheckHttpVersion.Http2 ? HttpVersion.Version20 : HttpVersion.Version11);
+        if (spec.Headers.Any(header => header.Name.Equals("User-Agent", StringComparison.OrdinalIgnoreCase)))
+            request.Headers.UserAgent.Clear();
         foreach (HeaderLine header in spec.Headers)
-        {
-            request.Headers.Remove(header.Name);
             request.Headers.TryAddWithoutValidation(header.Name, header.Value);
-        }
 
         using HttpResponseMessage response = await client.SendAsync(request, stop);
         int status = (int)response.StatusCode;
@@ -96,8 +95,8 @@ internal sealed class HttpProbe : IDisposable
     public static HttpRequestMessage Request(HttpMethod method, Try one, bool isTls, string path, Version version)
     {
         // The URI only names the pool: where the packets go, and what Host says, are the check's.
-        var pool = new Uri($"{(isTls ? "https" : "http")}://try-{Interlocked.Increment(ref count)}.invalid/");
-        var request = new HttpRequestMessage(method, new Uri(pool, path))
+        var pool = new Uri($"{(isTls ? "https" : "http")}://try-{Interlocked.Increment(ref count)}.invalid{path}");
+        var request = new HttpRequestMessage(method, pool)
         {
             Version = version,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,

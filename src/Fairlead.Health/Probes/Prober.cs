@@ -57,5 +57,7 @@ internal sealed class Prober : IDisposable
     public void Dispose() => http.Dispose();
 }
 
-/// <summary>What is wrong is ours, not the backend's: a certificate that cannot be read, a source address not ours.</summary>
+/// <summary>
+/// What is wrong is ours, not the backend's: a certificate that cannot be read, a source address not ours.
+/// </summary>
 internal sealed class OwnFault(string message, Exception? inner = null) : Exception(message, inner);

@@ -22,8 +22,8 @@ public static unsafe partial class Libc
 
 /// <summary>
 /// What one thread with thousands of sockets waits for; Poller, which hands the kernel the whole list at each wait, is
-/// for few. A socket is known by a key that is never used twice: what the kernel still tells of a closed one is of a key
-/// that nobody knows any more. Closing a socket takes it out.
+/// for few. A socket is known by a key that is never used twice: what the kernel still tells of a closed one is of a
+/// key that nobody knows any more. Closing a socket takes it out.
 /// </summary>
 public sealed unsafe class EventPoll : IDisposable
 {
@@ -49,7 +49,9 @@ public sealed unsafe class EventPoll : IDisposable
         throw new IOException($"epoll: errno {error}");
     }
 
-    /// <summary>Ends the wait of the thread that polls, now or at its next one. From any thread; never blocks.</summary>
+    /// <summary>
+    /// Ends the wait of the thread that polls, now or at its next one. From any thread; never blocks.
+    /// </summary>
     public void Wake()
     {
         ulong one = 1;

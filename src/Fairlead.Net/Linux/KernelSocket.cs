@@ -30,8 +30,9 @@ public sealed unsafe class KernelSocket : IDisposable
     public static KernelSocket Udp(AddressFamily family) => Make(family, Libc.SOCK_DGRAM);
 
     /// <summary>
-    /// An ICMP or ICMPv6 socket that sends and hears echoes. The kernel's own kind first, which needs no privilege where
-    /// net.ipv4.ping_group_range allows it; then a raw one, which needs CAP_NET_RAW. IOException when there is neither.
+    /// An ICMP or ICMPv6 socket that sends and hears echoes. The kernel's own kind first, which needs no privilege
+    /// where net.ipv4.ping_group_range allows it; then a raw one, which needs CAP_NET_RAW. IOException when there is
+    /// neither.
     /// </summary>
     public static KernelSocket Icmp(AddressFamily family, out bool isRaw)
     {

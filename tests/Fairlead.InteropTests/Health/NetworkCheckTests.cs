@@ -8,7 +8,7 @@ using Fairlead.Tests.Health;
 
 namespace Fairlead.InteropTests.Health;
 
-/// <summary>Checks across a link between two namespaces: pings, a link that is cut, a DNS server that stands still.</summary>
+/// <summary>Across a link between two namespaces: pings, a link that is cut, a DNS server that stands still.</summary>
 public sealed class NetworkCheckTests : IDisposable
 {
     private static int count;
@@ -67,14 +67,14 @@ public sealed class NetworkCheckTests : IDisposable
         });
         bool Are(bool up, params string[] ids) => engine.Status().Where(status => ids.Contains(status.Check.Id))
             .All(status => status.State.Known && status.State.Up == up);
-        await CheckKindTests.UntilAsync(() => Are(true, "here", "here6", "again", "self") && Are(false, "nobody"));
+        await CheckBed.UntilAsync(() => Are(true, "here", "here6", "again", "self") && Are(false, "nobody"));
 
         bed.Ip("srv", "link", "set", "eth0", "down");
-        await CheckKindTests.UntilAsync(() => Are(false, "here", "here6", "again"));
+        await CheckBed.UntilAsync(() => Are(false, "here", "here6", "again"));
         Assert.True(Are(true, "self"));
         bed.Ip("srv", "link", "set", "eth0", "up");
         bed.AddAddress("srv", "eth0", "2001:db8:8::2/64"); // IPv6 addresses go with the link.
-        await CheckKindTests.UntilAsync(() => Are(true, "here", "here6", "again"));
+        await CheckBed.UntilAsync(() => Are(true, "here", "here6", "again"));
     }
 
     [InteropFact("ip", "knotd")]
@@ -97,25 +97,27 @@ public sealed class NetworkCheckTests : IDisposable
             engine.Apply(new CheckSet([new Check("knot", ReferenceServers.Knot, asks)]));
             return 0;
         });
-        await CheckKindTests.UntilAsync(() => engine.Status()[0].State.Up);
+        await CheckBed.UntilAsync(() => engine.Status()[0].State.Up);
         Assert.Equal("NOERROR, 192.0.2.80", engine.Status()[0].Detail);
 
         const int Stop = 19, Continue = 18;
         _ = Libc.Kill(knot.Id, Stop);
         long stopped = TimeProvider.System.GetTimestamp();
-        await CheckKindTests.UntilAsync(() => !engine.Status()[0].State.Up);
+        await CheckBed.UntilAsync(() => !engine.Status()[0].State.Up);
         TimeSpan seen = TimeProvider.System.GetElapsedTime(stopped);
         _ = Libc.Kill(knot.Id, Continue);
         // Two tries and the second one's timeout, and what a busy machine adds.
         Assert.True(seen < TimeSpan.FromMilliseconds(1_500), $"{seen}");
-        await CheckKindTests.UntilAsync(() => engine.Status()[0].State.Up);
+        await CheckBed.UntilAsync(() => engine.Status()[0].State.Up);
     }
 
     private async Task<Process> KnotAsync()
     {
         Process? knot = null;
-        await CheckKindTests.UntilAsync(() => (knot = Process.GetProcessesByName("knotd").FirstOrDefault(
-            one => File.ReadAllText($"/proc/{one.Id}/cmdline").Contains(folder, StringComparison.Ordinal))) is not null);
+        bool IsOurs(Process one) =>
+            File.ReadAllText($"/proc/{one.Id}/cmdline").Contains(folder, StringComparison.Ordinal);
+        await CheckBed.UntilAsync(
+            () => (knot = Process.GetProcessesByName("knotd").FirstOrDefault(IsOurs)) is not null);
         return knot!;
     }
 }

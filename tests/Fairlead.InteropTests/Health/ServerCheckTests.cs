@@ -43,7 +43,7 @@ public sealed class ServerCheckTests : IDisposable
     public async Task Nginx_is_asked_over_http_1_and_2_and_by_who_may_ask()
     {
         (int plain, int tls) = StartNginx();
-        CheckSpec patient = CheckKindTests.Patient;
+        CheckSpec patient = CheckBed.Patient;
         CheckSpec https = patient with
         {
             Kind = CheckKind.Https,
@@ -54,20 +54,20 @@ public sealed class ServerCheckTests : IDisposable
             DaysMin = 5,
         };
 
-        await AssertAsync(plain, patient with { Kind = CheckKind.Http, Path = "/health" }, true, "status 200");
-        await AssertAsync(
-            plain, patient with { Kind = CheckKind.Http, Path = "/health", Body = "^1.1 127.0.0.1" }, true, "body match");
-        await AssertAsync(plain, patient with { Kind = CheckKind.Http, Path = "/missing" }, false, "status 404");
-        await AssertAsync(plain, patient with { Kind = CheckKind.Http, Path = "/chunked", Body = "aaa$" }, true, "status");
-        await AssertAsync(tls, https with { Path = "/health", Body = "^1.1 www" }, true, "certificate for 10 more days");
-        await AssertAsync(
-            tls, https with { Path = "/health", Body = "^2.0 www", Version = CheckHttpVersion.Http2 }, true, "status 200");
-        await AssertAsync(tls, https with { Path = "/health", Certificate = null, Key = null }, false, "status 400");
-        await AssertAsync(tls, https with { Path = "/health", DaysMin = 20 }, false, "certificate for 10 more days");
+        CheckSpec http = patient with { Kind = CheckKind.Http, Path = "/health" };
+        CheckSpec health = https with { Path = "/health" };
+        await AssertAsync(plain, http, true, "status 200");
+        await AssertAsync(plain, http with { Body = "^1.1 127.0.0.1" }, true, "body match");
+        await AssertAsync(plain, http with { Path = "/missing" }, false, "status 404");
+        await AssertAsync(plain, http with { Path = "/chunked", Body = "aaa$" }, true, "status");
+        await AssertAsync(tls, health with { Body = "^1.1 www" }, true, "certificate for 10 more days");
+        await AssertAsync(tls, health with { Body = "^2.0 www", Version = CheckHttpVersion.Http2 }, true, "status 200");
+        await AssertAsync(tls, health with { Certificate = null, Key = null }, false, "status 400");
+        await AssertAsync(tls, health with { DaysMin = 20 }, false, "certificate for 10 more days");
         await AssertAsync(tls, https with { Kind = CheckKind.Tls }, true, "Tls12, certificate for 10 more days");
         // The other language on each port.
-        await AssertAsync(plain, https with { Path = "/health" }, false, "");
-        await AssertAsync(tls, patient with { Kind = CheckKind.Http, Path = "/health" }, false, "status 400");
+        await AssertAsync(plain, health, false, "");
+        await AssertAsync(tls, http, false, "status 400");
     }
 
     [InteropFact("nginx")]
@@ -85,18 +85,18 @@ public sealed class ServerCheckTests : IDisposable
         engine.Apply(new CheckSet([.. specs.Select((spec, i) =>
             new Check($"{i}", new IPEndPoint(IPAddress.Loopback, spec.Kind == CheckKind.Http ? plain : tls), spec))]));
         bool All(bool up) => engine.Status().All(status => status.State.Known && status.State.Up == up);
-        await CheckKindTests.UntilAsync(() => All(true));
+        await CheckBed.UntilAsync(() => All(true));
 
         foreach (int process in WithChildren(processes[0].Id)) _ = Libc.Kill(process, SIGSTOP);
         long stopped = TimeProvider.System.GetTimestamp();
-        await CheckKindTests.UntilAsync(() => All(false));
+        await CheckBed.UntilAsync(() => All(false));
         TimeSpan seen = TimeProvider.System.GetElapsedTime(stopped);
         Assert.All(engine.Status(), status => Assert.Equal("no answer within 300 ms", status.Detail));
         // Interval, timeout, and what a busy machine adds.
         Assert.True(seen < TimeSpan.FromMilliseconds(2_000), $"{seen}");
 
         foreach (int process in WithChildren(processes[0].Id)) _ = Libc.Kill(process, SIGCONT);
-        await CheckKindTests.UntilAsync(() => All(true));
+        await CheckBed.UntilAsync(() => All(true));
     }
 
     [InteropFact("openssl")]
@@ -108,15 +108,15 @@ public sealed class ServerCheckTests : IDisposable
         Start("openssl", "s_server", "-accept", $"127.0.0.1:{port}", "-cert", "server.pem", "-key", "server.key",
             "-Verify", "1", "-CAfile", "client.pem", "-verify_return_error", "-tls1_2", "-quiet");
         await AwaitAsync(port);
-        CheckSpec tls = CheckKindTests.Patient with
+        CheckSpec tls = CheckBed.Patient with
         {
             Kind = CheckKind.Tls,
             ServerName = "mail.example.com",
             Authority = "server.pem",
         };
 
-        await AssertAsync(
-            port, tls with { Certificate = "client.pem", Key = "client.key" }, true, "Tls12, certificate for 10 more days");
+        await AssertAsync(port, tls with { Certificate = "client.pem", Key = "client.key" }, true,
+            "Tls12, certificate for 10 more days");
         await AssertAsync(port, tls, false, "");
         await AssertAsync(port, tls with
         {
@@ -128,7 +128,7 @@ public sealed class ServerCheckTests : IDisposable
 
     private async Task AssertAsync(int port, CheckSpec spec, bool up, string says)
     {
-        CheckStatus status = await CheckKindTests.FirstAsync(new IPEndPoint(IPAddress.Loopback, port), spec, folder);
+        CheckStatus status = await CheckBed.FirstAsync(new IPEndPoint(IPAddress.Loopback, port), spec, folder);
 
         Assert.True(up == status.State.Up, $"{spec.Kind} {spec.Path}: {status.Detail}");
         Assert.Contains(says, status.Detail, StringComparison.Ordinal);

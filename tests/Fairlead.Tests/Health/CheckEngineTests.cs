@@ -73,7 +73,8 @@ public class CheckEngineTests
         await using HandmadeServer server =
             HandmadeServer.Answering($"HTTP/1.1 {given} X\r\nContent-Length: 0\r\n\r\n");
 
-        Assert.Equal(up, (await FirstResultAsync(server.Address, Http with { Status = [StatusRange.Of(wanted)] })).State.Up);
+        CheckSpec spec = Http with { Status = [StatusRange.Of(wanted)] };
+        Assert.Equal(up, (await FirstResultAsync(server.Address, spec)).State.Up);
     }
 
     [Fact]

@@ -4,35 +4,14 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Fairlead.Health;
+using static Fairlead.Tests.Health.CheckBed;
 
 namespace Fairlead.Tests.Health;
 
-/// <summary>The kinds that need no server of others: the engine against sockets and programs of the test's own.</summary>
+/// <summary>The kinds that need no server of others: against sockets and programs of the test's own.</summary>
 public class CheckKindTests
 {
-    public static CheckSpec Patient { get; } = new()
-    {
-        Interval = TimeSpan.FromMilliseconds(100),
-        Timeout = TimeSpan.FromSeconds(10),
-        Fall = 1,
-        Rise = 1,
-    };
-
     private static readonly IPEndPoint Nowhere = new(IPAddress.Loopback, 9);
-
-    public static async Task<CheckStatus> FirstAsync(IPEndPoint target, CheckSpec spec, string? folder = null)
-    {
-        await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { }, folder);
-        engine.Apply(new CheckSet([new Check("it", target, spec)]));
-        await UntilAsync(() => engine.Status()[0].Last is not null);
-        return engine.Status()[0];
-    }
-
-    public static async Task UntilAsync(Func<bool> holds)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!holds()) await Task.Delay(5, limit.Token);
-    }
 
     [Theory]
     [InlineData("+PONG\r\n", true, "heard what was expected in 7 bytes")]
@@ -298,7 +277,7 @@ public class CheckKindTests
         Assert.True(tries.Max() - tries.Min() > TimeSpan.FromMilliseconds(100), "they beat in step");
     }
 
-    /// <summary>The processes of a group that live (field 5 of /proc/PID/stat; field 3 is Z for one that is dead).</summary>
+    /// <summary>A group's processes that live (field 5 of /proc/PID/stat; field 3 is Z for one that is dead).</summary>
     private static IEnumerable<string> MembersOf(int leader) =>
         from stat in Directory.GetDirectories("/proc").Where(path => char.IsAsciiDigit(path[6])).Select(ReadStat)
         let fields = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)

@@ -18,7 +18,7 @@ public sealed class WebCheckTests : IDisposable
     private readonly string folder = Directory.CreateTempSubdirectory("fairlead-checks").FullName;
     private readonly ConcurrentQueue<string> connections = new();
 
-    private static CheckSpec Spec(CheckKind kind) => CheckKindTests.Patient with { Kind = kind };
+    private static CheckSpec Spec(CheckKind kind) => CheckBed.Patient with { Kind = kind };
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
@@ -40,12 +40,12 @@ public sealed class WebCheckTests : IDisposable
         IPEndPoint address = AddressOf(server);
         CheckSpec spec = Spec(CheckKind.Http) with { Version = version, Host = "shop.example.com", Path = "/a?b=c" };
 
-        CheckStatus status = await CheckKindTests.FirstAsync(
+        CheckStatus status = await CheckBed.FirstAsync(
             address, spec with { Headers = [new("X-Token", "s3cret"), new("User-Agent", "probe/1")] });
 
         Assert.Equal((true, "status 200", 200), (status.State.Up, status.Detail, status.Last!.Code));
         Assert.Equal((protocol, $"shop.example.com:{address.Port}", "probe/1", "s3cret"), heard);
-        await CheckKindTests.FirstAsync(address, spec);
+        await CheckBed.FirstAsync(address, spec);
         Assert.Equal("fairlead", heard.Agent);
     }
 
@@ -57,9 +57,10 @@ public sealed class WebCheckTests : IDisposable
         await using WebApplication server = await StartAsync(
             isTls: false, context => context.Response.WriteAsync("ok"), version == CheckHttpVersion.Http2);
         await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { });
-        engine.Apply(new CheckSet([new Check("it", AddressOf(server), Spec(CheckKind.Http) with { Version = version })]));
+        CheckSpec spec = Spec(CheckKind.Http) with { Version = version };
+        engine.Apply(new CheckSet([new Check("it", AddressOf(server), spec)]));
 
-        await CheckKindTests.UntilAsync(() => engine.Status()[0].Tries >= 4);
+        await CheckBed.UntilAsync(() => engine.Status()[0].Tries >= 4);
 
         Assert.True(connections.Distinct().Count() >= 4, $"{connections.Distinct().Count()} connections");
     }
@@ -79,7 +80,7 @@ public sealed class WebCheckTests : IDisposable
         engine.Apply(new CheckSet([.. Enumerable.Range(0, 40).Select(
             i => new Check($"{i}", AddressOf(i % 2 == 0 ? good : bad), spec))]));
 
-        await CheckKindTests.UntilAsync(() => engine.Status().All(status => status.Tries >= 5));
+        await CheckBed.UntilAsync(() => engine.Status().All(status => status.Tries >= 5));
 
         Assert.Equal(40, told.Count);
         Assert.All(told, status => Assert.Equal(
@@ -94,7 +95,7 @@ public sealed class WebCheckTests : IDisposable
         await using WebApplication server = await StartAsync(
             isTls: false, context => context.Response.WriteAsync("{\"state\":\"green\"}"));
 
-        CheckStatus status = await CheckKindTests.FirstAsync(
+        CheckStatus status = await CheckBed.FirstAsync(
             AddressOf(server), Spec(CheckKind.Http) with { Body = pattern });
 
         Assert.Equal(up, status.State.Up);
@@ -124,8 +125,8 @@ public sealed class WebCheckTests : IDisposable
         });
         CheckSpec spec = Spec(CheckKind.Http) with { Body = "never" };
 
-        CheckStatus huge = await CheckKindTests.FirstAsync(AddressOf(server), spec with { Path = "/huge" });
-        CheckStatus drip = await CheckKindTests.FirstAsync(
+        CheckStatus huge = await CheckBed.FirstAsync(AddressOf(server), spec with { Path = "/huge" });
+        CheckStatus drip = await CheckBed.FirstAsync(
             AddressOf(server), spec with { Path = "/drip", Timeout = TimeSpan.FromMilliseconds(1500) });
 
         Assert.Equal("status 200, no \"never\" in the first 65536 bytes of body", huge.Detail);
@@ -140,7 +141,7 @@ public sealed class WebCheckTests : IDisposable
     {
         await using WebApplication server = await StartAsync(isTls: false, GrpcHealthAsync, isHttp2: true);
 
-        CheckStatus status = await CheckKindTests.FirstAsync(
+        CheckStatus status = await CheckBed.FirstAsync(
             AddressOf(server), Spec(CheckKind.Grpc) with { Service = service });
 
         Assert.Equal((up, detail), (status.State.Up, status.Detail));
@@ -155,8 +156,8 @@ public sealed class WebCheckTests : IDisposable
             isTls: false, context => context.Response.WriteAsync("hello"), isHttp2: true);
         CheckSpec spec = Spec(CheckKind.Grpc) with { Tls = true, Host = "localhost", Authority = "server.pem" };
 
-        CheckStatus status = await CheckKindTests.FirstAsync(AddressOf(server), spec, folder);
-        CheckStatus web = await CheckKindTests.FirstAsync(AddressOf(other), Spec(CheckKind.Grpc));
+        CheckStatus status = await CheckBed.FirstAsync(AddressOf(server), spec, folder);
+        CheckStatus web = await CheckBed.FirstAsync(AddressOf(other), Spec(CheckKind.Grpc));
 
         Assert.Equal((true, "SERVING, certificate for 30 more days"), (status.State.Up, status.Detail));
         Assert.Equal((false, "grpc-status missing"), (web.State.Up, web.Detail));
@@ -183,7 +184,7 @@ public sealed class WebCheckTests : IDisposable
         };
 
         async Task<CheckStatus> AskAsync(CheckSpec one) =>
-            await CheckKindTests.FirstAsync(AddressOf(server), one, folder);
+            await CheckBed.FirstAsync(AddressOf(server), one, folder);
 
         CheckStatus known = await AskAsync(spec with { Certificate = "client.pem", Key = "client.key" });
         Assert.True(known.State.Up, known.Detail);
@@ -229,11 +230,11 @@ public sealed class WebCheckTests : IDisposable
         };
         await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { }, folder);
         engine.Apply(new CheckSet([new Check("it", AddressOf(server), spec)]));
-        await CheckKindTests.UntilAsync(() => Volatile.Read(ref subject) == "CN=first");
+        await CheckBed.UntilAsync(() => Volatile.Read(ref subject) == "CN=first");
 
         Write("client", "second", TimeSpan.FromDays(10));
 
-        await CheckKindTests.UntilAsync(() => Volatile.Read(ref subject) == "CN=second");
+        await CheckBed.UntilAsync(() => Volatile.Read(ref subject) == "CN=second");
     }
 
     private static IPEndPoint AddressOf(WebApplication server) =>

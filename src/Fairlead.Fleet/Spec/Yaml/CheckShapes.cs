@@ -75,14 +75,14 @@ internal static class CheckShapes
     public static readonly Shape<CheckSpec> Check = new FittingKeys();
 
     // A part is written as a check is: in the schema it points there.
-    private static Shape<ImmutableArray<KeyValuePair<string, CheckSpec>>> Parts => new MapOf<CheckSpec>(Name, new Part());
+    private static MapOf<CheckSpec> Parts => new(Name, new Part());
 
     /// <summary>What is asked, and of whom.</summary>
     private static CheckSpec Question(Fields f) => new()
     {
         Kind = f.Optional("kind", new OneOf<CheckKind>(Kinds), CheckKind.Tcp,
-            "what is asked: tcp connects; http and https send a GET; tls shakes hands; dns asks a question; udp sends a "
-            + "datagram; grpc asks grpc.health.v1; icmp pings; command runs a program; push waits to be told; "
+            "what is asked: tcp connects; http and https send a GET; tls shakes hands; dns asks a question; udp sends "
+            + "a datagram; grpc asks grpc.health.v1; icmp pings; command runs a program; push waits to be told; "
             + "composite is made of parts; none: it is up"),
         Address = f.Optional<IPAddress?>("address", Address!, null, "who is asked; default the backend"),
         Port = f.Optional<int?>("port", Nullable(Number(1, 65535)), null,
@@ -93,7 +93,8 @@ internal static class CheckShapes
         Host = f.Optional<string?>("host", Text!, null,
             "http, tls: Host header and TLS server name; default the address"),
         Version = f.Optional("version",
-            new OneOf<CheckHttpVersion>(("1.1", CheckHttpVersion.Http11), ("2", CheckHttpVersion.Http2)), CheckHttpVersion.Http11,
+            new OneOf<CheckHttpVersion>(("1.1", CheckHttpVersion.Http11), ("2", CheckHttpVersion.Http2)),
+            CheckHttpVersion.Http11,
             "http: the version that is spoken"),
         Headers = Values(
             f.Optional("headers", new MapOf<string>(HeaderName, HeaderValue), [], "http: headers of the request"),
@@ -185,7 +186,9 @@ internal static class CheckShapes
     private static ValueList<TTo> Values<TFrom, TTo>(ImmutableArray<TFrom> list, Func<TFrom, TTo> make) =>
         new(list.IsDefault ? [] : [.. list.Select(make)]);
 
-    /// <summary>A check whose kind uses every key that is given: what does nothing must not look as if it did.</summary>
+    /// <summary>
+    /// A check whose kind uses every key that is given: what does nothing must not look as if it did.
+    /// </summary>
     private sealed class FittingKeys : Shape<CheckSpec>
     {
         public override bool TryRead(YamlNode node, Reading reading, out CheckSpec? value)
@@ -196,7 +199,8 @@ internal static class CheckShapes
             foreach (YamlNode key in ((YamlMappingNode)node).Children.Keys)
             {
                 string name = ((YamlScalarNode)key).Value!;
-                string[] users = [.. Kinds.Where(one => KeysOf(one.Kind).Contains(name)).Select(one => one.Word)];
+                string[] users =
+                    [.. Kinds.Where(one => KeysOf(one.Kind).Contains(name)).Select(one => one.Word)];
                 if (users.Length == 0 || fitting.Contains(name)) continue;
                 reading.Fault(key, $"a check of kind {Kinds.First(one => one.Kind == kind).Word} does not use "
                     + $"\"{name}\": it is for {string.Join(", ", users)}");
