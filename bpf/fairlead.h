@@ -170,12 +170,6 @@ struct fl_backend_count {
 };
 
 /* The backend's side. */
-struct fl_backend_control {
-	__u32 abi;
-	__u32 port;		/* of GUE, network order */
-	__u32 reserved[2];
-};
-
 enum fl_backend_reason {
 	FL_DECAPSULATED,
 	FL_HERE_NOT_TUNNEL,
@@ -199,5 +193,14 @@ struct fl_other {
 	__u16 reserved;
 };
 #define FL_OTHER_KIND 0xf1
+/* The packet has been passed on: whoever has it now keeps it. */
+#define FL_OTHER_USED 0xf2
+
+/* The way from one backend to another. */
+struct fl_peer {
+	__u8 mac_to[6];
+	__u8 mac_from[6];
+	__u32 device;
+};
 
 #endif

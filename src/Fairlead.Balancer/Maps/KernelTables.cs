@@ -353,6 +353,57 @@ public sealed class KernelTables : IDisposable
         };
     }
 
+    /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
+    public void CopyFrom(KernelTables other)
+    {
+        foreach (ServiceState state in other.states.Values)
+        {
+            uint first = space.TakeSlots(state.Slots.Length);
+            states[state.Name] = new ServiceState(state.Id, state.Name, first, state.Slots)
+            {
+                Numbers = state.Numbers,
+                IsFresh = false,
+                Entry = state.Entry,
+                Flags = state.Flags,
+                ChangingUntil = state.ChangingUntil,
+                IdLength = state.IdLength,
+            };
+            space.Hold(states[state.Name]);
+            Soil(states[state.Name]);
+            foreach (uint number in state.Numbers.Values) space.HoldBackend(number);
+        }
+
+        foreach ((VipPort vip, (uint Number, uint Service) known) in other.vipNumbers)
+        {
+            vipNumbers[vip] = known;
+            space.HoldVip(known.Number);
+        }
+
+        for (uint number = 1; number < other.rows.Length; number++) Write(number, other.rows[number]);
+        Copy(other.Exceptions, Exceptions);
+        Copy(other.Fragments, Fragments);
+        CopyCounts<FlVipCount>(other, "vip_counts", other.Sizes.Vips);
+        CopyCounts<FlBackendCount>(other, "backend_counts", other.Sizes.Backends);
+        generation = other.generation;
+        Publish();
+    }
+
+    private static void Copy(BpfArray<FlBucket> from, BpfArray<FlBucket> to)
+    {
+        // A table of another size has its entries in other buckets; ours have one size for life.
+        if (from.Length == to.Length) from.Slice(0, from.Length).CopyTo(to.Slice(0, to.Length));
+    }
+
+    private void CopyCounts<T>(KernelTables from, string map, int count) where T : unmanaged
+    {
+        var values = new T[BpfPerCpu.Cpus];
+        for (uint i = 0; i < count; i++)
+        {
+            BpfPerCpu.Read<T>(from.maps[map], i, values);
+            BpfPerCpu.Write<T>(maps[map], i, values);
+        }
+    }
+
     /// <summary>Reads what an earlier process has left in the copy that packets read.</summary>
     private void TakeOver()
     {

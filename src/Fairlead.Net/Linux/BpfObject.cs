@@ -99,6 +99,16 @@ public sealed unsafe class BpfObject(int fd) : IDisposable
     /// <summary>What one round of the last Run took, by the kernel's clock.</summary>
     public uint LastNanoseconds { get; private set; }
 
+    /// <summary>Sets an entry of a map.</summary>
+    public void Set(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* at = key, from = value)
+        {
+            var attributes = new Libc.BpfAttributes { MapFd = fd, Key = at, Value = from };
+            _ = Check(Libc.Bpf(Libc.BPF_MAP_UPDATE_ELEM, ref attributes), "a map's entry cannot be set");
+        }
+    }
+
     public void Dispose() => _ = Libc.Close(fd);
 
     /// <summary>A result below 0 is the failure of the call before, in the operator's words.</summary>

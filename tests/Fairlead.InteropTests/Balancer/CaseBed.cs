@@ -19,7 +19,7 @@ internal sealed class CaseBed : IDisposable
 
     public CaseBed()
     {
-        loaded = XdpProgram.Load("balancer", BalancerSizes.For(Table(isBefore: false)) with { ExceptionBuckets = 1024 }, log: true);
+        loaded = XdpProgram.LoadBalancer(BalancerSizes.For(Table(isBefore: false)) with { ExceptionBuckets = 1024 }, log: true);
         Tables = new KernelTables(loaded, Key, TimeSpan.FromMinutes(5));
         Program = loaded["program balancer"];
         VipTable after = Table(isBefore: false);
