@@ -46,7 +46,8 @@ public sealed unsafe class PinFolder
     /// <summary>The link goes, and the program from the device with it.</summary>
     public void RemoveLink(string device)
     {
-        // A link that lost its device has nothing to be detached from; the name goes in any case.
+        // The kernel ends a link some time after its last name: said so, the program is off the device now.
+        using (BpfObject? link = Link(device)) link?.Detach();
         File.Delete(LinkPath(device));
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Fairlead.Balancer;
+using Fairlead.Balancer.Programs;
 using Fairlead.Lab.Topologies;
 using Fairlead.Net.Linux;
 
@@ -17,6 +18,11 @@ internal sealed class XdpBed : IDisposable
     private static int count;
     private readonly List<BackendSide> sides = [];
     private readonly List<string> pins = [];
+    private readonly List<BpfObject> links = [];
+
+    /// <summary>A backend's program that knows no balancer lets everything pass.</summary>
+    private readonly Dictionary<string, BpfObject> passes =
+        XdpProgram.Skeleton("backend").Load(new Dictionary<string, int>());
 
     public XdpBed(int backends)
     {
@@ -37,7 +43,7 @@ internal sealed class XdpBed : IDisposable
             Bed.Ip($"b{i}", "-6", "route", "add", "default", "via", "2001:db8:1::1");
         }
 
-        Route("node", 1, "replace");
+        Route(1);
         // Whoever computes no checksum has nothing for XDP to send on.
         Bed.Run("client", "ethtool", "-K", "eth0", "tx", "off");
     }
@@ -47,11 +53,53 @@ internal sealed class XdpBed : IDisposable
     public ConcurrentQueue<string> Faults { get; } = new();
 
     /// <summary>The client's packets go by this node from now on; backends' answers by the first in any case.</summary>
-    public void Route(string node, int number, string verb = "replace")
+    public void Route(int number)
     {
-        _ = node;
-        Bed.Ip("client", "route", verb, "default", "via", $"203.0.113.{number}");
-        Bed.Ip("client", "-6", "route", verb, "default", "via", $"2001:db8:e::{number}");
+        Bed.Ip("client", "route", "replace", "default", "via", $"203.0.113.{number}");
+        Bed.Ip("client", "-6", "route", "replace", "default", "via", $"2001:db8:e::{number}");
+    }
+
+    /// <summary>A client behind two routers, and between those a link that takes no more than this.</summary>
+    public void AddFarClient(int mtu)
+    {
+        Bed.AddHost("isp", forwards: true);
+        Bed.AddHost("home", forwards: true);
+        Bed.AddHost("far");
+        Join("isp", "eth0", "edge", "203.0.113.20/24", "2001:db8:e::20/64");
+        Line("isp", "eth1", "home", "eth0", 1);
+        Line("home", "eth1", "far", "eth0", 2);
+        Bed.Ip("isp", "link", "set", "eth1", "mtu", $"{mtu}");
+        Bed.Ip("home", "link", "set", "eth0", "mtu", $"{mtu}");
+        Default("far", "198.51.2.1", "2001:db8:fa:2::1");
+        Default("home", "198.51.1.1", "2001:db8:fa:1::1");
+        Default("isp", "203.0.113.1", "2001:db8:e::1");
+        foreach ((string host, string by4, string by6) in ((string, string, string)[])
+            [("node", "203.0.113.20", "2001:db8:e::20"), ("isp", "198.51.1.2", "2001:db8:fa:1::2")])
+        {
+            Bed.Ip(host, "route", "add", "198.51.2.0/24", "via", by4);
+            Bed.Ip(host, "-6", "route", "add", "2001:db8:fa:2::/64", "via", by6);
+        }
+
+        Bed.Ip("node", "route", "add", "198.51.1.0/24", "via", "203.0.113.20");
+        Bed.Ip("node", "-6", "route", "add", "2001:db8:fa:1::/64", "via", "2001:db8:e::20");
+        foreach ((string host, string device) in ((string, string)[])
+            [("far", "eth0"), ("home", "eth0"), ("isp", "eth0")])
+            Bed.Run(host, "ethtool", "-K", device, "tx", "off");
+    }
+
+    private void Line(string one, string oneDevice, string other, string otherDevice, int number)
+    {
+        Bed.AddLink(one, oneDevice, other, otherDevice);
+        Bed.AddAddress(one, oneDevice, $"198.51.{number}.1/24");
+        Bed.AddAddress(one, oneDevice, $"2001:db8:fa:{number}::1/64");
+        Bed.AddAddress(other, otherDevice, $"198.51.{number}.2/24");
+        Bed.AddAddress(other, otherDevice, $"2001:db8:fa:{number}::2/64");
+    }
+
+    private void Default(string host, string by4, string by6)
+    {
+        Bed.Ip(host, "route", "add", "default", "via", by4);
+        Bed.Ip(host, "-6", "route", "add", "default", "via", by6);
     }
 
     public XdpOptions Options(string node) => new()
@@ -118,7 +166,8 @@ internal sealed class XdpBed : IDisposable
     public void Dispose()
     {
         foreach (BackendSide side in sides) side.Dispose();
-        foreach (string folder in pins.Where(Directory.Exists).ToList()) new Fairlead.Balancer.Programs.PinFolder(folder).RemoveAll();
+        foreach (string folder in pins.Where(Directory.Exists).ToList()) new PinFolder(folder).RemoveAll();
+        foreach (BpfObject one in links.Concat(passes.Values)) one.Dispose();
         Bed.Dispose();
     }
 
@@ -140,10 +189,15 @@ internal sealed class XdpBed : IDisposable
         string port = $"p{host}{device}"[..Math.Min(15, $"p{host}{device}".Length)];
         Bed.AddLink(host, device, bridge, port);
         Bed.Ip(bridge, "link", "set", port, "master", "br0");
-        // veth takes frames from XDP only where NAPI runs at the other end, and that is so with GRO.
-        Bed.Run(bridge, "ethtool", "-K", port, "gro", "on");
         Bed.AddAddress(host, device, address4);
         Bed.AddAddress(host, device, address6);
+        // veth takes frames that are redirected to it where NAPI runs at the other end, and that is so with GRO; frames
+        // that XDP sends back where they came from it wakes nobody for unless a program is there.
+        Bed.Run(bridge, "ethtool", "-K", port, "gro", "on");
+        if (bridge != "edge") return;
+        (BpfObject? link, int error) = In(bridge,
+            () => passes["program backend"].AttachXdp(Libc.InterfaceIndex(port), Libc.XDP_FLAGS_DRV_MODE));
+        links.Add(link ?? throw new IOException($"{port}: errno {error}"));
     }
 
     private void AddNode(string name, int number)
