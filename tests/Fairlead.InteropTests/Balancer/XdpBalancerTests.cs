@@ -216,8 +216,8 @@ public sealed class XdpBalancerTests
         // The client says 1460; the backend learns by ICMP errors to the VIP, which the balancer brings to it.
         foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
         {
-            var r = await Bulk.BothWaysAsync(bed, "far", vip);
-            Assert.True((Bulk.Bytes, Bulk.Bytes)==r, $"{r} {string.Join('\n', balancer.Vips().Select(v => $"{v.Vip} {v.Packets} {string.Join(' ', v.Reasons)}"))}"+bed.Bed.Run("far", "cat", "/proc/net/netstat")+bed.Bed.Run("far", "ip", "-s", "link")+bed.Bed.Run("home", "ip", "-s", "link")+bed.Bed.Run("isp", "ip", "-s", "link")+bed.Bed.Run("edge", "ip", "-s", "link"));
+            (int There, int Back) moved = await Bulk.BothWaysAsync(bed, "far", vip);
+            Assert.True(moved == (Bulk.Bytes, Bulk.Bytes), $"{vip}: {moved}");
         }
         Assert.Equal(2, balancer.Vips().Count(vip => vip.Reasons.ContainsKey(PacketReason.ByError)));
     }

@@ -191,10 +191,8 @@ internal sealed class XdpBed : IDisposable
         Bed.Ip(bridge, "link", "set", port, "master", "br0");
         Bed.AddAddress(host, device, address4);
         Bed.AddAddress(host, device, address6);
-        // veth takes frames that are redirected to it where NAPI runs at the other end, and that is so with GRO; frames
-        // that XDP sends back where they came from it wakes nobody for unless a program is there.
-        Bed.Run(bridge, "ethtool", "-K", port, "gro", "on");
-        if (bridge != "edge") return;
+        // veth takes frames from XDP at the other end only where a program is at this one. (GRO would do for most of
+        // them, but it would join the packets inside of tunnels, which no switch does.)
         (BpfObject? link, int error) = In(bridge,
             () => passes["program backend"].AttachXdp(Libc.InterfaceIndex(port), Libc.XDP_FLAGS_DRV_MODE));
         links.Add(link ?? throw new IOException($"{port}: errno {error}"));
