@@ -13,8 +13,85 @@ public sealed record VipEntry(Prefix Vip, bool Local, ImmutableArray<IPAddress> 
     public override int GetHashCode() => Vip.GetHashCode();
 }
 
-/// <summary>The balancer's input table: one entry a VIP.</summary>
+/// <summary>
+/// The balancer's input table: one entry a VIP for the kernel's own forwarding, and the services for the XDP balancer.
+/// </summary>
 public sealed record VipTable(long Generation, ImmutableArray<VipEntry> Entries)
 {
     public static readonly VipTable Empty = new(0, []);
+
+    public ImmutableArray<ServiceEntry> Services { get; init; } = [];
+}
+
+/// <summary>How a packet reaches a backend.</summary>
+public enum DeliveryMode : byte
+{
+    /// <summary>The frame's addresses alone are changed: the backend is on the same link.</summary>
+    L2 = 0,
+
+    /// <summary>In an IP packet to the backend (RFC 2003, RFC 2473).</summary>
+    Ip = 1,
+
+    /// <summary>In UDP and GUE: a flow has its own source port, and a second chance during changes.</summary>
+    Gue = 2,
+}
+
+/// <summary>What clients send to. Protocol is 6 (TCP) or 17 (UDP); port 0 is any port.</summary>
+public readonly record struct VipPort(IPAddress Address, byte Protocol, ushort Port)
+{
+    public override string ToString() =>
+        $"{new IPEndPoint(Address, Port)}/{(Protocol == 6 ? "tcp" : Protocol == 17 ? "udp" : $"{Protocol}")}";
+}
+
+/// <summary>
+/// A backend of a service. With weight 0 it takes no new flow and keeps those that it has; one that is not in the table
+/// any more gets nothing. ServerId is what QUIC-LB connection ids name it by.
+/// </summary>
+public sealed record BackendEntry(IPAddress Address, int Weight = 1)
+{
+    public ImmutableArray<byte> ServerId { get; init; } = [];
+
+    public bool Equals(BackendEntry? other) => other is not null && Address.Equals(other.Address)
+        && Weight == other.Weight && ServerId.AsSpan().SequenceEqual(other.ServerId.AsSpan());
+
+    public override int GetHashCode() => Address.GetHashCode();
+}
+
+/// <summary>One service: its VIPs, its backends and how packets reach them.</summary>
+public sealed record ServiceEntry
+{
+    public required string Name { get; init; }
+
+    public required ImmutableArray<VipPort> Vips { get; init; }
+
+    public required ImmutableArray<BackendEntry> Backends { get; init; }
+
+    /// <summary>
+    /// The set before the last change, while flows of that time may live: a balancer that has not seen the change then
+    /// knows, too, whose a slot was. Empty: there was no change.
+    /// </summary>
+    public ImmutableArray<BackendEntry> Former { get; init; } = [];
+
+    public DeliveryMode Mode { get; init; }
+
+    /// <summary>
+    /// Prime. Set once: another size moves every flow, and all balancers of a VIP need the same. A hundred a backend
+    /// spread well and move little.
+    /// </summary>
+    public int Slots { get; init; } = 16381;
+
+    /// <summary>All flows of a client go to one backend.</summary>
+    public bool IsSticky { get; init; }
+
+    /// <summary>Fragments without ports follow the first one of their packet.</summary>
+    public bool FollowsFragments { get; init; } = true;
+
+    /// <summary>How long slots that changed their owner keep flows with the former one that are not remembered.</summary>
+    public TimeSpan Transition { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>
+    /// Bytes of the server id in each of the seven QUIC-LB configurations; 0 or missing: no such configuration. Empty:
+    /// UDP is not QUIC.
+    /// </summary>
+    public ImmutableArray<byte> QuicServerIdBytes { get; init; } = [];
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The backend's side: takes the packet out of what a balancer put it in, and hands it to the kernel, which has the VIP
+ * on its loopback. Only what comes from a balancer and is for a VIP is opened; all else passes on untouched.
+ *
+ * Second chance: while a flow may belong to two backends, GUE names the other one. Who gets a packet of a TCP flow
+ * that he does not know passes it on to that one, once. So a flow lives on even when its balancer is gone, and the
+ * next one has never seen it.
+ */
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "fairlead.h"
+#include "parse.h"
+#include "encapsulate.h"
+
+#define SET(name, VALUE)                                                                                               \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                                       \
+		__uint(max_entries, 1024);                                                                             \
+		__type(key, struct fl_address);                                                                        \
+		__type(value, VALUE);                                                                                  \
+	} name SEC(".maps")
+
+SET(balancers, __u32);
+SET(local_vips, __u32);
+SET(peers, struct fl_peer);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FL_HERE_REASONS);
+	__type(key, __u32);
+	__type(value, __u64);
+} here_counts SEC(".maps");
+
+#define TCP_LISTEN 10
+#define CONGESTED 3
+
+/* What is known of the outer part. */
+struct outer {
+	struct fl_address from;
+	__u32 protocol;		/* of what is inside: 4 or 41 */
+	__u32 at;		/* where the inner packet begins */
+	__u32 gue;		/* where GUE begins; 0: there is none */
+	__u8 family;
+	__u8 tos;
+	__u8 other_family;	/* of the other backend that GUE names; 0: none */
+};
+
+static __always_inline int here(__u32 reason, int verdict)
+{
+	__u64 *count = bpf_map_lookup_elem(&here_counts, &reason);
+
+	if (count)
+		*count += 1;
+	return verdict;
+}
+
+/* The UDP and GUE headers at `at`. */
+static __always_inline int open_gue(struct xdp_md *ctx, struct outer *o, __u32 at)
+{
+	struct { struct udphdr udp; struct gue gue; } *h = HEADER(ctx, typeof(*h), at);
+	struct fl_other *other;
+
+	if (!h || h->udp.dest != bpf_htons(FL_GUE_PORT) || h->gue.version_length & 0xe0 || h->gue.flags)
+		return FL_HERE_NOT_TUNNEL;
+	o->protocol = h->gue.protocol;
+	o->gue = at + sizeof(h->udp);
+	o->at = o->gue + sizeof(h->gue) + h->gue.version_length * 4;
+	if (h->gue.version_length < 2)
+		return FL_DECAPSULATED;
+	other = HEADER(ctx, struct fl_other, at + sizeof(*h));
+	if (other && other->kind == FL_OTHER_KIND && other->family == o->family)
+		o->other_family = other->family;
+	return FL_DECAPSULATED;
+}
+
+static __always_inline int open_outer(struct xdp_md *ctx, struct outer *o)
+{
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+
+	if (!ethernet)
+		return FL_HERE_NOT_TUNNEL;
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = HEADER(ctx, struct iphdr, sizeof(*ethernet));
+
+		/* A balancer writes neither options nor fragments. */
+		if (!ip || ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff))
+			return FL_HERE_NOT_TUNNEL;
+		o->family = 4;
+		o->tos = ip->tos;
+		o->protocol = ip->protocol;
+		map_ipv4(o->from.half, ip->saddr);
+		o->at = sizeof(*ethernet) + sizeof(*ip);
+	} else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, sizeof(*ethernet));
+
+		if (!ip)
+			return FL_HERE_NOT_TUNNEL;
+		o->family = 6;
+		o->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
+		o->protocol = ip->nexthdr;
+		copy_ipv6(o->from.half, &ip->saddr);
+		o->at = sizeof(*ethernet) + sizeof(*ip);
+	} else {
+		return FL_HERE_NOT_TUNNEL;
+	}
+	if (o->protocol == IPPROTO_UDP && open_gue(ctx, o, o->at))
+		return FL_HERE_NOT_TUNNEL;
+	if (o->protocol != IPPROTO_IPIP && o->protocol != IPPROTO_IPV6)
+		return FL_HERE_NOT_TUNNEL;
+	return FL_DECAPSULATED;
+}
+
+/* Whether our kernel knows the TCP flow, or its packet answers one of our SYN cookies. */
+static __always_inline bool knows(struct xdp_md *ctx, struct packet *p)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sock;
+	bool known;
+
+	if (p->family == 4) {
+		tuple.ipv4.saddr = p->from[1] >> 32;
+		tuple.ipv4.daddr = p->to[1] >> 32;
+		tuple.ipv4.sport = p->ports;
+		tuple.ipv4.dport = p->ports >> 16;
+		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, p->to, 16);
+		tuple.ipv6.sport = p->ports;
+		tuple.ipv6.dport = p->ports >> 16;
+		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!sock)
+		return false;
+	known = sock->state != TCP_LISTEN;
+	if (!known) {
+		struct tcphdr *tcp = HEADER(ctx, struct tcphdr, p->l4 & 0xff);
+
+		if (p->family == 4) {
+			struct iphdr *ip = HEADER(ctx, struct iphdr, p->l3 & 0x7f);
+
+			known = ip && tcp && !bpf_tcp_check_syncookie(sock, ip, sizeof(*ip), tcp, sizeof(*tcp));
+		} else {
+			struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, p->l3 & 0x7f);
+
+			known = ip && tcp && !bpf_tcp_check_syncookie(sock, ip, sizeof(*ip), tcp, sizeof(*tcp));
+		}
+	}
+	bpf_sk_release(sock);
+	return known;
+}
+
+/* The checksum after some words gave way to others; 0 stays 0: there was none. */
+static __always_inline __be16 update_sum(__be16 check, __u32 taken, __u32 given)
+{
+	__u16 sum;
+
+	if (!check)
+		return 0;
+	sum = ~fold((__u16)~check + (__u16)~fold(taken) + fold(given));
+	return sum ? sum : 0xffff;
+}
+
+static __noinline int pass_on4(struct xdp_md *ctx)
+{
+	struct {
+		struct ethhdr ethernet;
+		struct iphdr ip;
+		struct udphdr udp;
+		struct gue gue;
+		struct fl_other other;
+		__be32 address;
+	} __attribute__((packed)) *h = HEADER(ctx, typeof(*h), 0);
+	struct fl_address key;
+	struct fl_peer *peer;
+
+	if (!h || h->ip.ttl <= 1)
+		return FL_HERE_NO_WAY;
+	map_ipv4(key.half, h->address);
+	peer = bpf_map_lookup_elem(&peers, &key);
+	if (!peer)
+		return FL_HERE_NO_WAY;
+	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 4) + bpf_htons(FL_OTHER_KIND << 8 | 4),
+				  add_words(&h->address, 4) + bpf_htons(FL_OTHER_USED << 8 | 4));
+	h->other.kind = FL_OTHER_USED;
+	h->ip.daddr = h->address;
+	h->ip.ttl--;
+	h->ip.check = 0;
+	h->ip.check = ~fold(add_words(&h->ip, sizeof(h->ip)));
+	__builtin_memcpy(h->ethernet.h_dest, peer->mac_to, ETH_ALEN);
+	__builtin_memcpy(h->ethernet.h_source, peer->mac_from, ETH_ALEN);
+	return FL_HERE_PASSED_ON;
+}
+
+static __noinline int pass_on6(struct xdp_md *ctx)
+{
+	struct {
+		struct ethhdr ethernet;
+		struct ipv6hdr ip;
+		struct udphdr udp;
+		struct gue gue;
+		struct fl_other other;
+		struct in6_addr address;
+	} __attribute__((packed)) *h = HEADER(ctx, typeof(*h), 0);
+	struct fl_address key;
+	struct fl_peer *peer;
+
+	if (!h || h->ip.hop_limit <= 1)
+		return FL_HERE_NO_WAY;
+	__builtin_memcpy(&key, &h->address, sizeof(key));
+	peer = bpf_map_lookup_elem(&peers, &key);
+	if (!peer)
+		return FL_HERE_NO_WAY;
+	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 16) + bpf_htons(FL_OTHER_KIND << 8 | 6),
+				  add_words(&h->address, 16) + bpf_htons(FL_OTHER_USED << 8 | 6));
+	h->other.kind = FL_OTHER_USED;
+	h->ip.daddr = h->address;
+	h->ip.hop_limit--;
+	__builtin_memcpy(h->ethernet.h_dest, peer->mac_to, ETH_ALEN);
+	__builtin_memcpy(h->ethernet.h_source, peer->mac_from, ETH_ALEN);
+	return FL_HERE_PASSED_ON;
+}
+
+/* RFC 6040 §4.2: congestion that the tunnel met is the packet's. */
+static __always_inline bool keep_congestion(struct xdp_md *ctx, const struct packet *p)
+{
+	if (p->family == 4) {
+		struct iphdr *ip = HEADER(ctx, struct iphdr, p->l3 & 0x7f);
+		__u16 before;
+
+		if (!ip || !(ip->tos & CONGESTED))
+			return false;
+		before = *(__u16 *)ip;
+		ip->tos |= CONGESTED;
+		ip->check = update_sum(ip->check, before, *(__u16 *)ip);
+	} else {
+		struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, p->l3 & 0x7f);
+
+		if (!ip || !(ip->flow_lbl[0] & CONGESTED << 4))
+			return false;
+		ip->flow_lbl[0] |= CONGESTED << 4;
+	}
+	return true;
+}
+
+static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o, struct packet *p)
+{
+	p->l3 = o->at & 0xff;
+	return o->protocol == IPPROTO_IPIP ? parse_ipv4(ctx, p) : parse_ipv6(ctx, p);
+}
+
+SEC("xdp")
+int backend(struct xdp_md *ctx)
+{
+	struct fl_address inner_to;
+	struct ethhdr *ethernet, frame;
+	struct outer o = {};
+	struct packet p = {};
+	int reason = open_outer(ctx, &o);
+
+	if (reason)
+		return here(reason, XDP_PASS);
+	if (!bpf_map_lookup_elem(&balancers, &o.from))
+		return here(FL_HERE_NOT_BALANCER, XDP_PASS);
+	reason = open_inner(ctx, &o, &p);
+	/* What the balancer took for whole is whole here, too. */
+	if (reason)
+		return here(FL_HERE_MALFORMED, XDP_PASS);
+	__builtin_memcpy(&inner_to, p.to, sizeof(inner_to));
+	if (!bpf_map_lookup_elem(&local_vips, &inner_to))
+		return here(FL_HERE_NOT_VIP, XDP_PASS);
+	if (o.other_family && p.protocol == IPPROTO_TCP && !p.is_syn && !p.is_error && p.fragment == WHOLE &&
+	    !knows(ctx, &p)) {
+		reason = o.other_family == 4 ? pass_on4(ctx) : pass_on6(ctx);
+		here(reason, 0);
+		if (reason == FL_HERE_PASSED_ON)
+			return XDP_TX;
+	}
+	if ((o.tos & CONGESTED) == CONGESTED && !keep_congestion(ctx, &p))
+		return here(FL_HERE_CONGESTION, XDP_DROP);
+	ethernet = HEADER(ctx, struct ethhdr, 0);
+	if (!ethernet)
+		return here(FL_HERE_MALFORMED, XDP_PASS);
+	frame = *ethernet;
+	frame.h_proto = p.family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	if (bpf_xdp_adjust_head(ctx, (o.at & 0xff) - sizeof(frame)))
+		return here(FL_HERE_MALFORMED, XDP_DROP);
+	ethernet = HEADER(ctx, struct ethhdr, 0);
+	if (!ethernet)
+		return here(FL_HERE_MALFORMED, XDP_DROP);
+	*ethernet = frame;
+	return here(FL_DECAPSULATED, XDP_PASS);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Stage 4: writes the frame that goes to the backend.
+ *
+ *   L2    [ethernet (vlan)]                        [the packet]
+ *   IP    [ethernet (vlan)][outer IP]              [the packet]    protocol 4 or 41
+ *   GUE   [ethernet (vlan)][outer IP][UDP][GUE]    [the packet]    draft-ietf-intarea-gue-09
+ *         [ethernet (vlan)][outer IP][UDP][GUE][fl_other][address][the packet]
+ *
+ * An outer IP header has one source for all flows, so a backend's card puts them into one queue; GUE has the flow in
+ * its source port, and is the better choice for a backend with many cores.
+ */
+#ifndef ENCAPSULATE_H
+#define ENCAPSULATE_H
+
+#include "pick.h"
+
+struct gue {
+	__u8 version_length;	/* version 0; words that follow */
+	__u8 protocol;
+	__be16 flags;
+};
+
+#define OUTER_TTL 64
+
+static __always_inline __u16 fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static __always_inline __u32 add_words(const void *data, int bytes)
+{
+	const __u16 *word = data;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < bytes / 2; i++)
+		sum += word[i];
+	return sum;
+}
+
+/* RFC 1141: the checksum after the TTL went down by one, without reading the header again. */
+static __always_inline void age4(struct iphdr *ip)
+{
+	__u32 check = ip->check + bpf_htons(0x0100);
+
+	ip->check = check + (check >= 0xffff);
+	ip->ttl--;
+}
+
+static __always_inline bool age(struct xdp_md *ctx, struct packet *p)
+{
+	if (p->family == 4) {
+		struct iphdr *ip = HEADER(ctx, struct iphdr, L3(p));
+
+		if (!ip)
+			return false;
+		age4(ip);
+	} else {
+		struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, L3(p));
+
+		if (!ip)
+			return false;
+		ip->hop_limit--;
+		/* IPv6's header is no part of what adds up to nothing. */
+		p->sum += (__u16)~bpf_htons(1);
+	}
+	return true;
+}
+
+static __always_inline void write_ipv4(struct iphdr *ip, const struct fl_backend *b, __u32 length, __u32 protocol, __u8 tos)
+{
+	__u32 sum;
+
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = tos;
+	ip->tot_len = bpf_htons(length);
+	ip->id = 0;
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = OUTER_TTL;
+	ip->protocol = protocol;
+	ip->check = 0;
+	__builtin_memcpy(&ip->saddr, b->from, 4);
+	__builtin_memcpy(&ip->daddr, b->to, 4);
+	sum = add_words(ip, sizeof(*ip));
+	ip->check = ~fold(sum);
+}
+
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct fl_backend *b, __u32 length, __u32 protocol,
+				       __u8 tos, __u32 label)
+{
+	*(__be32 *)ip = bpf_htonl(6U << 28 | (__u32)tos << 20 | label);
+	ip->payload_len = bpf_htons(length);
+	ip->nexthdr = protocol;
+	ip->hop_limit = OUTER_TTL;
+	__builtin_memcpy(&ip->saddr, b->from, 16);
+	__builtin_memcpy(&ip->daddr, b->to, 16);
+}
+
+/* The second half of a GUE header that names the other backend. Gives its bytes; 0 when the frame is too short. */
+static __always_inline __u32 write_other(struct xdp_md *ctx, __u32 at, const struct fl_backend *other)
+{
+	if (other->family == 4) {
+		struct { struct fl_other head; __u8 address[4]; } *o = HEADER(ctx, typeof(*o), at);
+
+		if (!o)
+			return 0;
+		o->head = (struct fl_other){ .kind = FL_OTHER_KIND, .family = 4 };
+		__builtin_memcpy(o->address, other->to, 4);
+	} else {
+		struct { struct fl_other head; __u8 address[16]; } *o = HEADER(ctx, typeof(*o), at);
+
+		if (!o)
+			return 0;
+		o->head = (struct fl_other){ .kind = FL_OTHER_KIND, .family = 6 };
+		__builtin_memcpy(o->address, other->to, 16);
+	}
+	return 1;
+}
+
+/*
+ * RFC 6935 §5 lets a tunnel's UDP go without a checksum. Where one is wished for (IPv6), it is arithmetic on what the
+ * packet's own checksum says: nobody reads the payload.
+ */
+static __always_inline __be16 udp_checksum(const struct packet *p, const struct fl_backend *b, const struct udphdr *udp,
+					   const struct fl_backend *other)
+{
+	const struct gue *gue = (const void *)(udp + 1);
+	__u32 sum = p->sum + bpf_htons(IPPROTO_UDP) + udp->len;
+
+	if (!p->is_sum_known || !(b->flags & FL_CHECKSUM))
+		return 0;
+	sum += udp->source + udp->dest + udp->len + add_words(gue, sizeof(*gue));
+	if (b->family == 4)
+		sum += add_words(b->from, 4) + add_words(b->to, 4);
+	else
+		sum += add_words(b->from, 16) + add_words(b->to, 16);
+	if (other) {
+		sum += bpf_htons(FL_OTHER_KIND << 8 | other->family);
+		sum += other->family == 4 ? add_words(other->to, 4) : add_words(other->to, 16);
+	}
+	sum = (__u16)~fold(sum);
+	return sum ? sum : 0xffff;
+}
+
+static __always_inline int write_gue(struct xdp_md *ctx, const struct packet *p, const struct fl_backend *b, __u64 hash,
+				     const struct fl_backend *other, __u32 at, __u32 size)
+{
+	struct { struct udphdr udp; struct gue gue; } *h = HEADER(ctx, typeof(*h), at);
+
+	if (!h)
+		return FL_NO_HEADROOM;
+	h->udp.source = bpf_htons(0xc000 | (hash & 0x3fff));
+	h->udp.dest = b->port;
+	h->udp.len = bpf_htons(p->length + size);
+	h->gue.version_length = (size - sizeof(*h)) / 4;
+	h->gue.protocol = p->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	h->gue.flags = 0;
+	h->udp.check = udp_checksum(p, b, &h->udp, other);
+	if (other && !write_other(ctx, at + sizeof(*h), other))
+		return FL_NO_HEADROOM;
+	return FL_FORWARDED;
+}
+
+static __always_inline int write_ethernet(struct xdp_md *ctx, const struct fl_backend *b, __u32 family)
+{
+	__be16 protocol = family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+
+	if (!ethernet)
+		return FL_NO_HEADROOM;
+	__builtin_memcpy(ethernet->h_dest, b->mac_to, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, b->mac_from, ETH_ALEN);
+	if (b->vlan) {
+		struct vlan_tag *tag = HEADER(ctx, struct vlan_tag, sizeof(*ethernet));
+
+		if (!tag)
+			return FL_NO_HEADROOM;
+		tag->tci = bpf_htons(b->vlan);
+		tag->protocol = protocol;
+		protocol = bpf_htons(ETH_P_8021Q);
+	}
+	ethernet->h_proto = protocol;
+	return FL_FORWARDED;
+}
+
+static __always_inline int encapsulate(struct xdp_md *ctx, struct packet *p, const struct fl_backend *b, __u64 hash,
+				       const struct fl_backend *other)
+{
+	__u32 l2 = sizeof(struct ethhdr) + (b->vlan ? sizeof(struct vlan_tag) : 0), ip = 0, gue = 0, inner, protocol;
+	int grow;
+
+	if (!age(ctx, p))
+		return FL_NO_HEADROOM;
+	if (b->mode == FL_GUE) {
+		gue = sizeof(struct udphdr) + sizeof(struct gue);
+		if (other)
+			gue += sizeof(struct fl_other) + (other->family == 4 ? 4 : 16);
+	}
+	if (b->mode != FL_L2)
+		ip = b->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	grow = l2 + ip + gue - L3(p);
+	if (grow && bpf_xdp_adjust_head(ctx, -grow))
+		return FL_NO_HEADROOM;
+	if (!ip)
+		return write_ethernet(ctx, b, p->family);
+	if (write_ethernet(ctx, b, b->family))
+		return FL_NO_HEADROOM;
+	inner = p->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	protocol = gue ? IPPROTO_UDP : inner;
+	if (b->family == 4) {
+		struct iphdr *outer = HEADER(ctx, struct iphdr, l2);
+
+		if (!outer)
+			return FL_NO_HEADROOM;
+		write_ipv4(outer, b, p->length + ip + gue, protocol, p->tos);
+	} else {
+		struct ipv6hdr *outer = HEADER(ctx, struct ipv6hdr, l2);
+
+		if (!outer)
+			return FL_NO_HEADROOM;
+		write_ipv6(outer, b, p->length + gue, protocol, p->tos, hash & 0xfffff);
+	}
+	return gue ? write_gue(ctx, p, b, hash, other, l2 + ip, gue) : FL_FORWARDED;
+}
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel's part and the program share: the layouts of the tables. They are defined here alone; the C# side
+ * mirrors them and a test compares both with the object's BTF.
+ *
+ * All tables are BPF_F_MMAPABLE arrays that hold two copies each. User space writes the copy that nobody reads, then
+ * says so with one write to control.active: a packet sees one generation from its first look to its last.
+ *
+ * Next hops are resolved by user space, which writes the frame's addresses into each backend: bpf_fib_lookup costs as
+ * much as all the rest of this program.
+ */
+#ifndef FAIRLEAD_H
+#define FAIRLEAD_H
+
+#include <linux/types.h>
+
+/* Raised with every change of a layout or of what a field means: a newer process then loads afresh. */
+#define FL_ABI 1
+
+#define FL_COPIES 2
+/* A VIP or a connection id lies at most so far behind its hash's place; user space makes the table larger until so. */
+#define FL_PROBES 8
+#define FL_WAYS 8
+#define FL_REASONS 24
+#define FL_GUE_PORT 6080
+/* Unmatched entries of the exception table are held so long, in seconds: longer than a handshake's round trip. */
+#define FL_UNSEEN_SECONDS 4
+
+/* Where a copy of the tables begins. */
+struct fl_copy {
+	__u32 vip_first;
+	__u32 vip_mask;
+	__u32 service_first;
+	__u32 slot_first;
+	__u32 backend_first;
+	__u32 id_first;
+	__u32 id_mask;
+	__u32 any_port;		/* some VIP has any port: then a miss is looked up once more */
+	__u32 generation;
+	__u32 reserved;
+};
+
+struct fl_control {
+	__u64 key[2];		/* of the flow hash; all balancers of a VIP share it */
+	struct fl_copy copy[FL_COPIES];
+	__u32 active;
+	__u32 abi;
+	__u32 exception_mask;	/* buckets less one */
+	__u32 fragment_mask;
+	__u32 idle_seconds;	/* an exception unused for longer may give way */
+	__u32 sample_every;	/* one packet in so many goes to the samples; 0: none */
+	__u32 reserved[2];
+};
+
+/* What packets are sent to: open addressing by fl_vip_hash. IPv4 in its mapped form. */
+struct fl_vip {
+	__u64 address[2];
+	__u32 port_protocol;	/* port in network order, protocol << 16; port 0: any */
+	__u32 service;		/* 0: the place is free */
+	__u32 number;		/* of its counters */
+	__u32 only_fragments;	/* port 0 stands for fragments without ports, not for any port */
+};
+
+enum {
+	FL_STICKY = 1,		/* the slot is chosen by the client's address alone */
+	FL_FRAGMENTS = 2,	/* first fragments are remembered for those that follow */
+	FL_QUIC = 4,		/* UDP is QUIC with routable connection ids */
+};
+
+struct fl_service {
+	__u64 name;		/* hash of its name: a new process finds it again */
+	__u32 first;		/* of its slots, within the copy */
+	__u32 slots;		/* prime */
+	__u32 flags;
+	__u32 changing_until;	/* seconds of CLOCK_MONOTONIC; for user space, which ends transitions */
+	__u8 id_length[8];	/* of the server id for each QUIC-LB configuration; 0: not ours */
+};
+
+enum {
+	FL_STEADY = 0,
+	FL_CHANGING = 1,	/* the flows that the former owner has stay with it; new ones are remembered */
+	FL_SETTLED = 2,		/* those that are remembered stay; the rest belongs to the owner */
+};
+#define FL_SLOT_STATE 24
+#define FL_SLOT_BACKEND 0x00ffffff
+
+struct fl_slot {
+	__u32 owner;		/* its number, the state above */
+	__u32 former;
+};
+
+enum { FL_L2 = 0, FL_IP = 1, FL_GUE = 2 };
+enum { FL_ALIVE = 1, FL_ACCEPTS = 2, FL_CHECKSUM = 4 };
+
+/* One cache line. Number 0 is nobody. */
+struct fl_backend {
+	__u8 to[16];		/* IPv4 in the first four bytes */
+	__u8 from[16];
+	__u8 mac_to[6];
+	__u8 mac_from[6];
+	__u32 device;		/* 0: out where the packet came in */
+	__u16 mtu;		/* the largest IP packet that fits into this way */
+	__u16 vlan;		/* 0: untagged */
+	__u8 mode;
+	__u8 family;		/* of the outer header: 4 or 6 */
+	__u16 port;		/* of GUE, network order */
+	__u16 flags;
+	__u16 service;
+	__u32 reserved;
+};
+
+/* A server id of QUIC-LB: open addressing by fl_id_hash. */
+struct fl_id {
+	__u32 service;
+	__u32 backend;		/* 0: the place is free */
+	__u8 bytes[16];		/* the id, zeroes behind it */
+};
+
+/*
+ * A bucket of the exception table and of the fragment table: one cache line of eight entries, each written at once:
+ * tag 27 bits | seen again 1 | backend 20 | second of its last packet 16.
+ */
+struct fl_bucket {
+	__u64 entry[FL_WAYS];
+};
+#define FL_ENTRY_TAG 37
+#define FL_ENTRY_SEEN (1ULL << 36)
+#define FL_ENTRY_BACKEND 16
+#define FL_BACKEND_MASK 0xfffff
+
+enum fl_reason {
+	FL_FORWARDED,
+	/* Passed on untouched. */
+	FL_NOT_IP,
+	FL_NOT_VIP,
+	FL_MALFORMED,
+	FL_OTHER_PROTOCOL,
+	FL_FRAGMENT_UNKNOWN,
+	FL_TTL_SPENT,
+	/* Dropped. */
+	FL_NO_BACKEND,
+	FL_UNREACHABLE,
+	FL_TOO_BIG_DROPPED,
+	FL_NO_HEADROOM,
+	/* Answered. */
+	FL_TOO_BIG_ANSWERED,
+	/* How it was forwarded, counted beside FL_FORWARDED. */
+	FL_BY_EXCEPTION,
+	FL_BY_FORMER,
+	FL_REMEMBERED,
+	FL_NO_ROOM,
+	FL_BY_ID,
+	FL_BY_FRAGMENT,
+	FL_BY_ERROR,
+};
+
+struct fl_vip_count {
+	__u64 packets;
+	__u64 bytes;
+	__u64 opened;		/* TCP connections */
+	__u64 reserved;
+	__u64 reason[FL_REASONS];
+};
+
+struct fl_backend_count {
+	__u64 packets;
+	__u64 bytes;
+	__u64 opened;
+	__u64 reserved;
+};
+
+/* The backend's side. */
+enum fl_backend_reason {
+	FL_DECAPSULATED,
+	FL_HERE_NOT_TUNNEL,
+	FL_HERE_NOT_BALANCER,
+	FL_HERE_NOT_VIP,
+	FL_HERE_MALFORMED,
+	FL_HERE_CONGESTION,	/* RFC 6040 §4.2: marked outside, not able inside: dropped */
+	FL_HERE_PASSED_ON,
+	FL_HERE_NO_WAY,
+	FL_HERE_REASONS,
+};
+
+struct fl_address {
+	__u64 half[2];		/* IPv4 in its mapped form */
+};
+
+/* What follows the GUE header while a flow may belong to two backends: the other one's address. */
+struct fl_other {
+	__u8 kind;		/* FL_OTHER_KIND */
+	__u8 family;		/* 4: four bytes follow; 6: sixteen */
+	__u16 reserved;
+};
+#define FL_OTHER_KIND 0xf1
+/* The packet has been passed on: whoever has it now keeps it. */
+#define FL_OTHER_USED 0xf2
+
+/* The way from one backend to another. */
+struct fl_peer {
+	__u8 mac_to[6];
+	__u8 mac_from[6];
+	__u32 device;
+};
+
+#endif

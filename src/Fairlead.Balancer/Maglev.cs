@@ -1,0 +1,69 @@
+using System.Net;
+
+namespace Fairlead.Balancer;
+
+/// <summary>
+/// The lookup table of Google's Maglev (NSDI 2016, 3.4), with weights: each backend walks its own permutation
+/// of the slots, and they take turns. Shares are even, a change moves little, and every balancer that knows the set
+/// comes to the same table.
+/// </summary>
+public static class Maglev
+{
+    /// <summary>What permutations are made with. It is the same everywhere, so that tables are.</summary>
+    private static readonly FlowHash Identity = new(0x6661_6972_6c65_6164, 0x6d61_676c_6576_2e31);
+
+    /// <summary>
+    /// The index of the backend that owns each slot; -1 in all of them when no backend has a weight. The slots are
+    /// prime, so that every step walks through all of them.
+    /// </summary>
+    public static int[] Owners(IReadOnlyList<BackendEntry> backends, int slots)
+    {
+        int[] owners = new int[slots];
+        Array.Fill(owners, -1);
+        // In the order of addresses, whatever order they came in.
+        int[] order = [.. Enumerable.Range(0, backends.Count).Where(i => backends[i].Weight > 0)
+            .OrderBy(i => Fairlead.Net.Addresses.Prefix.BitsOf(backends[i].Address))];
+        if (order.Length == 0) return owners;
+        int count = order.Length, heaviest = order.Max(i => backends[i].Weight);
+        int[] next = new int[count], step = new int[count];
+        long[] credit = new long[count];
+        Span<byte> address = stackalloc byte[16];
+        for (int i = 0; i < count; i++)
+        {
+            IPAddress at = backends[order[i]].Address;
+            at.MapToIPv6().TryWriteBytes(address, out _);
+            ulong hash = Identity.OfBytes(address);
+            next[i] = (int)((uint)(hash >> 32) % (uint)slots);
+            step[i] = (int)((uint)hash % (uint)(slots - 1)) + 1;
+        }
+
+        for (int left = slots; ;)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                // The heaviest takes each turn, the others as often as their weight's share of his says.
+                credit[i] += backends[order[i]].Weight;
+                if (credit[i] < heaviest) continue;
+                credit[i] -= heaviest;
+                int at = next[i];
+                while (owners[at] >= 0)
+                {
+                    at += step[i];
+                    if (at >= slots) at -= slots;
+                }
+
+                owners[at] = order[i];
+                next[i] = at;
+                if (--left == 0) return owners;
+            }
+        }
+    }
+
+    public static bool IsPrime(int number)
+    {
+        if (number < 2 || (number % 2 == 0 && number != 2)) return false;
+        for (int i = 3; (long)i * i <= number; i += 2)
+            if (number % i == 0) return false;
+        return true;
+    }
+}

@@ -1,0 +1,61 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Balancer.Maps;
+
+/// <summary>A backend as the kernel has it: its address is its identity, the rest is the way there.</summary>
+public static class BackendRow
+{
+    private const int UdpAndGue = 12;
+    private const int OtherHead = 4;
+
+    /// <summary>Without a way it is known and not alive: what would go there is dropped, and counted.</summary>
+    public static FlBackend Of(ServiceEntry service, BackendEntry backend, NextHop? way, ushort serviceId)
+    {
+        bool isIPv4 = backend.Address.AddressFamily == AddressFamily.InterNetwork;
+        var row = new FlBackend
+        {
+            Mode = (byte)service.Mode,
+            Family = (byte)(isIPv4 ? 4 : 6),
+            Port = BinaryPrimitives.ReverseEndianness(Layout.GuePort),
+            Service = serviceId,
+            Flags = backend.Weight > 0 ? Layout.Accepts : (ushort)0,
+        };
+        backend.Address.TryWriteBytes(row.To, out _);
+        // RFC 6935 §5: over IPv6 no checksum is allowed in a tunnel, but not loved on the way.
+        if (!isIPv4) row.Flags |= Layout.Checksum;
+        if (way is null) return row;
+        row.Flags |= Layout.Alive;
+        way.Source.TryWriteBytes(row.From, out _);
+        way.To.GetAddressBytes().CopyTo(row.MacTo);
+        way.From.GetAddressBytes().CopyTo(row.MacFrom);
+        row.Device = way.Device;
+        row.Vlan = way.Vlan;
+        row.Mtu = (ushort)(way.Mtu - Overhead(service.Mode, isIPv4));
+        return row;
+    }
+
+    /// <summary>What the mode adds to a packet at the most: during a change, GUE names the other backend.</summary>
+    public static int Overhead(DeliveryMode mode, bool isIPv4)
+    {
+        int header = isIPv4 ? 20 : 40, address = isIPv4 ? 4 : 16;
+        return mode switch
+        {
+            DeliveryMode.L2 => 0,
+            DeliveryMode.Ip => header,
+            _ => header + UdpAndGue + OtherHead + address,
+        };
+    }
+
+    public static Prefix Backend(FlBackend row) =>
+        Prefix.Host(new IPAddress(((ReadOnlySpan<byte>)row.To)[..(row.Family == 4 ? 4 : 16)]));
+
+    public static IPAddress Address(FlVip vip)
+    {
+        var bits = new UInt128(
+            BinaryPrimitives.ReverseEndianness(vip.Address0), BinaryPrimitives.ReverseEndianness(vip.Address1));
+        return Prefix.OfMapped(bits, 128).Address;
+    }
+}

@@ -1,0 +1,463 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Runtime.InteropServices;
+using System.Text;
+using Fairlead.Net.Addresses;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.Balancer.Maps;
+
+/// <summary>
+/// Writes the balancer's table into the kernel: into the copy that no packet reads, which one word then makes the one
+/// that all read. What stands in the kernel is the only state there is; a new process reads it back (TakeOver).
+/// </summary>
+public sealed class KernelTables : IDisposable
+{
+    private readonly BpfArray<FlControl> control;
+    private readonly BpfArray<FlVip> vips;
+    private readonly BpfArray<FlService> services;
+    private readonly BpfArray<FlSlot> slots;
+    private readonly BpfArray<FlBackend> backends;
+    private readonly BpfArray<FlId> ids;
+    private readonly IReadOnlyDictionary<string, BpfObject> maps;
+    private readonly Dirt[] dirty = [new(), new()];
+    private readonly TableSpace space;
+    private readonly Dictionary<ulong, ServiceState> states = [];
+    private readonly Dictionary<VipPort, (uint Number, uint Service)> vipNumbers = [];
+    private readonly FlBackend[] rows;
+    private readonly HashSet<uint> released = [];
+    private uint generation;
+
+    /// <summary>
+    /// On these maps. Those of an earlier process are taken over as they are; a key that is not theirs is refused, for
+    /// it would move every flow.
+    /// </summary>
+    public KernelTables(IReadOnlyDictionary<string, BpfObject> maps, FlowHash key, TimeSpan idle)
+    {
+        this.maps = maps;
+        control = new(maps["control"]);
+        vips = new(maps["vips"]);
+        services = new(maps["services"]);
+        slots = new(maps["slots"]);
+        backends = new(maps["backends"]);
+        ids = new(maps["ids"]);
+        Exceptions = new(maps["exceptions"]);
+        Fragments = new(maps["fragments"]);
+        Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
+            ids.Length / 2, Exceptions.Length, Fragments.Length);
+        space = new TableSpace(Sizes);
+        rows = new FlBackend[Sizes.Backends];
+        Key = key;
+        ref FlControl settings = ref control[0];
+        if (settings.Abi != 0)
+        {
+            if (settings.Abi != Layout.Abi || settings.Key0 != key.Key0 || settings.Key1 != key.Key1)
+                throw new InvalidDataException("the tables in the kernel have another layout or another key");
+            TakeOver();
+        }
+
+        (settings.Key0, settings.Key1) = (key.Key0, key.Key1);
+        settings.ExceptionMask = (uint)Exceptions.Length - 1;
+        settings.FragmentMask = (uint)Fragments.Length - 1;
+        settings.IdleSeconds = (uint)Math.Clamp(idle.TotalSeconds, 1, ushort.MaxValue);
+        settings.Abi = Layout.Abi;
+    }
+
+    public BalancerSizes Sizes { get; }
+
+    public FlowHash Key { get; }
+
+    public BpfArray<FlBucket> Exceptions { get; }
+
+    public BpfArray<FlBucket> Fragments { get; }
+
+    /// <summary>What the tables take in memory, counters aside.</summary>
+    public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes + ids.Bytes
+        + Exceptions.Bytes + Fragments.Bytes;
+
+    public uint IdleSeconds => control[0].IdleSeconds;
+
+    /// <summary>The VIPs in the kernel, with the numbers of their counters.</summary>
+    public IReadOnlyDictionary<VipPort, (uint Number, uint Service)> Vips => vipNumbers;
+
+    internal IReadOnlyDictionary<ulong, ServiceState> States => states;
+
+    /// <summary>The monotonic clock in seconds, which the kernel's program reads, too.</summary>
+    public static uint Seconds(TimeProvider clock) => (uint)(clock.GetTimestamp() / clock.TimestampFrequency);
+
+    public static ulong NameOf(string service) => new FlowHash(0, 0).OfBytes(Encoding.UTF8.GetBytes(service));
+
+    /// <summary>
+    /// Goes over to this table. `way` tells how a backend is reached; null: it is not, and packets for it are dropped
+    /// and counted until it is.
+    /// </summary>
+    public void Apply(VipTable table, uint now, Func<IPAddress, NextHop?> way)
+    {
+        HashSet<ulong> wanted = [.. table.Services.Select(service => NameOf(service.Name))];
+        foreach (ServiceEntry entry in table.Services) Update(entry, now, way);
+        foreach (ServiceState gone in states.Values.Where(state => !wanted.Contains(state.Name)).ToList()) Remove(gone);
+        PlaceVips(table);
+        Publish();
+    }
+
+    /// <summary>
+    /// What time brings: changes that are over settle, and slots of which nobody is remembered any more become steady.
+    /// Called every few seconds.
+    /// </summary>
+    public void Tidy(uint now)
+    {
+        bool changed = false;
+        List<ServiceState> settled = [.. states.Values.Where(state => state.HasAny(SlotState.Settled))];
+        if (settled.Count > 0)
+        {
+            Dictionary<uint, int> counts = Maps.Exceptions.Count(Exceptions, now, IdleSeconds);
+            foreach (ServiceState state in settled.Where(state => !state.Numbers.Values.Any(counts.ContainsKey)))
+                if (state.Turn(Transition.Forget)) changed |= Soil(state);
+        }
+
+        foreach (ServiceState state in states.Values.Where(state => state.ChangingUntil != 0))
+        {
+            if ((int)(now - state.ChangingUntil) < 0) continue;
+            state.ChangingUntil = 0;
+            _ = state.Turn(Transition.End);
+            changed |= Soil(state);
+        }
+
+        if (changed) Publish();
+    }
+
+    public FlBackend BackendAt(uint number) => rows[number];
+
+    /// <summary>Where the kernel finds a slot of the service, as it stands there now.</summary>
+    public Slot SlotAt(string service, int slot)
+    {
+        ref FlCopy copy = ref control[0].Copy[(int)control[0].Active & 1];
+        return slots[(int)(copy.SlotFirst + states[NameOf(service)].First) + slot].Read();
+    }
+
+    public void Dispose()
+    {
+        control.Dispose();
+        vips.Dispose();
+        services.Dispose();
+        slots.Dispose();
+        backends.Dispose();
+        ids.Dispose();
+        Exceptions.Dispose();
+        Fragments.Dispose();
+    }
+
+    private void Update(ServiceEntry entry, uint now, Func<IPAddress, NextHop?> way)
+    {
+        ulong name = NameOf(entry.Name);
+        if (!states.TryGetValue(name, out ServiceState? state))
+        {
+            state = new ServiceState(space.TakeService(), name, space.TakeSlots(entry.Slots), new FlSlot[entry.Slots]);
+            states[name] = state;
+        }
+
+        if (state.Slots.Length != entry.Slots)
+            throw new InvalidOperationException($"service {entry.Name}: its {state.Slots.Length} slots cannot change");
+        HashSet<Prefix> set = [.. entry.Backends.Select(backend => Prefix.Host(backend.Address))];
+        foreach (Prefix gone in state.Numbers.Keys.Where(address => !set.Contains(address)).ToList())
+        {
+            Write(state.Numbers[gone], default);
+            released.Add(state.Numbers[gone]);
+            state.Numbers.Remove(gone);
+        }
+
+        foreach (BackendEntry backend in entry.Backends)
+        {
+            Prefix address = Prefix.Host(backend.Address);
+            if (!state.Numbers.TryGetValue(address, out uint number))
+            {
+                number = state.Numbers[address] = space.TakeBackend();
+                BpfPerCpu.Write<FlBackendCount>(maps["backend_counts"], number, new FlBackendCount[BpfPerCpu.Cpus]);
+            }
+
+            Write(number, BackendRow.Of(entry, backend, way(backend.Address), (ushort)state.Id));
+        }
+
+        if (state.Entry is null || !state.Entry.Backends.SequenceEqual(entry.Backends))
+        {
+            bool isFresh = state.IsFresh;
+            uint[] owners = Numbered(state, entry.Backends, entry.Slots);
+            uint[] before = isFresh && entry.Former.Length > 0 ? Numbered(state, entry.Former, entry.Slots) : [];
+            if (state.Turn(owners, before, [.. state.Numbers.Values]))
+                state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
+        }
+
+        state.Flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0)
+            | (entry.QuicServerIdBytes.IsEmpty ? 0 : Layout.Quic);
+        state.IdLength = [.. entry.QuicServerIdBytes, .. new byte[8 - entry.QuicServerIdBytes.Length]];
+        state.Entry = entry;
+        Soil(state);
+    }
+
+    private static uint[] Numbered(ServiceState state, ImmutableArray<BackendEntry> set, int count)
+    {
+        uint[] numbers = [.. set.Select(backend => state.NumberOf(backend.Address))];
+        return [.. Maglev.Owners(set, count).Select(owner => owner < 0 ? 0 : numbers[owner])];
+    }
+
+    private void Remove(ServiceState gone)
+    {
+        foreach (uint number in gone.Numbers.Values)
+        {
+            Write(number, default);
+            released.Add(number);
+        }
+
+        states.Remove(gone.Name);
+        space.GiveBack(gone);
+    }
+
+    /// <summary>Marks a service to be written into both copies. True, for those who ask whether anything changed.</summary>
+    private bool Soil(ServiceState state)
+    {
+        foreach (Dirt copy in dirty) copy.Services.Add(state);
+        return true;
+    }
+
+    private void Write(uint number, FlBackend row)
+    {
+        if (FlBackend.AreSame(rows[number], row)) return;
+        rows[number] = row;
+        foreach (Dirt copy in dirty) copy.Backends.Add(number);
+    }
+
+    private void PlaceVips(VipTable table)
+    {
+        var wanted = new Dictionary<VipPort, uint>();
+        foreach (ServiceEntry entry in table.Services)
+            foreach (VipPort vip in entry.Vips) wanted[vip] = states[NameOf(entry.Name)].Id;
+        foreach (VipPort gone in vipNumbers.Keys.Where(vip => !wanted.ContainsKey(vip)).ToList())
+        {
+            space.GiveBackVip(vipNumbers[gone].Number);
+            vipNumbers.Remove(gone);
+        }
+
+        foreach ((VipPort vip, uint service) in wanted)
+        {
+            if (!vipNumbers.TryGetValue(vip, out (uint Number, uint) known))
+            {
+                known.Number = space.TakeVip();
+                BpfPerCpu.Write<FlVipCount>(maps["vip_counts"], known.Number, new FlVipCount[BpfPerCpu.Cpus]);
+            }
+
+            vipNumbers[vip] = (known.Number, service);
+        }
+    }
+
+    /// <summary>Brings the copy that is not read up to date, has it read, and waits until nobody reads the other.</summary>
+    private void Publish()
+    {
+        ref FlControl settings = ref control[0];
+        int into = 1 - (int)(settings.Active & 1);
+        ref FlCopy copy = ref settings.Copy[into];
+        copy.VipFirst = (uint)(into * Sizes.Vips);
+        copy.ServiceFirst = (uint)(into * Sizes.Services);
+        copy.SlotFirst = (uint)(into * Sizes.Slots);
+        copy.BackendFirst = (uint)(into * Sizes.Backends);
+        copy.IdFirst = (uint)(into * Sizes.Ids);
+        copy.Generation = ++generation;
+        foreach (uint number in dirty[into].Backends) backends[(int)(copy.BackendFirst + number)] = rows[number];
+        foreach (ServiceState state in dirty[into].Services.Where(state => states.ContainsValue(state)))
+        {
+            state.Slots.CopyTo(slots.Slice((int)(copy.SlotFirst + state.First), state.Slots.Length));
+            services[(int)(copy.ServiceFirst + state.Id)] = new FlService
+            {
+                Name = state.Name,
+                First = state.First,
+                Slots = (uint)state.Slots.Length,
+                Flags = state.Flags,
+                ChangingUntil = state.ChangingUntil,
+                IdLength = MemoryMarshal.Read<EightBytes>(state.IdLength),
+            };
+        }
+
+        dirty[into].Clear();
+        WriteVips(ref copy);
+        WriteIds(ref copy);
+        Volatile.Write(ref settings.Active, (uint)into);
+        // Every program that began before the word changed has ended after this (membarrier(2): an RCU grace period).
+        if (Libc.MemBarrier(Libc.MEMBARRIER_CMD_GLOBAL) != 0)
+            throw new IOException($"membarrier: errno {Marshal.GetLastPInvokeError()} (nohz_full has none)");
+        if (released.Count == 0) return;
+        Maps.Exceptions.Remove(Exceptions, released);
+        Maps.Exceptions.Remove(Fragments, released);
+        foreach (uint number in released) space.GiveBackBackend(number);
+        released.Clear();
+    }
+
+    private void WriteVips(ref FlCopy copy)
+    {
+        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow(vip.Key, vip.Value.Number, vip.Value.Service))];
+        // A sticky service's fragments need no port to be told apart.
+        HashSet<(ulong, ulong, uint)> any = [.. all.Where(v => (ushort)v.PortProtocol == 0).Select(PlaceOf)];
+        HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
+        foreach (FlVip vip in all.Where(vip => sticky.Contains(vip.Service)).ToList())
+        {
+            FlVip fragments = vip with { PortProtocol = vip.PortProtocol & 0xffff0000, OnlyFragments = 1 };
+            if (any.Add(PlaceOf(fragments))) all.Add(fragments);
+        }
+
+        uint[] hashes = [.. all.Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
+        if (!PlaceTable.TryPlace(hashes, Sizes.Vips, out int[] at, out uint mask))
+            throw new InvalidOperationException($"{all.Count} VIPs do not fit into {Sizes.Vips} places");
+        Span<FlVip> places = vips.Slice((int)copy.VipFirst, (int)mask + 1);
+        places.Clear();
+        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
+        copy.VipMask = mask;
+        copy.AnyPort = any.Count > 0 ? 1u : 0;
+    }
+
+    private void WriteIds(ref FlCopy copy)
+    {
+        var all = new List<FlId>();
+        foreach (ServiceState state in states.Values)
+        {
+            foreach (BackendEntry backend in state.Entry?.Backends ?? [])
+            {
+                if (backend.ServerId.IsEmpty) continue;
+                var id = new FlId { Service = state.Id, Backend = state.NumberOf(backend.Address) };
+                backend.ServerId.CopyTo(id.Bytes);
+                all.Add(id);
+            }
+        }
+
+        uint[] hashes = [.. all.Select(id => PlaceTable.Hash(
+            MemoryMarshal.Read<ulong>(id.Bytes), MemoryMarshal.Read<ulong>(((ReadOnlySpan<byte>)id.Bytes)[8..]),
+            id.Service))];
+        if (!PlaceTable.TryPlace(hashes, Sizes.Ids, out int[] at, out uint mask))
+            throw new InvalidOperationException($"{all.Count} server ids do not fit into {Sizes.Ids} places");
+        Span<FlId> places = ids.Slice((int)copy.IdFirst, (int)mask + 1);
+        places.Clear();
+        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
+        copy.IdMask = mask;
+    }
+
+    private static (ulong, ulong, uint) PlaceOf(FlVip vip) => (vip.Address0, vip.Address1, vip.PortProtocol);
+
+    private static FlVip VipRow(VipPort vip, uint number, uint service)
+    {
+        (ulong first, ulong second) = FlowHash.Halves(vip.Address);
+        ushort port = (ushort)IPAddress.HostToNetworkOrder((short)vip.Port);
+        return new FlVip
+        {
+            Address0 = first,
+            Address1 = second,
+            PortProtocol = port | ((uint)vip.Protocol << 16),
+            Service = service,
+            Number = number,
+        };
+    }
+
+    /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
+    public void CopyFrom(KernelTables other)
+    {
+        foreach (ServiceState state in other.states.Values)
+        {
+            uint first = space.TakeSlots(state.Slots.Length);
+            states[state.Name] = new ServiceState(state.Id, state.Name, first, state.Slots)
+            {
+                Numbers = state.Numbers,
+                IsFresh = false,
+                Entry = state.Entry,
+                Flags = state.Flags,
+                ChangingUntil = state.ChangingUntil,
+                IdLength = state.IdLength,
+            };
+            space.Hold(states[state.Name]);
+            Soil(states[state.Name]);
+            foreach (uint number in state.Numbers.Values) space.HoldBackend(number);
+        }
+
+        foreach ((VipPort vip, (uint Number, uint Service) known) in other.vipNumbers)
+        {
+            vipNumbers[vip] = known;
+            space.HoldVip(known.Number);
+        }
+
+        for (uint number = 1; number < other.rows.Length; number++) Write(number, other.rows[number]);
+        Copy(other.Exceptions, Exceptions);
+        Copy(other.Fragments, Fragments);
+        CopyCounts<FlVipCount>(other, "vip_counts", other.Sizes.Vips);
+        CopyCounts<FlBackendCount>(other, "backend_counts", other.Sizes.Backends);
+        generation = other.generation;
+        Publish();
+    }
+
+    private static void Copy(BpfArray<FlBucket> from, BpfArray<FlBucket> to)
+    {
+        // A table of another size has its entries in other buckets; ours have one size for life.
+        if (from.Length == to.Length) from.Slice(0, from.Length).CopyTo(to.Slice(0, to.Length));
+    }
+
+    private void CopyCounts<T>(KernelTables from, string map, int count) where T : unmanaged
+    {
+        var values = new T[BpfPerCpu.Cpus];
+        for (uint i = 0; i < count; i++)
+        {
+            BpfPerCpu.Read<T>(from.maps[map], i, values);
+            BpfPerCpu.Write<T>(maps[map], i, values);
+        }
+    }
+
+    /// <summary>Reads what an earlier process has left in the copy that packets read.</summary>
+    private void TakeOver()
+    {
+        ref FlCopy copy = ref control[0].Copy[(int)control[0].Active & 1];
+        generation = copy.Generation;
+        backends.Slice((int)copy.BackendFirst, Sizes.Backends).CopyTo(rows);
+        var used = new Dictionary<uint, ServiceState>();
+        foreach (ref FlVip vip in vips.Slice((int)copy.VipFirst, (int)copy.VipMask + 1))
+        {
+            if (vip.Service == 0) continue;
+            if (vip.OnlyFragments == 0)
+            {
+                var port = new VipPort(BackendRow.Address(vip), (byte)(vip.PortProtocol >> 16),
+                    (ushort)IPAddress.NetworkToHostOrder((short)vip.PortProtocol));
+                vipNumbers[port] = (vip.Number, vip.Service);
+                space.HoldVip(vip.Number);
+            }
+
+            if (used.ContainsKey(vip.Service)) continue;
+            FlService found = services[(int)(copy.ServiceFirst + vip.Service)];
+            FlSlot[] owned = slots.Slice((int)(copy.SlotFirst + found.First), (int)found.Slots).ToArray();
+            used[vip.Service] = states[found.Name] = new ServiceState(vip.Service, found.Name, found.First, owned)
+            {
+                IsFresh = false,
+                Flags = found.Flags,
+                ChangingUntil = found.ChangingUntil,
+                IdLength = ((ReadOnlySpan<byte>)found.IdLength).ToArray(),
+            };
+            space.Hold(used[vip.Service]);
+        }
+
+        for (uint number = 1; number < Sizes.Backends; number++)
+        {
+            if (rows[number].Family == 0 || !used.TryGetValue(rows[number].Service, out ServiceState? state)) continue;
+            state.Numbers[BackendRow.Backend(rows[number])] = number;
+            space.HoldBackend(number);
+        }
+
+        // The other copy is of the generation before, or of half of one: it is written whole.
+        foreach (ServiceState state in states.Values) Soil(state);
+        foreach (Dirt half in dirty) half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
+    }
+
+    /// <summary>What a copy has not been told yet.</summary>
+    private sealed class Dirt
+    {
+        public HashSet<ServiceState> Services { get; } = [];
+
+        public HashSet<uint> Backends { get; } = [];
+
+        public void Clear()
+        {
+            Services.Clear();
+            Backends.Clear();
+        }
+    }
+}

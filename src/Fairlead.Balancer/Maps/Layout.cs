@@ -1,0 +1,226 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Fairlead.Balancer.Maps;
+
+/// <summary>
+/// The layouts of bpf/fairlead.h, which alone defines them; a test compares each struct here with the object's BTF.
+/// Field names are the C ones as C# writes them.
+/// </summary>
+public static class Layout
+{
+    public const uint Abi = 1;
+    public const int Copies = 2;
+    public const int Probes = 8;
+    public const int Ways = 8;
+    public const int Reasons = 24;
+    public const int SlotStateShift = 24;
+    public const uint SlotBackend = 0xffffff;
+    public const int EntryTag = 37;
+    public const ulong EntrySeen = 1UL << 36;
+    public const int EntryBackend = 16;
+    public const uint BackendMask = 0xfffff;
+    public const uint UnseenSeconds = 4;
+
+    public const uint Sticky = 1;
+    public const uint Fragments = 2;
+    public const uint Quic = 4;
+
+    public const ushort Alive = 1;
+    public const ushort Accepts = 2;
+    public const ushort Checksum = 4;
+
+    public const ushort GuePort = 6080;
+    public const byte OtherKind = 0xf1;
+}
+
+/// <summary>struct fl_copy.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlCopy
+{
+    public uint VipFirst;
+    public uint VipMask;
+    public uint ServiceFirst;
+    public uint SlotFirst;
+    public uint BackendFirst;
+    public uint IdFirst;
+    public uint IdMask;
+    public uint AnyPort;
+    public uint Generation;
+    public uint Reserved;
+}
+
+[InlineArray(Layout.Copies)]
+public struct FlCopies
+{
+    private FlCopy first;
+}
+
+/// <summary>struct fl_control.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlControl
+{
+    public ulong Key0;
+    public ulong Key1;
+    public FlCopies Copy;
+    public uint Active;
+    public uint Abi;
+    public uint ExceptionMask;
+    public uint FragmentMask;
+    public uint IdleSeconds;
+    public uint SampleEvery;
+    public uint Reserved0;
+    public uint Reserved1;
+}
+
+/// <summary>struct fl_vip.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlVip
+{
+    public ulong Address0;
+    public ulong Address1;
+    public uint PortProtocol;
+    public uint Service;
+    public uint Number;
+    public uint OnlyFragments;
+}
+
+[InlineArray(8)]
+public struct EightBytes
+{
+    private byte first;
+}
+
+[InlineArray(6)]
+public struct MacBytes
+{
+    private byte first;
+}
+
+[InlineArray(16)]
+public struct AddressBytes
+{
+    private byte first;
+}
+
+/// <summary>struct fl_service.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlService
+{
+    public ulong Name;
+    public uint First;
+    public uint Slots;
+    public uint Flags;
+    public uint ChangingUntil;
+    public EightBytes IdLength;
+}
+
+/// <summary>struct fl_slot.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlSlot
+{
+    public uint Owner;
+    public uint Former;
+
+    public static FlSlot Of(Slot slot) =>
+        new() { Owner = slot.Owner | ((uint)slot.State << Layout.SlotStateShift), Former = slot.Former };
+
+    public readonly Slot Read() =>
+        new((SlotState)(Owner >> Layout.SlotStateShift), Owner & Layout.SlotBackend, Former);
+}
+
+/// <summary>struct fl_backend: one cache line.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlBackend
+{
+    public AddressBytes To;
+    public AddressBytes From;
+    public MacBytes MacTo;
+    public MacBytes MacFrom;
+    public uint Device;
+    public ushort Mtu;
+    public ushort Vlan;
+    public byte Mode;
+    public byte Family;
+    public ushort Port;
+    public ushort Flags;
+    public ushort Service;
+    public uint Reserved;
+
+    public static bool AreSame(in FlBackend one, in FlBackend other) =>
+        MemoryMarshal.AsBytes(new ReadOnlySpan<FlBackend>(in one))
+            .SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<FlBackend>(in other)));
+}
+
+/// <summary>struct fl_id.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlId
+{
+    public uint Service;
+    public uint Backend;
+    public AddressBytes Bytes;
+}
+
+[InlineArray(Layout.Ways)]
+public struct FlEntries
+{
+    private ulong first;
+}
+
+/// <summary>struct fl_bucket.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlBucket
+{
+    public FlEntries Entry;
+}
+
+[InlineArray(Layout.Reasons)]
+public struct FlReasons
+{
+    private ulong first;
+}
+
+/// <summary>struct fl_vip_count.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlVipCount
+{
+    public ulong Packets;
+    public ulong Bytes;
+    public ulong Opened;
+    public ulong Reserved;
+    public FlReasons Reason;
+}
+
+/// <summary>struct fl_backend_count.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlBackendCount
+{
+    public ulong Packets;
+    public ulong Bytes;
+    public ulong Opened;
+    public ulong Reserved;
+}
+
+/// <summary>enum fl_reason: what became of a packet.</summary>
+public enum PacketReason
+{
+    Forwarded,
+    NotIp,
+    NotVip,
+    Malformed,
+    OtherProtocol,
+    FragmentUnknown,
+    TtlSpent,
+    NoBackend,
+    Unreachable,
+    TooBigDropped,
+    NoHeadroom,
+    TooBigAnswered,
+    ByException,
+    ByFormer,
+    Remembered,
+    NoRoom,
+    ById,
+    ByFragment,
+    ByError,
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using Fairlead.Net.Addresses;
+
+namespace Fairlead.Balancer.Maps;
+
+/// <summary>What stands in the kernel of one service; KernelTables alone changes it.</summary>
+internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slots)
+{
+    public uint Id => id;
+
+    /// <summary>The hash of its name: what the kernel keeps, and a new process finds it by.</summary>
+    public ulong Name => name;
+
+    /// <summary>Where its slots begin.</summary>
+    public uint First => first;
+
+    public FlSlot[] Slots => slots;
+
+    /// <summary>The number of each backend that lives, by its address.</summary>
+    public Dictionary<Prefix, uint> Numbers { get; init; } = [];
+
+    /// <summary>As it was last applied; null when it was found in the kernel.</summary>
+    public ServiceEntry? Entry { get; set; }
+
+    public uint Flags { get; set; }
+
+    public byte[] IdLength { get; set; } = new byte[8];
+
+    /// <summary>When the changing slots settle, in the kernel's monotonic seconds.</summary>
+    public uint ChangingUntil { get; set; }
+
+    public bool IsFresh { get; set; } = true;
+
+    /// <summary>Whether some slot is in this state.</summary>
+    public bool HasAny(SlotState state) => Array.Exists(slots, slot => slot.Read().State == state);
+
+    public uint NumberOf(IPAddress address) => Numbers.GetValueOrDefault(Prefix.Host(address));
+
+    /// <summary>
+    /// Goes over to these owners (a number a slot). True: some slot is changing that was not before, or changes anew.
+    /// </summary>
+    public bool Turn(ReadOnlySpan<uint> owners, ReadOnlySpan<uint> before, HashSet<uint> living)
+    {
+        bool begins = false;
+        for (int i = 0; i < slots.Length; i++)
+        {
+            Slot slot = slots[i].Read(), next;
+            if (IsFresh)
+            {
+                uint former = before.IsEmpty ? owners[i] : before[i];
+                next = former == owners[i] || former == 0
+                    ? new(SlotState.Steady, owners[i], 0)
+                    : new(SlotState.Changing, owners[i], former);
+            }
+            else
+            {
+                next = Transition.Next(slot, owners[i], living.Contains(slot.Owner), living.Contains(slot.Former));
+            }
+
+            if (next == slot) continue;
+            begins |= next.State == SlotState.Changing;
+            slots[i] = FlSlot.Of(next);
+        }
+
+        IsFresh = false;
+        return begins;
+    }
+
+    /// <summary>Every slot by this rule. False: nothing changed.</summary>
+    public bool Turn(Func<Slot, Slot> rule)
+    {
+        bool changed = false;
+        foreach (ref FlSlot slot in slots.AsSpan())
+        {
+            Slot old = slot.Read(), next = rule(old);
+            if (next == old) continue;
+            changed = true;
+            slot = FlSlot.Of(next);
+        }
+
+        return changed;
+    }
+}

@@ -1,0 +1,105 @@
+namespace Fairlead.Balancer.Maps;
+
+/// <summary>How large the kernel's tables are; each of the first five has two copies of it. Buckets hold eight.</summary>
+public sealed record BalancerSizes(
+    int Vips, int Services, int Slots, int Backends, int Ids, int ExceptionBuckets, int FragmentBuckets)
+{
+    /// <summary>Some services of the usual size; a million remembered flows.</summary>
+    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 64, 1 << 17, 1 << 10);
+
+    /// <summary>What this table needs, with room to grow, and no less than Least.</summary>
+    public static BalancerSizes For(VipTable table)
+    {
+        int vips = table.Services.Sum(service => service.Vips.Length * (service.IsSticky ? 2 : 1));
+        int backends = table.Services.Sum(service => service.Backends.Length);
+        int ids = table.Services.Sum(service => service.Backends.Count(backend => !backend.ServerId.IsEmpty));
+        return new BalancerSizes(
+            Math.Max(Least.Vips, Power(vips) * 8),
+            Math.Max(Least.Services, table.Services.Length * 3 / 2 + 1),
+            Math.Max(Least.Slots, table.Services.Sum(service => service.Slots) * 3 / 2),
+            Math.Max(Least.Backends, backends * 2 + 1),
+            Math.Max(Least.Ids, Power(ids) * 8),
+            Least.ExceptionBuckets,
+            Least.FragmentBuckets);
+    }
+
+    /// <summary>Whether a table of this size fits, should nothing of what is there now go before it comes.</summary>
+    public bool Holds(BalancerSizes other) => Vips >= other.Vips && Services >= other.Services && Slots >= other.Slots
+        && Backends >= other.Backends && Ids >= other.Ids;
+
+    private static int Power(int number) => (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
+}
+
+/// <summary>Which places of the tables are free. Number 0 is nobody in each of them.</summary>
+internal sealed class TableSpace(BalancerSizes sizes)
+{
+    private readonly Numbers services = new(sizes.Services, "services");
+    private readonly Numbers backends = new(Math.Min(sizes.Backends, (int)Layout.BackendMask + 1), "backends");
+    private readonly Numbers vips = new(sizes.Vips, "VIPs");
+    private readonly Dictionary<int, Stack<uint>> freeSlots = [];
+    private uint slotsEnd;
+
+    public uint TakeService() => services.Take();
+
+    public uint TakeBackend() => backends.Take();
+
+    public uint TakeVip() => vips.Take();
+
+    /// <summary>A run of slots; services are mostly of one size, so runs are used again as they are.</summary>
+    public uint TakeSlots(int count)
+    {
+        if (freeSlots.TryGetValue(count, out Stack<uint>? free) && free.TryPop(out uint first)) return first;
+        if (slotsEnd + (long)count > sizes.Slots) throw new InvalidOperationException("the balancer's slots are full");
+        first = slotsEnd;
+        slotsEnd += (uint)count;
+        return first;
+    }
+
+    public void GiveBack(ServiceState gone)
+    {
+        services.GiveBack(gone.Id);
+        if (!freeSlots.TryGetValue(gone.Slots.Length, out Stack<uint>? free))
+            freeSlots[gone.Slots.Length] = free = new();
+        free.Push(gone.First);
+    }
+
+    public void GiveBackBackend(uint number) => backends.GiveBack(number);
+
+    public void GiveBackVip(uint number) => vips.GiveBack(number);
+
+    /// <summary>The service was found in the kernel: its places are taken. Gaps before them are lost until a reload.</summary>
+    public void Hold(ServiceState state)
+    {
+        services.Hold(state.Id);
+        slotsEnd = Math.Max(slotsEnd, state.First + (uint)state.Slots.Length);
+    }
+
+    public void HoldBackend(uint number) => backends.Hold(number);
+
+    public void HoldVip(uint number) => vips.Hold(number);
+
+    private sealed class Numbers(int end, string what)
+    {
+        // First in, first out: a number that was given back rests as long as there are others.
+        private readonly Queue<uint> free = new();
+        private readonly HashSet<uint> held = [];
+        private uint next = 1;
+
+        public uint Take()
+        {
+            while (next < end)
+                if (held.Add(next++)) return next - 1;
+            if (!free.TryDequeue(out uint number)) throw new InvalidOperationException($"the balancer's {what} are full");
+            held.Add(number);
+            return number;
+        }
+
+        public void GiveBack(uint number)
+        {
+            held.Remove(number);
+            free.Enqueue(number);
+        }
+
+        public void Hold(uint number) => held.Add(number);
+    }
+}

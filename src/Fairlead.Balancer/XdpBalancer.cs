@@ -1,0 +1,255 @@
+using System.Net;
+using Fairlead.Balancer.Maps;
+using Fairlead.Balancer.Programs;
+using Fairlead.Net.Addresses;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.Balancer;
+
+/// <summary>What the balancer stands on.</summary>
+public sealed record XdpOptions
+{
+    /// <summary>Where clients' packets come in.</summary>
+    public required IReadOnlyList<string> Devices { get; init; }
+
+    /// <summary>Sixteen bytes, the same on every balancer of these VIPs, and nobody else's to know.</summary>
+    public required ReadOnlyMemory<byte> Key { get; init; }
+
+    /// <summary>Where links and maps outlive the process. Each balancer of a machine has its own.</summary>
+    public string Pins { get; init; } = "/sys/fs/bpf/fairlead";
+
+    /// <summary>A flow that is remembered and silent for so long may be forgotten.</summary>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(15);
+}
+
+/// <summary>
+/// The balancer in the kernel: attaches the program, keeps its tables as the input table says, reads its counters. The
+/// kernel goes on without this process; the next one finds what stands there by its pins and goes on with it, also
+/// with another version of the program. One owner calls it, from one thread at a time.
+/// </summary>
+public sealed class XdpBalancer : IDisposable
+{
+    private readonly XdpOptions options;
+    private readonly TimeProvider clock;
+    private readonly PinFolder pins;
+    private readonly XdpDevices devices;
+    private readonly NextHops hops;
+    private Dictionary<string, BpfObject> objects;
+    private string load;
+    private VipTable table = VipTable.Empty;
+
+    private XdpBalancer(XdpOptions options, TimeProvider clock, Action<string> onFault)
+    {
+        this.options = options;
+        this.clock = clock;
+        pins = new PinFolder(options.Pins);
+        devices = new XdpDevices(pins, onFault);
+        hops = new NextHops(onFault);
+        (objects, load, Tables) = TakeOver() ?? Load(BalancerSizes.Least);
+        foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
+        devices.Attach(options.Devices, objects["program balancer"]);
+    }
+
+    /// <summary>The tables in the kernel, for tests and for what explains them.</summary>
+    public KernelTables Tables { get; private set; }
+
+    /// <summary>Whether the tables of an earlier process were found and kept.</summary>
+    public bool HasTakenOver { get; private set; }
+
+    /// <summary>
+    /// Attaches the balancer. IOException with the reason where it cannot be: no right, no such device, another program
+    /// on it. `onFault` hears of what works in another way than wished.
+    /// </summary>
+    public static XdpBalancer Start(XdpOptions options, TimeProvider clock, Action<string> onFault) =>
+        new(options, clock, onFault);
+
+    /// <summary>Goes over to this table; packets see all of the old one or all of the new one.</summary>
+    public void Apply(VipTable next)
+    {
+        BalancerSizes needed = BalancerSizes.For(next);
+        if (!Tables.Sizes.Holds(needed)) Grow(needed);
+        hops.Look([.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()]);
+        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of);
+        table = next;
+    }
+
+    /// <summary>Once a second or so: looks after neighbours, and ends what is over.</summary>
+    public void Tend()
+    {
+        Apply(table);
+        Tables.Tidy(KernelTables.Seconds(clock));
+    }
+
+    /// <summary>What was counted of each VIP, over all CPUs.</summary>
+    public IReadOnlyList<VipCount> Vips()
+    {
+        var counts = new FlVipCount[BpfPerCpu.Cpus];
+        return
+        [
+            .. Tables.Vips.Select(vip => Read(vip.Key, vip.Value.Number)), Read(new VipPort(IPAddress.Any, 0, 0), 0),
+        ];
+
+        VipCount Read(VipPort vip, uint number)
+        {
+            BpfPerCpu.Read<FlVipCount>(objects["vip_counts"], number, counts);
+            ulong[] reasons = new ulong[Layout.Reasons];
+            foreach (FlVipCount count in counts)
+                for (int i = 0; i < reasons.Length; i++) reasons[i] += count.Reason[i];
+            return new VipCount(vip, Sum(counts, c => c.Packets), Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened),
+                Enum.GetValues<PacketReason>().Where(reason => reasons[(int)reason] > 0)
+                    .ToDictionary(reason => reason, reason => reasons[(int)reason]));
+        }
+    }
+
+    /// <summary>What was counted of each backend of each service, over all CPUs.</summary>
+    public IReadOnlyList<BackendCount> Backends()
+    {
+        var counts = new FlBackendCount[BpfPerCpu.Cpus];
+        var all = new List<BackendCount>();
+        foreach (ServiceEntry service in table.Services)
+        {
+            foreach (BackendEntry backend in service.Backends)
+            {
+                uint number = Tables.States[KernelTables.NameOf(service.Name)].NumberOf(backend.Address);
+                BpfPerCpu.Read<FlBackendCount>(objects["backend_counts"], number, counts);
+                all.Add(new BackendCount(service.Name, backend.Address, Sum(counts, c => c.Packets),
+                    Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened)));
+            }
+        }
+
+        return all;
+    }
+
+    /// <summary>Where this flow's packets go, and why; null: it is for no VIP, or for none that this process knows.</summary>
+    public FlowStory? Explain(Flow flow)
+    {
+        ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>
+                vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == flow.To.Port))
+            ?? Array.Find([.. table.Services], service => service.Vips.Any(vip =>
+                vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == 0));
+        return service is null ? null : FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
+    }
+
+    /// <summary>Takes the balancer out of the kernel.</summary>
+    public void Remove()
+    {
+        Dispose();
+        pins.RemoveAll();
+    }
+
+    /// <summary>Lets go; what is pinned goes on.</summary>
+    public void Dispose()
+    {
+        Tables.Dispose();
+        foreach (BpfObject one in objects.Values) one.Dispose();
+    }
+
+    private static ulong Sum<T>(T[] counts, Func<T, ulong> of)
+    {
+        ulong sum = 0;
+        foreach (T count in counts) sum += of(count);
+        return sum;
+    }
+
+    /// <summary>What the links of an earlier process run. Of another build: its state goes into a new load.</summary>
+    private (Dictionary<string, BpfObject>, string, KernelTables)? TakeOver()
+    {
+        HashSet<uint> running = [];
+        foreach (string device in pins.Devices)
+        {
+            using BpfObject? link = pins.Link(device);
+            if (link is not null) running.Add(PinFolder.ProgramOf(link));
+        }
+
+        LightSkeleton skeleton = XdpProgram.Skeleton("balancer");
+        IEnumerable<string> keys = [.. skeleton.Maps, .. skeleton.Programs.Select(name => "program " + name)];
+        foreach (string name in pins.Loads)
+        {
+            if (pins.OpenLoad(name, keys) is not { } found) continue;
+            if (!running.Contains(PinFolder.IdOf(found["program balancer"])) || Read(found) is not { } tables)
+            {
+                foreach (BpfObject one in found.Values) one.Dispose();
+                continue;
+            }
+
+            HasTakenOver = true;
+            if (name.StartsWith(XdpProgram.Identity("balancer") + "-", StringComparison.Ordinal))
+                return (found, name, tables);
+            return Renew(found, tables, tables.Sizes);
+        }
+
+        return null;
+    }
+
+    /// <summary>Tables that this program understands; null: another layout or key, from which nothing can be kept.</summary>
+    private KernelTables? Read(Dictionary<string, BpfObject> found)
+    {
+        try
+        {
+            return new KernelTables(found, FlowHash.OfKey(options.Key.Span), options.Idle);
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+    }
+
+    private (Dictionary<string, BpfObject>, string, KernelTables) Load(BalancerSizes sizes)
+    {
+        Dictionary<string, BpfObject> fresh = XdpProgram.LoadBalancer(sizes);
+        var tables = new KernelTables(fresh, FlowHash.OfKey(options.Key.Span), options.Idle);
+        return (fresh, pins.PinLoad(XdpProgram.Identity("balancer"), fresh), tables);
+    }
+
+    /// <summary>A new load with the state of an old one.</summary>
+    private (Dictionary<string, BpfObject>, string, KernelTables) Renew(
+        Dictionary<string, BpfObject> old, KernelTables tables, BalancerSizes sizes)
+    {
+        (Dictionary<string, BpfObject> fresh, string name, KernelTables next) = Load(sizes);
+        next.CopyFrom(tables);
+        tables.Dispose();
+        foreach (BpfObject one in old.Values) one.Dispose();
+        return (fresh, name, next);
+    }
+
+    /// <summary>
+    /// Larger tables: those of the kernel cannot grow. Flows that come to be remembered between the copy and the
+    /// exchange, some milliseconds, are not remembered after it.
+    /// </summary>
+    private void Grow(BalancerSizes needed)
+    {
+        string before = load;
+        (objects, load, Tables) = Renew(objects, Tables, needed);
+        devices.Attach(options.Devices, objects["program balancer"]);
+        pins.RemoveLoad(before);
+    }
+}
+
+/// <summary>What was counted of a VIP; 0.0.0.0 with protocol 0 stands for what is for none. Reasons that are not 0.</summary>
+public sealed record VipCount(
+    VipPort Vip, ulong Packets, ulong Bytes, ulong Opened, IReadOnlyDictionary<PacketReason, ulong> Reasons);
+
+/// <summary>What was counted of a service's backend.</summary>
+public sealed record BackendCount(string Service, IPAddress Backend, ulong Packets, ulong Bytes, ulong Opened);
+
+/// <summary>Where a flow goes: its slot, the owners, and what is remembered of it.</summary>
+public sealed record FlowStory(
+    string Service, ulong Hash, int Slot, SlotState State, IPAddress? Owner, IPAddress? Former, IPAddress? Remembered,
+    int RememberedSeconds, IPAddress? Goes)
+{
+    internal static FlowStory Tell(KernelTables tables, ServiceEntry service, Flow flow, uint now)
+    {
+        ulong hash = tables.Key.Of(flow);
+        int at = FlowHash.Slot(tables.Key.PlaceOf(flow, service.IsSticky), service.Slots);
+        Slot slot = tables.SlotAt(service.Name, at);
+        ExceptionEntry? entry = Exceptions.Find(tables.Exceptions, hash, now);
+        bool isRemembered = slot.State != SlotState.Steady && flow.Protocol == 6 && entry is not null;
+        bool staysFormer = slot.State == SlotState.Changing && slot.Former != 0;
+        return new FlowStory(service.Name, hash, at, slot.State, Address(slot.Owner), Address(slot.Former),
+            isRemembered ? Address(entry!.Value.Backend) : null, isRemembered ? entry!.Value.AgeSeconds : 0,
+            isRemembered ? Address(entry!.Value.Backend) : staysFormer ? Address(slot.Former) : Address(slot.Owner));
+
+        IPAddress? Address(uint number) => tables.BackendAt(number) is { Family: not 0 } row
+            ? BackendRow.Backend(row).Address : null;
+    }
+}

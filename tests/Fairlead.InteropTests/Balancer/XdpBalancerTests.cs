@@ -1,0 +1,224 @@
+using System.Net;
+using Fairlead.Balancer;
+using Fairlead.Balancer.Maps;
+using Fairlead.Balancer.Programs;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.InteropTests.Balancer;
+
+/// <summary>The balancer between real kernels: what connections that are open go through, and survive.</summary>
+public sealed class XdpBalancerTests
+{
+    private static readonly TimeSpan StallMax = TimeSpan.FromSeconds(1);
+
+    [InteropFact("ip", "ethtool")]
+    public async Task Backends_see_the_clients_address_in_every_mode()
+    {
+        using var bed = new XdpBed(2);
+        await using var servers = new TcpCrowd(bed);
+        for (int i = 1; i <= 2; i++)
+        {
+            bed.StartBackend(i, 2);
+            servers.Serve(i);
+        }
+
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        foreach ((DeliveryMode mode, bool isIPv6) in ((DeliveryMode, bool)[])
+            [(DeliveryMode.L2, false), (DeliveryMode.Ip, false), (DeliveryMode.Ip, true), (DeliveryMode.Gue, false),
+                (DeliveryMode.Gue, true)])
+        {
+            // Another name each time: another service, which knows nothing of the one before.
+            VipTable table = XdpBed.Table(mode, isIPv6, "1", "2");
+            table = table with { Services = [table.Services[0] with { Name = $"{mode}{isIPv6}" }] };
+            bed.In("node", () => balancer.Apply(table));
+            await using var clients = new TcpCrowd(bed);
+            await clients.OpenAsync(XdpBed.Vip4, 20);
+            await clients.OpenAsync(XdpBed.Vip6, 20);
+            Assert.True(clients.Broken.Count == 0, $"{mode} {isIPv6}: {string.Join('\n', clients.Broken)}");
+            Assert.Equal(
+                ["b1 2001:db8:e::10", "b1 203.0.113.10", "b2 2001:db8:e::10", "b2 203.0.113.10"],
+                clients.Hellos.Select(hello => $"{hello.Backend} {hello.Client}").Distinct().Order(StringComparer.Ordinal));
+        }
+
+        Assert.Empty(bed.Faults);
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task Two_thousand_connections_live_through_changes_of_backends_and_a_new_process()
+    {
+        using var bed = new XdpBed(3);
+        await using var crowd = new TcpCrowd(bed);
+        for (int i = 1; i <= 3; i++)
+        {
+            bed.StartBackend(i, 3);
+            crowd.Serve(i);
+        }
+
+        XdpBalancer balancer = bed.StartBalancer("node");
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2")));
+        await crowd.OpenAsync(XdpBed.Vip4, 1000);
+        await crowd.OpenAsync(XdpBed.Vip6, 1000);
+        await Unharmed(crowd, "opening");
+
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3")));
+        await Unharmed(crowd, "a backend added");
+        await crowd.OpenAsync(XdpBed.Vip4, 60);
+        Assert.Contains(crowd.Hellos, hello => hello.Backend == "b3");
+
+        // Weight 0: nothing new for b2, and nothing lost.
+        VipTable drained = XdpBed.Table(DeliveryMode.Ip, false, "1", "2:0", "3");
+        bed.In("node", () => balancer.Apply(drained));
+        crowd.Hellos.Clear();
+        await crowd.OpenAsync(XdpBed.Vip4, 40);
+        Assert.DoesNotContain(crowd.Hellos, hello => hello.Backend == "b2");
+        await Unharmed(crowd, "a backend drained");
+
+        // What a killed process leaves is what is pinned: the next one starts from there.
+        balancer.Dispose();
+        await Unharmed(crowd, "the process gone");
+        balancer = bed.StartBalancer("node");
+        Assert.True(balancer.HasTakenOver);
+        bed.In("node", () => balancer.Apply(drained));
+        await Unharmed(crowd, "the next process");
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3")));
+        await Unharmed(crowd, "the backend back");
+
+        // More services than the tables hold: larger ones take their place.
+        VipTable many = XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3");
+        many = many with
+        {
+            Services = [.. many.Services, .. Enumerable.Range(1, 40).Select(i => many.Services[0] with
+                { Name = $"s{i}", Vips = [new(IPAddress.Parse($"192.0.2.{100 + i}"), 6, 80)] })],
+        };
+        bed.In("node", () => balancer.Apply(many));
+        await Unharmed(crowd, "larger tables");
+        Assert.Empty(bed.Faults);
+        balancer.Dispose();
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task Two_thousand_connections_go_over_to_a_balancer_that_has_never_seen_them()
+    {
+        using var bed = new XdpBed(3);
+        await using var crowd = new TcpCrowd(bed);
+        BackendSide[] sides = [.. Enumerable.Range(1, 3).Select(i => bed.StartBackend(i, 3))];
+        for (int i = 1; i <= 3; i++) crowd.Serve(i);
+        VipTable before = XdpBed.Table(DeliveryMode.Gue, false, "1", "2");
+        VipTable after = XdpBed.Table(DeliveryMode.Gue, false, "1", "2", "3");
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.In("node", () => balancer.Apply(before));
+        await crowd.OpenAsync(XdpBed.Vip4, 900);
+        await crowd.OpenAsync(XdpBed.Vip6, 900);
+        bed.In("node", () => balancer.Apply(after));
+        await crowd.OpenAsync(XdpBed.Vip4, 100);
+        await crowd.OpenAsync(XdpBed.Vip6, 100);
+        Assert.Contains(crowd.Hellos, hello => hello.Backend == "b3");
+        await Unharmed(crowd, "a backend added");
+
+        // It knows the set before and the set now. Whose a flow is that began after the change, a backend tells.
+        using XdpBalancer other = bed.StartBalancer("node2");
+        bed.In("node2", () => other.Apply(
+            after with { Services = [after.Services[0] with { Former = before.Services[0].Backends }] }));
+        bed.Route(2);
+        await Unharmed(crowd, "another balancer");
+        Assert.True(sides.Sum(side => (long)side.Counts()[BackendReason.PassedOn]) > 0, "nobody was passed on");
+        Assert.Empty(bed.Faults);
+    }
+
+    private static async Task Unharmed(TcpCrowd crowd, string what)
+    {
+        long answers = crowd.Answers;
+        crowd.TakeLongest();
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        // Every connection has asked some times since.
+        while (crowd.Answers < answers + 3 * 2000) await Task.Delay(50, patience.Token);
+        TimeSpan longest = crowd.TakeLongest();
+        Assert.True(crowd.Broken.Count == 0, $"{what}: {crowd.Broken.Count} broke: {string.Join('\n', crowd.Broken.Take(5))}");
+        Assert.True(longest < StallMax, $"{what}: one waited {longest.TotalMilliseconds:0} ms");
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public void Another_program_on_the_device_stays_and_is_named()
+    {
+        using var bed = new XdpBed(0);
+        using BpfObject foreign = XdpProgram.Skeleton("backend").Load(new Dictionary<string, int>())["program backend"];
+        (BpfObject? link, _) = bed.In("node", () => foreign.AttachXdp(Libc.InterfaceIndex("eth1"), Libc.XDP_FLAGS_DRV_MODE));
+        Assert.NotNull(link);
+        using (link)
+        {
+            IOException refusal = Assert.Throws<IOException>(() => bed.StartBalancer("node"));
+            Assert.Contains("eth1 runs another XDP program", refusal.Message, StringComparison.Ordinal);
+            Assert.Contains("xdp", bed.Bed.Ip("node", "link", "show", "eth1"), StringComparison.Ordinal);
+        }
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public void A_device_without_native_XDP_gets_the_generic_way_and_a_warning()
+    {
+        using var bed = new XdpBed(0);
+        using XdpBalancer balancer = bed.StartBalancer("node", bed.Options("node") with { Devices = ["lo"] });
+        Assert.Contains("lo: its driver does not take XDP", Assert.Single(bed.Faults), StringComparison.Ordinal);
+        Assert.Contains("xdpgeneric", bed.Bed.Ip("node", "link", "show", "lo"), StringComparison.Ordinal);
+        balancer.Remove();
+        Assert.DoesNotContain("xdpgeneric", bed.Bed.Ip("node", "link", "show", "lo"), StringComparison.Ordinal);
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task It_counts_and_explains_what_it_does()
+    {
+        using var bed = new XdpBed(1);
+        await using var crowd = new TcpCrowd(bed);
+        bed.StartBackend(1, 1);
+        crowd.Serve(1);
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1")));
+        await crowd.OpenAsync(XdpBed.Vip4, 5);
+
+        VipCount vip = balancer.Vips().Single(vip => $"{vip.Vip}" == $"{XdpBed.Vip4}:80/tcp");
+        Assert.Equal(5ul, vip.Opened);
+        Assert.InRange(vip.Packets, 15ul, ulong.MaxValue);
+        BackendCount backend = Assert.Single(balancer.Backends());
+        Assert.Equal(("web", "10.0.0.11", 5ul), (backend.Service, $"{backend.Backend}", backend.Opened));
+
+        FlowStory? story = balancer.Explain(new Flow(
+            IPEndPoint.Parse("203.0.113.10:40000"), IPEndPoint.Parse($"{XdpBed.Vip4}:80"), 6));
+        Assert.Equal(("web", SlotState.Steady, "10.0.0.11"), (story!.Service, story.State, $"{story.Goes}"));
+        Assert.Null(balancer.Explain(new Flow(
+            IPEndPoint.Parse("203.0.113.10:40000"), IPEndPoint.Parse($"{XdpBed.Vip4}:81"), 6)));
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task A_bulk_transfer_finds_its_way_where_the_tunnel_leaves_less_room()
+    {
+        using var bed = new XdpBed(1);
+        bed.StartBackend(1, 1);
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Gue, false, "1")));
+        // 1460 bytes are left in GUE: the client learns it by the balancer's answer.
+        foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
+        {
+            (int there, int back) = await Bulk.BothWaysAsync(bed, "client", vip);
+            Assert.True((there, back) == (Bulk.Bytes, Bulk.Bytes),
+                $"{vip}: {there} there, {back} back\n{string.Join('\n', balancer.Vips().Select(v => $"{v} {string.Join(' ', v.Reasons)}"))}");
+        }
+
+        Assert.Equal(2, balancer.Vips().Count(vip => vip.Reasons.ContainsKey(PacketReason.TooBigAnswered)));
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task A_bulk_transfer_to_a_client_behind_a_smaller_link_completes()
+    {
+        using var bed = new XdpBed(1);
+        bed.StartBackend(1, 1);
+        bed.AddFarClient(mtu: 1400);
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1")));
+        // The client says 1460; the backend learns by ICMP errors to the VIP, which the balancer brings to it.
+        foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
+        {
+            (int There, int Back) moved = await Bulk.BothWaysAsync(bed, "far", vip);
+            Assert.True(moved == (Bulk.Bytes, Bulk.Bytes), $"{vip}: {moved}");
+        }
+        Assert.Equal(2, balancer.Vips().Count(vip => vip.Reasons.ContainsKey(PacketReason.ByError)));
+    }
+}
