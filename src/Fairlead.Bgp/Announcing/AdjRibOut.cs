@@ -143,7 +143,7 @@ public sealed class AdjRibOut(AnnounceContext context)
     // RFC 2545 §3: on a session between link-local addresses ours stands in both places of the next hop.
     private IPAddress? NextHopOf(Route route)
     {
-        if (route.NextHop is { } named) return named;
+        if (route.NextHop is { } named && Export is not { ToInternet: true }) return named;
         bool fits = context.LocalAddress.AddressFamily == route.Prefix.Family
             || (route.Prefix.IsIPv4 && context.IPv6NextHop);
         return fits ? context.LocalAddress : null;
@@ -191,7 +191,8 @@ public sealed class AdjRibOut(AnnounceContext context)
         {
             Route route = guarded.Route;
             if (!context.Families.Contains(BgpFamily.Of(route.Prefix.Family)) || table.ContainsKey(route.Prefix)
-                || (route.OnlyPeers.Length > 0 && !route.OnlyPeers.Contains(context.Peer)))
+                || (route.OnlyPeers.Length > 0 && !route.OnlyPeers.Contains(context.Peer))
+                || (Export is { ToInternet: true } && !Guard.IsForInternet(route.Prefix)))
                 continue;
             if (AttributesOf(route) is not { } attributes)
             {

@@ -31,6 +31,11 @@ public sealed record ExportPolicy
     /// <summary>RFC 8326 §4.2: the session is about to go; all routes on it are marked.</summary>
     public bool GracefulShutdown { get; init; }
 
+    /// <summary>
+    /// The peer is the internet: nothing longer than its filters let through is told, and all of it by way of us.
+    /// </summary>
+    public bool ToInternet { get; init; }
+
     /// <summary>Every fault, in words without the peer's name.</summary>
     public IEnumerable<string> Problems()
     {
@@ -41,8 +46,8 @@ public sealed record ExportPolicy
 
     public bool Equals(ExportPolicy? other) =>
         other is not null
-        && (Prepend, Med, LocalPref, GracefulShutdown) ==
-            (other.Prepend, other.Med, other.LocalPref, other.GracefulShutdown)
+        && (Prepend, Med, LocalPref, GracefulShutdown, ToInternet) ==
+            (other.Prepend, other.Med, other.LocalPref, other.GracefulShutdown, other.ToInternet)
         && Communities.AsSpan().SequenceEqual(other.Communities.AsSpan())
         && ExtendedCommunities.AsSpan().SequenceEqual(other.ExtendedCommunities.AsSpan())
         && LargeCommunities.AsSpan().SequenceEqual(other.LargeCommunities.AsSpan());

@@ -177,7 +177,7 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
         }
 
         if (content.EndOfRib is not null) table.HasEnded = true;
-        foreach (Prefix gone in content.Withdrawn)
+        foreach ((Prefix gone, uint _) in content.Withdrawn)
         {
             if (table.Routes.Remove(gone)) routes--;
         }
@@ -196,7 +196,7 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
             paths[made] = path = made;
         }
 
-        foreach (Prefix prefix in content.Announced)
+        foreach ((Prefix prefix, uint _) in content.Announced)
         {
             bool isNew = !table.Routes.ContainsKey(prefix);
             if (isNew && routes >= routesMax)

@@ -120,6 +120,9 @@ public sealed record RouterSpec
 
     public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(9);
 
+    /// <summary>It is not ours: host routes are kept from it, and what it is told leads to the node.</summary>
+    public bool IsInternet { get; init; }
+
     /// <summary>TCP MD5 (RFC 2385) between node and router.</summary>
     public string? Password { get; init; }
 

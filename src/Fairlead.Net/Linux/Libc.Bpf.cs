@@ -29,7 +29,6 @@ public static unsafe partial class Libc
     public const int MAP_SHARED = 1;
     public const int MEMBARRIER_CMD_GLOBAL = 1;
     public const long BPF_FS_MAGIC = 0xcafe4a11;
-    public const int EPERM = 1;
     public const int EEXIST = 17;
     public const int EBUSY = 16;
     public const int ENOSPC = 28;

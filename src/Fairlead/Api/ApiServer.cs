@@ -110,7 +110,6 @@ public sealed class ApiServer(
             ("GET", "/v1/status") => SendAsync(context, 200, Status()),
             ("GET", "/v1/why/dns") => DnsQuestions.WhyAsync(context, loop, SendAsync),
             ("GET", "/v1/why/route") => BgpQuestions.WhyRouteAsync(context, loop, speaker, SendAsync),
-            ("GET", "/v1/why/backend") => BgpQuestions.WhyBackendAsync(context, checks, SendAsync),
             ("GET", "/v1/lg") => BgpQuestions.LookAsync(context, speaker, SendAsync),
             ("GET", "/v1/dns/ttl") => SendAsync(context, 200, new OldAnswers(loop.TtlDebt.At(time.GetUtcNow()))),
             ("GET", "/v1/dns/zones") => SendAsync(context, 200, TransferViews.Zones(loop, transfers, reload.Refused)),

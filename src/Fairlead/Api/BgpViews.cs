@@ -1,10 +1,7 @@
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Net;
 using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
 using Fairlead.Fleet.Decide;
-using Fairlead.Health;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
 using Microsoft.AspNetCore.Http;
@@ -55,17 +52,7 @@ public sealed record SeenList(ImmutableArray<SeenView> Routes);
 /// <summary>Why something is as it is, step by step.</summary>
 public sealed record Reasons(ImmutableArray<string> Lines);
 
-/// <summary>What the checks of an address saw last.</summary>
-public sealed record BackendWhy(
-    string Id, string Kind, bool Known, bool Up, DateTimeOffset? Since, TryView? Last, TryView? LastFailure, long Tries,
-    long Failures);
-
-/// <summary>One try; Heard is the beginning of what the backend said, unprintable bytes as dots.</summary>
-public sealed record TryView(string Outcome, string Detail, DateTimeOffset At, double Milliseconds, string Heard);
-
-public sealed record BackendList(ImmutableArray<BackendWhy> Checks);
-
-/// <summary>Questions about routes and backends.</summary>
+/// <summary>Questions about routes.</summary>
 internal static class BgpQuestions
 {
     public static async Task LookAsync(
@@ -102,16 +89,6 @@ internal static class BgpQuestions
         return send(context, 200, new Reasons([.. lines, .. told]));
     }
 
-    public static Task WhyBackendAsync(
-        HttpContext context, CheckEngine checks, Func<HttpContext, int, object?, Task> send)
-    {
-        if (!IPAddress.TryParse(context.Request.Query["address"], out IPAddress? address))
-            return send(context, 400, new Refusal("bad-request", ["expected ?address=192.0.2.5"]));
-        IEnumerable<CheckStatus> of = checks.Status().Where(status => status.Check.Target.Address.Equals(address));
-        return send(context, 200, new BackendList(
-            [.. of.SelectMany(status => status.Parts.Prepend(status)).OrderBy(status => status.Check.Id).Select(ViewOf)]));
-    }
-
     private static SeenView ViewOf(SeenRoute route) => new(
         route.Prefix.ToString(), route.Peer, route.Attributes.NextHop?.ToString(),
         string.Join(' ', route.Attributes.AsPath),
@@ -121,14 +98,4 @@ internal static class BgpQuestions
             .. route.Attributes.LargeCommunities.Select(c => c.ToString()),
         ]),
         route.Best, route.Ineligible == Ineligible.None ? null : route.Ineligible.ToString());
-
-    private static BackendWhy ViewOf(CheckStatus status) => new(
-        status.Check.Id, status.Check.Spec.Kind.ToString(), status.State.Known, status.State.Up, status.ChangedAt,
-        ViewOf(status.Last), ViewOf(status.LastFailure), status.Tries, status.Failures);
-
-    private static TryView? ViewOf(LastResult? last) => last is null
-        ? null
-        : new TryView(
-            last.Outcome.ToString(), last.Detail, last.At, Math.Round(last.Took.TotalMilliseconds, 3),
-            string.Concat(last.Bytes.Select(b => b is >= 32 and < 127 ? ((char)b).ToString(CultureInfo.InvariantCulture) : ".")));
 }

@@ -47,9 +47,6 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public Task<Reasons> WhyRouteAsync(string prefix, CancellationToken stop) =>
         SendAsync<Reasons>(HttpMethod.Get, $"v1/why/route?prefix={Uri.EscapeDataString(prefix)}", null, stop);
 
-    public Task<BackendList> WhyBackendAsync(string address, CancellationToken stop) =>
-        SendAsync<BackendList>(HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
-
     public Task<SeenList> LookAsync(string prefix, bool inside, CancellationToken stop) => SendAsync<SeenList>(
         HttpMethod.Get, $"v1/lg?prefix={Uri.EscapeDataString(prefix)}{(inside ? "&inside" : "")}", null, stop);
 

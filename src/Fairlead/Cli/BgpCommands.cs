@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Fairlead.Cli;
 
-/// <summary>Looking at BGP and BFD, and asking why a route or a backend is as it is.</summary>
+/// <summary>Looking at BGP and BFD, and asking why a route is as it is.</summary>
 internal static class BgpCommands
 {
     public static IEnumerable<Command> All() => [Bgp(), Bfd(), LookingGlass()];
@@ -15,7 +15,6 @@ internal static class BgpCommands
     [
         WhyRoute("route", "prefix", "Explains why this node announces a prefix, or does not, and who was told."),
         WhyRoute("vip", "address", "Explains why this node announces a service's address, or does not."),
-        WhyBackend(),
     ];
 
     private static Command Bgp() => Sessions("bgp", "Shows this node's BGP sessions.", (console, peers) =>
@@ -110,46 +109,6 @@ internal static class BgpCommands
         }));
         return command;
     }
-
-    private static Command WhyBackend()
-    {
-        var address = new Argument<string>("address") { Description = "the backend's address" };
-        Option<string> control = NodeCommands.ControlSocket();
-        Option<string> format = CommandLine.OutputFormat();
-        var command = new Command("backend", "Shows what the checks of a backend saw last.")
-        {
-            address, control, format,
-        };
-        command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
-        {
-            BackendList why = await client.WhyBackendAsync(parsed.GetValue(address)!, stop);
-            if (parsed.GetValue(format) == "json") Output.Json(why);
-            else Output.Data(why.Checks.IsEmpty ? "this node checks no such backend\n" : Text(why));
-            return ExitCode.Ok;
-        }));
-        return command;
-    }
-
-    private static string Text(BackendList why)
-    {
-        var lines = new List<string>();
-        foreach (BackendWhy check in why.Checks)
-        {
-            string state = !check.Known ? "unknown" : check.Up ? "up" : "down";
-            lines.Add($"{check.Id}  {check.Kind}: {state}{(check.Since is { } since ? $" since {Time(since)}" : "")}, "
-                + $"{check.Failures} of {check.Tries} tries failed");
-            if (check.Last is { } last) lines.Add($"  last     {Text(last)}");
-            if (check.LastFailure is { } failure && failure != check.Last) lines.Add($"  failure  {Text(failure)}");
-        }
-
-        return string.Join('\n', lines) + "\n";
-    }
-
-    private static string Text(TryView one) =>
-        $"{Time(one.At)}  {one.Outcome}: {one.Detail}, {one.Milliseconds.ToString(CultureInfo.InvariantCulture)} ms"
-            + (one.Heard.Length > 0 ? $", heard \"{one.Heard}\"" : "");
-
-    private static string Time(DateTimeOffset at) => at.ToString("HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     private static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0} s");
 }

@@ -227,7 +227,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                HoldTime = router.HoldTime,
                Password = router.Password,
                TtlSecurity = router.TtlSecurity,
-               Export = ExportPolicy.Plain, // What is announced passes the guard and the plan before.
+               // What is announced passes the guard and the plan before.
+               Export = ExportPolicy.Plain with { ToInternet = router.IsInternet },
                Bfd = router.Bfd is { } bfd
                    ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
                    : null,

@@ -46,6 +46,8 @@ internal static class FleetShapes
         Addresses = f.Required("addresses", Addresses, "where nodes reach it, at most one a family"),
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
         HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
+        IsInternet = f.Optional("scope", new OneOf<bool>(("internal", false), ("internet", true)), false,
+            "internal: it takes host routes; internet: nothing longer than /24 or /48 is told to it"),
         Password = f.Optional<string?>("password", Text!, null, "TCP MD5 between nodes and this router"),
         TtlSecurity = f.Optional("ttlSecurity", Switch, false, "GTSM (RFC 5082) between nodes and this router"),
         Backbone = Dictionary(f.Optional("backbone", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
