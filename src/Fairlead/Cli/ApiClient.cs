@@ -44,6 +44,10 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         SendAsync<DnsWhy>(HttpMethod.Get,
             $"v1/why/dns?name={Uri.EscapeDataString(name)}&type={type}&from={Uri.EscapeDataString(from)}", null, stop);
 
+    public Task<BackendWhy> WhyBackendAsync(string address, CancellationToken stop) =>
+        SendAsync<BackendWhy>(
+            HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
+
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 

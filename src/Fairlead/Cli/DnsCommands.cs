@@ -31,7 +31,7 @@ internal static class DnsCommands
             else Output.Data(Show(why));
             return ExitCode.Ok;
         }));
-        return new Command("why", "Explains what the fleet does.") { dns };
+        return new Command("why", "Explains what the fleet does.") { dns, HealthCommands.WhyBackend() };
     }
 
     private static Command Dns()
