@@ -111,6 +111,8 @@ public sealed class ApiServer(
             ("GET", "/v1/why/dns") => DnsQuestions.WhyAsync(context, loop, SendAsync),
             ("GET", "/v1/why/route") => BgpQuestions.WhyRouteAsync(context, loop, speaker, SendAsync),
             ("GET", "/v1/lg") => BgpQuestions.LookAsync(context, speaker, SendAsync),
+            ("GET", "/v1/why/backend") => HealthQuestions.WhyAsync(context, checks, SendAsync),
+            ("POST", "/v1/checks/report") => HealthQuestions.ReportAsync(context, checks, SendAsync),
             ("GET", "/v1/dns/ttl") => SendAsync(context, 200, new OldAnswers(loop.TtlDebt.At(time.GetUtcNow()))),
             ("GET", "/v1/dns/zones") => SendAsync(context, 200, TransferViews.Zones(loop, transfers, reload.Refused)),
             ("GET", "/metrics") => SendMetricsAsync(context),

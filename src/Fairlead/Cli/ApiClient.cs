@@ -50,6 +50,10 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public Task<SeenList> LookAsync(string prefix, bool inside, CancellationToken stop) => SendAsync<SeenList>(
         HttpMethod.Get, $"v1/lg?prefix={Uri.EscapeDataString(prefix)}{(inside ? "&inside" : "")}", null, stop);
 
+    public Task<BackendWhy> WhyBackendAsync(string address, CancellationToken stop) =>
+        SendAsync<BackendWhy>(
+            HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
+
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 

@@ -31,7 +31,7 @@ internal static class DnsCommands
             else Output.Data(Show(why));
             return ExitCode.Ok;
         }));
-        var why = new Command("why", "Explains what the fleet does.") { dns };
+        var why = new Command("why", "Explains what the fleet does.") { dns, HealthCommands.WhyBackend() };
         foreach (Command other in BgpCommands.Why()) why.Add(other);
         return why;
     }

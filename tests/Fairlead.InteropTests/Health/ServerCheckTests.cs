@@ -182,7 +182,8 @@ public sealed class ServerCheckTests : IDisposable
     private void Start(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo("sh", ["-c", "exec \"$@\" >>\"$0\" 2>&1 </dev/null",
-            Path.Combine(folder, "log"), program, .. arguments]) { WorkingDirectory = folder };
+            Path.Combine(folder, "log"), program, .. arguments])
+        { WorkingDirectory = folder };
         start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
         File.WriteAllText(Path.Combine(folder, "log"), "");
         processes.Add(Process.Start(start)!);

@@ -129,6 +129,33 @@ public sealed class ApiServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_service_reports_itself_and_why_backend_tells_of_it()
+    {
+        var push = new CheckSpec { Kind = CheckKind.Push };
+        checks.Apply(new CheckSet(
+            [new Check("job/here/192.0.2.5", new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 9), push)]));
+        async Task<int> PostAsync(string body)
+        {
+            using var content = new StringContent(body);
+            return (int)(await client!.PostAsync("v1/checks/report", content)).StatusCode;
+        }
+
+        const string Ours = "{\"id\":\"job/here/192.0.2.5\",\"up\":true,";
+        Assert.Equal(200, await PostAsync(Ours + "\"detail\":\"42 jobs\"}"));
+        Assert.Equal(404, await PostAsync("{\"id\":\"other\",\"up\":true}"));
+        Assert.Equal(400, await PostAsync(Ours + "\"ttl\":\"soon\"}"));
+        Assert.Equal(400, await PostAsync("not JSON"));
+        await Health.CheckBed.UntilAsync(() => checks.Status()[0].State.Up);
+
+        byte[] answer = await client!.GetByteArrayAsync("v1/why/backend?address=192.0.2.5");
+        BackendWhy why = FleetJson.Read<BackendWhy>(answer)!;
+        CheckWhy check = Assert.Single(why.Checks);
+        Assert.Equal(("job/here/192.0.2.5", true, "42 jobs"), (check.Id, check.Up, check.Detail));
+        Assert.Equal(404, (int)(await client.GetAsync("v1/why/backend?address=192.0.2.6")).StatusCode);
+        Assert.Equal(400, (int)(await client.GetAsync("v1/why/backend?address=x")).StatusCode);
+    }
+
+    [Fact]
     public async Task Status_and_metrics_are_told_and_the_socket_is_for_root_and_its_group()
     {
         await ReadyAsync();
