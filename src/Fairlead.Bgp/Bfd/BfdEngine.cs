@@ -11,7 +11,8 @@ public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, Bfd
 
 /// <summary>
 /// All BFD sessions (over UDP, single hop RFC 5881 and multihop RFC 5883), on one thread of raised priority that
-/// allocates nothing once the sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look like a dead link.
+/// allocates nothing once the sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look
+/// like a dead link.
 /// </summary>
 public sealed class BfdEngine : IDisposable
 {

@@ -11,8 +11,8 @@ public sealed record BfdTarget(string Peer, IPAddress Address, IPAddress? Local,
 
 /// <summary>A session as people ask for it. DetectionTime is zero while nothing has been heard.</summary>
 public sealed record BfdStatus(
-    string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic, uint Discriminator, uint RemoteDiscriminator,
-    TimeSpan TransmitInterval, TimeSpan DetectionTime, long Changes);
+    string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic, uint Discriminator,
+    uint RemoteDiscriminator, TimeSpan TransmitInterval, TimeSpan DetectionTime, long Changes);
 
 /// <summary>
 /// The variables and timers of one session (RFC 5880 §6.8), asynchronous mode, active role. Knows neither sockets nor

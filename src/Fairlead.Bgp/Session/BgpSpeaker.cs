@@ -99,8 +99,8 @@ public sealed class BgpSpeaker
 
     /// <summary>
     /// The looking glass: who announces this prefix, and the best of its routes marked. Where nobody does, the routes
-    /// of the longest prefix around it. With inside: those of all prefixes inside it instead, so many at most. Null while
-    /// too many ask, or after the end.
+    /// of the longest prefix around it. With inside: those of all prefixes inside it instead, so many at most. Null
+    /// while too many ask, or after the end.
     /// </summary>
     public Task<ImmutableArray<SeenRoute>?> LookAsync(Prefix prefix, bool inside = false, int routesMax = 1000)
     {

@@ -71,8 +71,8 @@ public abstract record BgpEvent(string Peer)
     public sealed record BfdChanged(string Peer, BfdState State, BfdDiagnostic Diagnostic) : BgpEvent(Peer);
 
     /// <summary>
-    /// The process has stood still for so long. A RouteSet that says its age (RouteSet.AsOf) is told to nobody until one
-    /// comes that rests on what was seen since. Peer is empty.
+    /// The process has stood still for so long. A RouteSet that says its age (RouteSet.AsOf) is told to nobody until
+    /// one comes that rests on what was seen since. Peer is empty.
     /// </summary>
     public sealed record Thawed(TimeSpan Gap) : BgpEvent("");
 

@@ -15,7 +15,7 @@ public static class InterfaceIndex
     /// <summary>In the network namespace of the calling thread; 0: there is no such interface (yet).</summary>
     public static uint Of(string name) => Libc.IfNameToIndex(name);
 
-    /// <summary>A link-local address with its interface's present number; any other address, or no name: as it is.</summary>
+    /// <summary>A link-local address with its interface's present number; any other one as it is.</summary>
     public static IPAddress Scoped(IPAddress address, string? name) => address.IsIPv6LinkLocal && name is not null
         ? new IPAddress(address.GetAddressBytes(), Of(name))
         : address;

@@ -7,8 +7,8 @@ public static class AllTargets
     public static IEnumerable<IFuzzTarget> Make() =>
     [
         new QueryTarget(), new MasterFileTarget(), new RdataTarget(), new MmdbTarget(), new CidrMapTarget(),
-        new FleetFileTarget(), new TransferQueryTarget(), new TransferStreamTarget(), new BgpOpenTarget(), new BgpUpdateTarget(),
-        new BgpNotificationTarget(), new BgpStreamTarget(), new BfdTarget(),
+        new FleetFileTarget(), new TransferQueryTarget(), new TransferStreamTarget(),
+        new BgpOpenTarget(), new BgpUpdateTarget(), new BgpNotificationTarget(), new BgpStreamTarget(), new BfdTarget(),
     ];
 
     /// <summary>Words in a row, parted by blanks, each a token; ~ stands for a blank in one.</summary>

@@ -141,18 +141,15 @@ public class BirdFeatureTests
             SpeakerBed.Peer("v4", SpeakerBed.Bird4));
         string file = Path.GetTempFileName();
         using var end = new CancellationTokenSource();
-        await using (FileStream stream = File.Create(file))
-        {
-            bed.AwaitUp("v4");
-            Task<DumpResult?> dump = bed.Speaker.DumpAsync("v4", stream, 1 << 20, end.Token);
-            bed.Bird.Ask("restart v4"); // From the first message on.
-            BirdRouter.Eventually(() => bed.Status("v4").Established == 2, "a new session");
-            bed.Speaker.Apply(SpeakerBed.Routes(1, "198.18.1.53/32"));
-            BirdRouter.Eventually(
-                () => bed.Status("v4").Received == 2 && bed.Bird.HasRoute("198.18.1.53/32"), "routes both ways");
-            await end.CancelAsync();
-            Assert.True((await dump) is { Messages: > 5, Lost: 0 });
-        }
+        bed.AwaitUp("v4");
+        Task<DumpResult?> dump = DumpAsync(bed.Speaker, file, end.Token);
+        bed.Bird.Ask("restart v4"); // From the first message on.
+        BirdRouter.Eventually(() => bed.Status("v4").Established == 2, "a new session");
+        bed.Speaker.Apply(SpeakerBed.Routes(1, "198.18.1.53/32"));
+        BirdRouter.Eventually(
+            () => bed.Status("v4").Received == 2 && bed.Bird.HasRoute("198.18.1.53/32"), "routes both ways");
+        await end.CancelAsync();
+        Assert.True((await dump) is { Messages: > 5, Lost: 0 });
 
         string shown = Command.Run("bgpdump", "-m", file);
         File.Delete(file);
@@ -160,5 +157,11 @@ public class BirdFeatureTests
         Assert.Contains("|A|10.9.0.2|65001|100.64.1.0/24|65001|IGP|10.9.0.2|", shown, StringComparison.Ordinal);
         Assert.Contains("|A|10.9.0.2|65001|100.64.2.0/24|65001|IGP|10.9.0.2|", shown, StringComparison.Ordinal);
         Assert.Contains("|STATE|10.9.0.2|65001|5|6", shown, StringComparison.Ordinal);
+    }
+
+    private static async Task<DumpResult?> DumpAsync(BgpSpeaker speaker, string file, CancellationToken end)
+    {
+        await using FileStream stream = File.Create(file);
+        return await speaker.DumpAsync("v4", stream, 1 << 20, end);
     }
 }

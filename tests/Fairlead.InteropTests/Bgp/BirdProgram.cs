@@ -37,10 +37,10 @@ public sealed class BirdProgram(Bed bed, RouterSetup setup) : RouterProgram(bed,
 
     public override string LogText => File.ReadAllText(bird!.LogFile);
 
-    public override void Dispose()
+    protected override void Dispose(bool disposing)
     {
         bird?.Dispose();
-        base.Dispose();
+        base.Dispose(disposing);
     }
 
     private static string Session(

@@ -48,10 +48,10 @@ public sealed class GobgpProgram(Bed bed, RouterSetup setup) : RouterProgram(bed
             : new RouteSet(2, []));
     }
 
-    public override void Dispose()
+    protected override void Dispose(bool disposing)
     {
         _ = feeder?.StopAsync("the test has ended");
-        base.Dispose();
+        base.Dispose(disposing);
     }
 
     private BgpSpeaker StartFeeder()

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
@@ -6,7 +5,6 @@ using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
-using Fairlead.Net.Linux;
 
 namespace Fairlead.InteropTests.Bgp;
 

@@ -103,7 +103,13 @@ public abstract class RouterProgram : IDisposable
 
     public static string TheRoute(int i) => $"100.64.{i / 256}.{i % 256}/32";
 
-    public virtual void Dispose() => Directory.Delete(Folder, recursive: true);
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing) => Directory.Delete(Folder, recursive: true);
 
     protected string Write(string name, string text)
     {

@@ -191,6 +191,7 @@ public class SpeakerTests(ITestOutputHelper output)
         Assert.Equal(0, peer.Status.Established);
         // Without BFD the same peer is taken.
         peer.Speaker.ReplacePeers([peer.Options with { Bfd = null }]);
+        HandmadePeer.Eventually(() => peer.Status.Bfd is null);
         peer.Establish();
     }
 
