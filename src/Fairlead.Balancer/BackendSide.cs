@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using Fairlead.Balancer.Maps;
 using Fairlead.Balancer.Programs;
 using Fairlead.Net.Linux;
 
@@ -73,7 +72,7 @@ public sealed class BackendSide : IDisposable
     /// <summary>Once in some seconds: where the other backends are now.</summary>
     public void Tend()
     {
-        hops.Look(options.Peers);
+        _ = hops.Look(options.Peers);
         Span<byte> peer = stackalloc byte[16];
         foreach (IPAddress address in options.Peers)
         {

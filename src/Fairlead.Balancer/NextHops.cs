@@ -25,11 +25,12 @@ public sealed class NextHops(Action<string> onFault)
 
     /// <summary>
     /// Looks the ways up anew. Neighbours that the kernel does not know are asked for, and waited for half a second. A
-    /// way that was known and is not found now stays: a backend's death is the health check's to tell.
+    /// way that was known and is not found now stays: a backend's death is the health check's to tell. True: some way is
+    /// another one than before.
     /// </summary>
-    public void Look(IReadOnlyCollection<IPAddress> backends)
+    public bool Look(IReadOnlyCollection<IPAddress> backends)
     {
-        if (backends.Count == 0) return;
+        if (backends.Count == 0) return false;
         Dictionary<string, Device> devices = Devices();
         List<Route> routes = Routes(backends);
         Dictionary<(string, IPAddress), PhysicalAddress> neighbours = Neighbours();
@@ -43,12 +44,18 @@ public sealed class NextHops(Action<string> onFault)
             missing.RemoveAll(route => neighbours.ContainsKey((route.Device, route.Next)));
         }
 
+        bool changed = false;
         foreach (Route route in routes)
         {
             if (!neighbours.TryGetValue((route.Device, route.Next), out PhysicalAddress? to)) continue;
             if (!devices.TryGetValue(route.Device, out Device? device)) continue;
-            known[route.Backend] = new NextHop(device.Index, device.Address, to, route.Source, device.Mtu, device.Vlan);
+            var hop = new NextHop(device.Index, device.Address, to, route.Source, device.Mtu, device.Vlan);
+            if (known.TryGetValue(route.Backend, out NextHop? before) && before == hop) continue;
+            known[route.Backend] = hop;
+            changed = true;
         }
+
+        return changed;
     }
 
     /// <summary>A datagram to the discard port has the kernel ask for the neighbour.</summary>

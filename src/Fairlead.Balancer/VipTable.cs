@@ -94,4 +94,15 @@ public sealed record ServiceEntry
     /// UDP is not QUIC.
     /// </summary>
     public ImmutableArray<byte> QuicServerIdBytes { get; init; } = [];
+
+    /// <summary>The same in all that it says; arrays by what is in them.</summary>
+    public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
+        && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
+        && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
+        && AreSame(Former, other.Former) && AreSame(QuicServerIdBytes, other.QuicServerIdBytes);
+
+    public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
+
+    private static bool AreSame<T>(ImmutableArray<T> one, ImmutableArray<T> other) where T : IEquatable<T> =>
+        one == other || one.AsSpan().SequenceEqual(other.AsSpan());
 }

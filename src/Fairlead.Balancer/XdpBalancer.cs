@@ -1,7 +1,6 @@
 using System.Net;
 using Fairlead.Balancer.Maps;
 using Fairlead.Balancer.Programs;
-using Fairlead.Net.Addresses;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.Balancer;
@@ -68,8 +67,9 @@ public sealed class XdpBalancer : IDisposable
     {
         BalancerSizes needed = BalancerSizes.For(next);
         if (!Tables.Sizes.Holds(needed)) Grow(needed);
-        hops.Look([.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()]);
-        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of);
+        bool changed = hops.Look(
+            [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()]);
+        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: !changed);
         table = next;
     }
 

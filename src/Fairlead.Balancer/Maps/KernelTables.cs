@@ -89,15 +89,24 @@ public sealed class KernelTables : IDisposable
 
     /// <summary>
     /// Goes over to this table. `way` tells how a backend is reached; null: it is not, and packets for it are dropped
-    /// and counted until it is.
+    /// and counted until it is. With `sameWays`, no way has changed since the last time.
     /// </summary>
-    public void Apply(VipTable table, uint now, Func<IPAddress, NextHop?> way)
+    public void Apply(VipTable table, uint now, Func<IPAddress, NextHop?> way, bool sameWays = false)
     {
-        HashSet<ulong> wanted = [.. table.Services.Select(service => NameOf(service.Name))];
-        foreach (ServiceEntry entry in table.Services) Update(entry, now, way);
-        foreach (ServiceState gone in states.Values.Where(state => !wanted.Contains(state.Name)).ToList()) Remove(gone);
-        PlaceVips(table);
-        Publish();
+        bool changed = false;
+        var wanted = new HashSet<ulong>();
+        foreach (ServiceEntry entry in table.Services)
+        {
+            ulong name = NameOf(entry.Name);
+            wanted.Add(name);
+            if (sameWays && states.TryGetValue(name, out ServiceState? state) && entry.Equals(state.Entry)) continue;
+            changed |= Update(entry, name, now, way);
+        }
+
+        foreach (ServiceState gone in states.Values.Where(state => !wanted.Contains(state.Name)).ToList())
+            changed |= Remove(gone);
+        changed |= PlaceVips(table);
+        if (changed) Publish();
     }
 
     /// <summary>
@@ -107,7 +116,7 @@ public sealed class KernelTables : IDisposable
     public void Tidy(uint now)
     {
         bool changed = false;
-        List<ServiceState> settled = [.. states.Values.Where(state => state.HasAny(SlotState.Settled))];
+        List<ServiceState> settled = [.. states.Values.Where(state => state.HasSettled)];
         if (settled.Count > 0)
         {
             Dictionary<uint, int> counts = Maps.Exceptions.Count(Exceptions, now, IdleSeconds);
@@ -147,9 +156,9 @@ public sealed class KernelTables : IDisposable
         Fragments.Dispose();
     }
 
-    private void Update(ServiceEntry entry, uint now, Func<IPAddress, NextHop?> way)
+    /// <summary>Brings a service up to date. False: nothing changed that the kernel sees.</summary>
+    private bool Update(ServiceEntry entry, ulong name, uint now, Func<IPAddress, NextHop?> way)
     {
-        ulong name = NameOf(entry.Name);
         if (!states.TryGetValue(name, out ServiceState? state))
         {
             state = new ServiceState(space.TakeService(), name, space.TakeSlots(entry.Slots), new FlSlot[entry.Slots]);
@@ -158,10 +167,11 @@ public sealed class KernelTables : IDisposable
 
         if (state.Slots.Length != entry.Slots)
             throw new InvalidOperationException($"service {entry.Name}: its {state.Slots.Length} slots cannot change");
+        bool changed = !entry.Equals(state.Entry);
         HashSet<Prefix> set = [.. entry.Backends.Select(backend => Prefix.Host(backend.Address))];
         foreach (Prefix gone in state.Numbers.Keys.Where(address => !set.Contains(address)).ToList())
         {
-            Write(state.Numbers[gone], default);
+            _ = Write(state.Numbers[gone], default);
             released.Add(state.Numbers[gone]);
             state.Numbers.Remove(gone);
         }
@@ -172,11 +182,12 @@ public sealed class KernelTables : IDisposable
             if (!state.Numbers.TryGetValue(address, out uint number))
             {
                 number = state.Numbers[address] = space.TakeBackend();
-                BpfPerCpu.Write<FlBackendCount>(maps["backend_counts"], number, new FlBackendCount[BpfPerCpu.Cpus]);
             }
 
-            Write(number, BackendRow.Of(entry, backend, way(backend.Address), (ushort)state.Id));
+            changed |= Write(number, BackendRow.Of(entry, backend, way(backend.Address), (ushort)state.Id));
         }
+
+        if (entry.Equals(state.Entry)) return changed;
 
         if (state.Entry is null || !state.Entry.Backends.SequenceEqual(entry.Backends))
         {
@@ -191,7 +202,7 @@ public sealed class KernelTables : IDisposable
             | (entry.QuicServerIdBytes.IsEmpty ? 0 : Layout.Quic);
         state.IdLength = [.. entry.QuicServerIdBytes, .. new byte[8 - entry.QuicServerIdBytes.Length]];
         state.Entry = entry;
-        Soil(state);
+        return Soil(state);
     }
 
     private static uint[] Numbered(ServiceState state, ImmutableArray<BackendEntry> set, int count)
@@ -200,16 +211,17 @@ public sealed class KernelTables : IDisposable
         return [.. Maglev.Owners(set, count).Select(owner => owner < 0 ? 0 : numbers[owner])];
     }
 
-    private void Remove(ServiceState gone)
+    private bool Remove(ServiceState gone)
     {
         foreach (uint number in gone.Numbers.Values)
         {
-            Write(number, default);
+            _ = Write(number, default);
             released.Add(number);
         }
 
         states.Remove(gone.Name);
         space.GiveBack(gone);
+        return true;
     }
 
     /// <summary>Marks a service to be written into both copies. True, for those who ask whether anything changed.</summary>
@@ -219,27 +231,31 @@ public sealed class KernelTables : IDisposable
         return true;
     }
 
-    private void Write(uint number, FlBackend row)
+    private bool Write(uint number, FlBackend row)
     {
-        if (FlBackend.AreSame(rows[number], row)) return;
+        if (FlBackend.AreSame(rows[number], row)) return false;
         rows[number] = row;
         foreach (Dirt copy in dirty) copy.Backends.Add(number);
+        return true;
     }
 
-    private void PlaceVips(VipTable table)
+    private bool PlaceVips(VipTable table)
     {
+        bool changed = false;
         var wanted = new Dictionary<VipPort, uint>();
         foreach (ServiceEntry entry in table.Services)
             foreach (VipPort vip in entry.Vips) wanted[vip] = states[NameOf(entry.Name)].Id;
         foreach (VipPort gone in vipNumbers.Keys.Where(vip => !wanted.ContainsKey(vip)).ToList())
         {
             space.GiveBackVip(vipNumbers[gone].Number);
-            vipNumbers.Remove(gone);
+            changed |= vipNumbers.Remove(gone);
         }
 
         foreach ((VipPort vip, uint service) in wanted)
         {
-            if (!vipNumbers.TryGetValue(vip, out (uint Number, uint) known))
+            if (vipNumbers.TryGetValue(vip, out (uint Number, uint Service) known) && known.Service == service) continue;
+            changed = true;
+            if (known.Number == 0)
             {
                 known.Number = space.TakeVip();
                 BpfPerCpu.Write<FlVipCount>(maps["vip_counts"], known.Number, new FlVipCount[BpfPerCpu.Cpus]);
@@ -247,6 +263,8 @@ public sealed class KernelTables : IDisposable
 
             vipNumbers[vip] = (known.Number, service);
         }
+
+        return changed;
     }
 
     /// <summary>Brings the copy that is not read up to date, has it read, and waits until nobody reads the other.</summary>
@@ -262,7 +280,7 @@ public sealed class KernelTables : IDisposable
         copy.IdFirst = (uint)(into * Sizes.Ids);
         copy.Generation = ++generation;
         foreach (uint number in dirty[into].Backends) backends[(int)(copy.BackendFirst + number)] = rows[number];
-        foreach (ServiceState state in dirty[into].Services.Where(state => states.ContainsValue(state)))
+        foreach (ServiceState state in dirty[into].Services.Where(state => states.GetValueOrDefault(state.Name) == state))
         {
             state.Slots.CopyTo(slots.Slice((int)(copy.SlotFirst + state.First), state.Slots.Length));
             services[(int)(copy.ServiceFirst + state.Id)] = new FlService
@@ -286,7 +304,12 @@ public sealed class KernelTables : IDisposable
         if (released.Count == 0) return;
         Maps.Exceptions.Remove(Exceptions, released);
         Maps.Exceptions.Remove(Fragments, released);
-        foreach (uint number in released) space.GiveBackBackend(number);
+        foreach (uint number in released)
+        {
+            BpfPerCpu.Write<FlBackendCount>(maps["backend_counts"], number, new FlBackendCount[BpfPerCpu.Cpus]);
+            space.GiveBackBackend(number);
+        }
+
         released.Clear();
     }
 
@@ -315,7 +338,7 @@ public sealed class KernelTables : IDisposable
     private void WriteIds(ref FlCopy copy)
     {
         var all = new List<FlId>();
-        foreach (ServiceState state in states.Values)
+        foreach (ServiceState state in states.Values.Where(state => (state.Flags & Layout.Quic) != 0))
         {
             foreach (BackendEntry backend in state.Entry?.Backends ?? [])
             {
@@ -379,7 +402,7 @@ public sealed class KernelTables : IDisposable
             space.HoldVip(known.Number);
         }
 
-        for (uint number = 1; number < other.rows.Length; number++) Write(number, other.rows[number]);
+        for (uint number = 1; number < other.rows.Length; number++) _ = Write(number, other.rows[number]);
         Copy(other.Exceptions, Exceptions);
         Copy(other.Fragments, Fragments);
         CopyCounts<FlVipCount>(other, "vip_counts", other.Sizes.Vips);

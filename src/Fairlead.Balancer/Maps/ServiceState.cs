@@ -31,8 +31,8 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
 
     public bool IsFresh { get; set; } = true;
 
-    /// <summary>Whether some slot is in this state.</summary>
-    public bool HasAny(SlotState state) => Array.Exists(slots, slot => slot.Read().State == state);
+    /// <summary>Whether some slot is settled, as of the last turn; who was found in the kernel is looked through.</summary>
+    public bool HasSettled { get; private set; } = Array.Exists(slots, slot => slot.Read().State == SlotState.Settled);
 
     public uint NumberOf(IPAddress address) => Numbers.GetValueOrDefault(Prefix.Host(address));
 
@@ -42,6 +42,7 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     public bool Turn(ReadOnlySpan<uint> owners, ReadOnlySpan<uint> before, HashSet<uint> living)
     {
         bool begins = false;
+        HasSettled = false;
         for (int i = 0; i < slots.Length; i++)
         {
             Slot slot = slots[i].Read(), next;
@@ -57,6 +58,7 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
                 next = Transition.Next(slot, owners[i], living.Contains(slot.Owner), living.Contains(slot.Former));
             }
 
+            HasSettled |= next.State == SlotState.Settled;
             if (next == slot) continue;
             begins |= next.State == SlotState.Changing;
             slots[i] = FlSlot.Of(next);
@@ -70,9 +72,11 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     public bool Turn(Func<Slot, Slot> rule)
     {
         bool changed = false;
+        HasSettled = false;
         foreach (ref FlSlot slot in slots.AsSpan())
         {
             Slot old = slot.Read(), next = rule(old);
+            HasSettled |= next.State == SlotState.Settled;
             if (next == old) continue;
             changed = true;
             slot = FlSlot.Of(next);

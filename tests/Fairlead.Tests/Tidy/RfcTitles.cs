@@ -15,11 +15,13 @@ internal static partial class RfcTitles
         1995 Incremental Zone Transfer in DNS
         1996 A Mechanism for Prompt Notification of Zone Changes (DNS NOTIFY)
         1997 BGP Communities Attribute
+        2003 IP Encapsulation within IP
         2136 Dynamic Updates in the Domain Name System (DNS UPDATE)
         2181 Clarifications to the DNS Specification
         2308 Negative Caching of DNS Queries (DNS NCACHE)
         2317 Classless IN-ADDR.ARPA delegation
         2385 Protection of BGP Sessions via the TCP MD5 Signature Option
+        2473 Generic Packet Tunneling in IPv6 Specification
         2545 Use of BGP-4 Multiprotocol Extensions for IPv6 Inter-Domain Routing
         2782 A DNS RR for specifying the location of services (DNS SRV)
         2918 Route Refresh Capability for BGP-4
@@ -76,6 +78,7 @@ internal static partial class RfcTitles
         6890 Special-Purpose IP Address Registries
         6891 Extension Mechanisms for DNS (EDNS(0))
         6895 Domain Name System (DNS) IANA Considerations
+        6935 IPv6 and UDP Checksums for Tunneled Packets
         7043 Resource Records for EUI-48 and EUI-64 Addresses in the DNS
         7311 The Accumulated IGP Metric Attribute for BGP
         7313 Enhanced Route Refresh Capability for BGP-4
@@ -96,6 +99,7 @@ internal static partial class RfcTitles
         8050 Multi-Threaded Routing Toolkit (MRT) Routing Information Export Format with BGP Additional Path Extensions
         8092 BGP Large Communities Attribute
         8198 Aggressive Use of DNSSEC-Validated Cache
+        8200 Internet Protocol, Version 6 (IPv6) Specification
         8210 The Resource Public Key Infrastructure (RPKI) to Router Protocol, Version 1
         8212 Default External BGP (EBGP) Route Propagation Behavior without Policies
         8326 Graceful BGP Session Shutdown
@@ -121,6 +125,7 @@ internal static partial class RfcTitles
         9110 HTTP Semantics
         9234 Route Leak Prevention and Detection Using Roles in UPDATE and OPEN Messages
         9276 Guidance for NSEC3 Parameter Settings
+        9293 Transmission Control Protocol (TCP)
         9384 A BGP Cease NOTIFICATION Subcode for Bidirectional Forwarding Detection (BFD)
         9460 Service Binding and Parameter Specification via the DNS (SVCB and HTTPS Resource Records)
         9461 Service Binding Mapping for DNS Servers
