@@ -186,14 +186,14 @@ internal sealed class Course : IDisposable
     {
         string fleet = Path.Combine(folder, "fleet.yaml");
         string router = "{addresses: [10.0.1.1]"
-            + (bfdMilliseconds > 0 ? $", bfd: {{interval: {bfdMilliseconds}ms, multiplier: 3}}}}" : "}");
+            + (bfdMilliseconds > 0 ? $", bfd: {{interval: {bfdMilliseconds}ms, multiplier: 3}}" : "") + "}";
         File.WriteAllText(fleet, $$"""
             fleet: failover
             asn: 64500
             anycast: {subnets: [192.0.2.0/24], cover: [192.0.2.0/24]}
             pops:
               one:
-                nodes: {first: {asn: 64501, addresses: [{{First}}]}}
+                nodes: {first: {asn: 64501, addresses: [{{First}}]} }
                 routers: {router: {{router}} }
             services:
               web:
