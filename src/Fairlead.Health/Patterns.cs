@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 
 namespace Fairlead.Health;
@@ -7,8 +8,12 @@ namespace Fairlead.Health;
 /// </summary>
 public static class Patterns
 {
-    public static Regex Compile(string pattern) =>
-        new(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    // One for all checks that say the same: a compiled pattern weighs some hundred kilobytes, and a service has as many
+    // checks as backends.
+    private static readonly ConcurrentDictionary<string, Regex> Known = new(StringComparer.Ordinal);
+
+    public static Regex Compile(string pattern) => Known.GetOrAdd(
+        pattern, static text => new Regex(text, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant));
 
     /// <summary>Null, or why this is no pattern (look-arounds and back references are none).</summary>
     public static string? Fault(string pattern)

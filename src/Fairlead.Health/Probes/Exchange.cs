@@ -95,13 +95,13 @@ internal sealed class Exchange : IDisposable
             sent += count;
         }
 
-        if (IsStream && expect is null) return ProbeResult.Of(true, "connected");
-        heard = new byte[HeardMax];
-        return Hear();
+        // Nobody answers so soon: the poll tells when there is something to hear.
+        return IsStream && expect is null ? ProbeResult.Of(true, "connected") : null;
     }
 
     private ProbeResult? Hear()
     {
+        if (heard.Length == 0) heard = new byte[HeardMax];
         while (true)
         {
             int count = socket.Receive(heard.AsSpan(length));

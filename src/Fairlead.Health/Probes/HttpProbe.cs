@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace Fairlead.Health.Probes;
 
@@ -73,7 +72,7 @@ internal sealed class HttpProbe : IDisposable
         if (healthy && spec.Body is { } wanted)
         {
             body = await HeadOfAsync(response, stop);
-            healthy = Pattern(wanted).IsMatch(Encoding.UTF8.GetString(body));
+            healthy = Patterns.Compile(wanted).IsMatch(Encoding.UTF8.GetString(body));
             detail += healthy
                 ? $", body matches \"{wanted}\""
                 : $", no \"{wanted}\" in the first {body.Length.ToString(CultureInfo.InvariantCulture)} bytes of body";
@@ -115,11 +114,6 @@ internal sealed class HttpProbe : IDisposable
             : check.Target.Address.ToString());
         return check.Target.Port == (isTls ? 443 : 80) ? host : $"{host}:{check.Target.Port}";
     }
-
-    // The compiled ones are few, and the framework keeps no cache of patterns made like this.
-    private static readonly System.Collections.Concurrent.ConcurrentDictionary<string, Regex> Known = new();
-
-    private static Regex Pattern(string text) => Known.GetOrAdd(text, Patterns.Compile);
 
     private static async Task<byte[]> HeadOfAsync(HttpResponseMessage response, CancellationToken stop)
     {
