@@ -64,13 +64,16 @@ internal static class Cases
 
         for (int way = 0; way < Ways.Length; way++)
         {
-            yield return new($"remembered flow, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, false, Most, ExceptionBar);
+            foreach (int flows in (int[])[Few, Many, Most])
+                yield return new($"remembered flow, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, false, flows, ExceptionBar);
             yield return new($"new flow in a changing slot, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, true, Most, NewBar, true);
             yield return new($"new flow in a changing slot, TCP IPv6, {Ways[way].Name}", 11 + way, 6, 6, true, Most, NewBar, true);
         }
     }
 
-    /// <summary>VIPs 1 to 5 a way each, steady; 11 to 15 the same, changing in every slot. A hundred backends each.</summary>
+    /// <summary>
+    /// VIPs 1 to 5 a way each, steady; 11 to 15 the same, changing in every slot. A hundred backends each.
+    /// </summary>
     public static VipTable Table(bool isBefore) => new(1, [])
     {
         Services =

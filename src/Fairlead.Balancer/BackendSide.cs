@@ -54,7 +54,7 @@ public sealed class BackendSide : IDisposable
         hops = new NextHops(onFault);
         pins = new PinFolder(options.Pins);
         foreach (IPAddress vip in options.Vips) Hold(vip, onFault);
-        // Its VIPs are the balancer's to answer ARP for (arp_ignore), and never the source of a question (arp_announce).
+        // The balancer answers ARP for its VIPs (arp_ignore); they are never the source of a question (arp_announce).
         Set("arp_ignore", "1", onFault);
         Set("arp_announce", "2", onFault);
         objects = XdpProgram.Skeleton("backend").Load(new Dictionary<string, int>());
@@ -66,7 +66,9 @@ public sealed class BackendSide : IDisposable
         foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
     }
 
-    /// <summary>Sets it all up, in place of what an earlier process has left. IOException says what cannot be.</summary>
+    /// <summary>
+    /// Sets it all up, in place of what an earlier process has left. IOException says what cannot be.
+    /// </summary>
     public static BackendSide Start(BackendSideOptions options, Action<string> onFault) => new(options, onFault);
 
     /// <summary>Once in some seconds: where the other backends are now.</summary>

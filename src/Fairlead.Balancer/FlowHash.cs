@@ -71,7 +71,8 @@ public readonly record struct FlowHash(ulong Key0, ulong Key1)
     public static (ulong First, ulong Second) Halves(IPAddress address)
     {
         UInt128 bits = Prefix.BitsOf(address);
-        return (BinaryPrimitives.ReverseEndianness((ulong)(bits >> 64)), BinaryPrimitives.ReverseEndianness((ulong)bits));
+        return (
+            BinaryPrimitives.ReverseEndianness((ulong)(bits >> 64)), BinaryPrimitives.ReverseEndianness((ulong)bits));
     }
 
     private static uint Ports(Flow flow) => BinaryPrimitives.ReverseEndianness((ushort)flow.From.Port)

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
@@ -25,8 +24,8 @@ public sealed class NextHops(Action<string> onFault)
 
     /// <summary>
     /// Looks the ways up anew. Neighbours that the kernel does not know are asked for, and waited for half a second. A
-    /// way that was known and is not found now stays: a backend's death is the health check's to tell. True: some way is
-    /// another one than before.
+    /// way that was known and is not found now stays: a backend's death is the health check's to tell. True: some way
+    /// is another one than before.
     /// </summary>
     public bool Look(IReadOnlyCollection<IPAddress> backends)
     {
@@ -97,7 +96,7 @@ public sealed class NextHops(Action<string> onFault)
         var devices = new Dictionary<string, Device>();
         foreach ((string name, JsonElement link) in links)
         {
-            if (Text(link, "address") is not { } text || !PhysicalAddress.TryParse(text, out PhysicalAddress? address)) continue;
+            if (!PhysicalAddress.TryParse(Text(link, "address"), out PhysicalAddress? address)) continue;
             if (address.GetAddressBytes().Length != 6) continue;
             uint index = link.GetProperty("ifindex").GetUInt32();
             ushort vlan = 0;
@@ -125,7 +124,8 @@ public sealed class NextHops(Action<string> onFault)
     }
 
     private static string? Text(JsonElement one, string name) =>
-        one.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        one.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString() : null;
 
     private List<JsonElement> Ask(string? input, params string[] arguments)
     {
@@ -143,7 +143,7 @@ public sealed class NextHops(Action<string> onFault)
             ip.StandardInput.Close();
             ip.WaitForExit();
             string said = error.GetAwaiter().GetResult();
-            if (said.Length > 0) onFault(string.Create(CultureInfo.InvariantCulture, $"ip: {said.ReplaceLineEndings(" ").Trim()}"));
+            if (said.Length > 0) onFault($"ip: {said.ReplaceLineEndings(" ").Trim()}");
             return Read(output.GetAwaiter().GetResult());
         }
         catch (System.ComponentModel.Win32Exception fault)

@@ -45,8 +45,10 @@ public static class Transition
     };
 
     /// <summary>The time is over: whoever has sent a packet since the change is remembered.</summary>
-    public static Slot End(Slot slot) => slot.State == SlotState.Changing ? slot with { State = SlotState.Settled } : slot;
+    public static Slot End(Slot slot) =>
+        slot.State == SlotState.Changing ? slot with { State = SlotState.Settled } : slot;
 
     /// <summary>Nobody is remembered any more.</summary>
-    public static Slot Forget(Slot slot) => slot.State == SlotState.Settled ? new(SlotState.Steady, slot.Owner, 0) : slot;
+    public static Slot Forget(Slot slot) =>
+        slot.State == SlotState.Settled ? new(SlotState.Steady, slot.Owner, 0) : slot;
 }

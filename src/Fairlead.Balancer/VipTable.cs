@@ -86,7 +86,9 @@ public sealed record ServiceEntry
     /// <summary>Fragments without ports follow the first one of their packet.</summary>
     public bool FollowsFragments { get; init; } = true;
 
-    /// <summary>How long slots that changed their owner keep flows with the former one that are not remembered.</summary>
+    /// <summary>
+    /// How long slots that changed their owner keep flows with the former one that are not remembered.
+    /// </summary>
     public TimeSpan Transition { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>

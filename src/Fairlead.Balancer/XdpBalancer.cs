@@ -120,7 +120,9 @@ public sealed class XdpBalancer : IDisposable
         return all;
     }
 
-    /// <summary>Where this flow's packets go, and why; null: it is for no VIP, or for none that this process knows.</summary>
+    /// <summary>
+    /// Where this flow's packets go, and why; null: it is for no VIP, or for none that this process knows.
+    /// </summary>
     public FlowStory? Explain(Flow flow)
     {
         ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>
@@ -181,7 +183,9 @@ public sealed class XdpBalancer : IDisposable
         return null;
     }
 
-    /// <summary>Tables that this program understands; null: another layout or key, from which nothing can be kept.</summary>
+    /// <summary>
+    /// Tables that this program understands; null: another layout or key, from which nothing can be kept.
+    /// </summary>
     private KernelTables? Read(Dictionary<string, BpfObject> found)
     {
         try
@@ -225,7 +229,9 @@ public sealed class XdpBalancer : IDisposable
     }
 }
 
-/// <summary>What was counted of a VIP; 0.0.0.0 with protocol 0 stands for what is for none. Reasons that are not 0.</summary>
+/// <summary>
+/// What was counted of a VIP; 0.0.0.0 with protocol 0 stands for what is for none. Reasons that are not 0.
+/// </summary>
 public sealed record VipCount(
     VipPort Vip, ulong Packets, ulong Bytes, ulong Opened, IReadOnlyDictionary<PacketReason, ulong> Reasons);
 
@@ -237,7 +243,7 @@ public sealed record FlowStory(
     string Service, ulong Hash, int Slot, SlotState State, IPAddress? Owner, IPAddress? Former, IPAddress? Remembered,
     int RememberedSeconds, IPAddress? Goes)
 {
-    internal static FlowStory Tell(KernelTables tables, ServiceEntry service, Flow flow, uint now)
+    public static FlowStory Tell(KernelTables tables, ServiceEntry service, Flow flow, uint now)
     {
         ulong hash = tables.Key.Of(flow);
         int at = FlowHash.Slot(tables.Key.PlaceOf(flow, service.IsSticky), service.Slots);

@@ -224,7 +224,9 @@ public sealed class KernelTables : IDisposable
         return true;
     }
 
-    /// <summary>Marks a service to be written into both copies. True, for those who ask whether anything changed.</summary>
+    /// <summary>
+    /// Marks a service to be written into both copies. True, for those who ask whether anything changed.
+    /// </summary>
     private bool Soil(ServiceState state)
     {
         foreach (Dirt copy in dirty) copy.Services.Add(state);
@@ -253,7 +255,8 @@ public sealed class KernelTables : IDisposable
 
         foreach ((VipPort vip, uint service) in wanted)
         {
-            if (vipNumbers.TryGetValue(vip, out (uint Number, uint Service) known) && known.Service == service) continue;
+            if (vipNumbers.TryGetValue(vip, out (uint Number, uint Service) known) && known.Service == service)
+                continue;
             changed = true;
             if (known.Number == 0)
             {
@@ -267,7 +270,9 @@ public sealed class KernelTables : IDisposable
         return changed;
     }
 
-    /// <summary>Brings the copy that is not read up to date, has it read, and waits until nobody reads the other.</summary>
+    /// <summary>
+    /// Brings the copy that is not read up to date, has it read, and waits until nobody reads the other.
+    /// </summary>
     private void Publish()
     {
         ref FlControl settings = ref control[0];
@@ -280,7 +285,7 @@ public sealed class KernelTables : IDisposable
         copy.IdFirst = (uint)(into * Sizes.Ids);
         copy.Generation = ++generation;
         foreach (uint number in dirty[into].Backends) backends[(int)(copy.BackendFirst + number)] = rows[number];
-        foreach (ServiceState state in dirty[into].Services.Where(state => states.GetValueOrDefault(state.Name) == state))
+        foreach (ServiceState state in dirty[into].Services.Where(one => states.GetValueOrDefault(one.Name) == one))
         {
             state.Slots.CopyTo(slots.Slice((int)(copy.SlotFirst + state.First), state.Slots.Length));
             services[(int)(copy.ServiceFirst + state.Id)] = new FlService
@@ -467,7 +472,8 @@ public sealed class KernelTables : IDisposable
 
         // The other copy is of the generation before, or of half of one: it is written whole.
         foreach (ServiceState state in states.Values) Soil(state);
-        foreach (Dirt half in dirty) half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
+        foreach (Dirt half in dirty)
+            half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
     }
 
     /// <summary>What a copy has not been told yet.</summary>

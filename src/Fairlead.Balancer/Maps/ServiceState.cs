@@ -31,7 +31,9 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
 
     public bool IsFresh { get; set; } = true;
 
-    /// <summary>Whether some slot is settled, as of the last turn; who was found in the kernel is looked through.</summary>
+    /// <summary>
+    /// Whether some slot is settled, as of the last turn; who was found in the kernel is looked through.
+    /// </summary>
     public bool HasSettled { get; private set; } = Array.Exists(slots, slot => slot.Read().State == SlotState.Settled);
 
     public uint NumberOf(IPAddress address) => Numbers.GetValueOrDefault(Prefix.Host(address));

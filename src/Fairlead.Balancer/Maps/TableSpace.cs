@@ -1,6 +1,8 @@
 namespace Fairlead.Balancer.Maps;
 
-/// <summary>How large the kernel's tables are; each of the first five has two copies of it. Buckets hold eight.</summary>
+/// <summary>
+/// How large the kernel's tables are; each of the first five has two copies of it. Buckets hold eight.
+/// </summary>
 public sealed record BalancerSizes(
     int Vips, int Services, int Slots, int Backends, int Ids, int ExceptionBuckets, int FragmentBuckets)
 {
@@ -27,7 +29,8 @@ public sealed record BalancerSizes(
     public bool Holds(BalancerSizes other) => Vips >= other.Vips && Services >= other.Services && Slots >= other.Slots
         && Backends >= other.Backends && Ids >= other.Ids;
 
-    private static int Power(int number) => (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
+    private static int Power(int number) =>
+        (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
 }
 
 /// <summary>Which places of the tables are free. Number 0 is nobody in each of them.</summary>
@@ -67,7 +70,9 @@ internal sealed class TableSpace(BalancerSizes sizes)
 
     public void GiveBackVip(uint number) => vips.GiveBack(number);
 
-    /// <summary>The service was found in the kernel: its places are taken. Gaps before them are lost until a reload.</summary>
+    /// <summary>
+    /// The service was found in the kernel: its places are taken. Gaps before them are lost until a reload.
+    /// </summary>
     public void Hold(ServiceState state)
     {
         services.Hold(state.Id);
@@ -89,7 +94,8 @@ internal sealed class TableSpace(BalancerSizes sizes)
         {
             while (next < end)
                 if (held.Add(next++)) return next - 1;
-            if (!free.TryDequeue(out uint number)) throw new InvalidOperationException($"the balancer's {what} are full");
+            if (!free.TryDequeue(out uint number))
+                throw new InvalidOperationException($"the balancer's {what} are full");
             held.Add(number);
             return number;
         }

@@ -39,7 +39,8 @@ public sealed class XdpDevices(PinFolder pins, Action<string> onFault)
         (link, error) = program.AttachXdp(index, Libc.XDP_FLAGS_SKB_MODE);
         if (link is not null)
         {
-            onFault($"{device}: its driver does not take XDP (errno {native}): the generic way is several times slower");
+            onFault(
+                $"{device}: its driver does not take XDP (errno {native}): the generic way is several times slower");
             return link;
         }
 

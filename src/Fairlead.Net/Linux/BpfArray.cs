@@ -64,7 +64,9 @@ public sealed unsafe class BpfArray<T> : IDisposable where T : unmanaged
 /// <summary>A map with one value for each CPU.</summary>
 public static unsafe class BpfPerCpu
 {
-    /// <summary>The possible CPUs of this machine, for whom the kernel keeps values whether they are on or not.</summary>
+    /// <summary>
+    /// The possible CPUs of this machine, for whom the kernel keeps values whether they are on or not.
+    /// </summary>
     public static int Cpus { get; } = CountCpus(File.ReadAllText("/sys/devices/system/cpu/possible"));
 
     /// <summary>The values of one entry, one after another; the value's size is a multiple of 8.</summary>

@@ -77,7 +77,8 @@ public sealed unsafe class BpfObject(int fd) : IDisposable
     /// became; `context` is a struct xdp_md, or empty.
     /// </summary>
     public uint Run(
-        ReadOnlySpan<byte> packet, Span<byte> after, out int length, int repeat = 1, ReadOnlySpan<byte> context = default)
+        ReadOnlySpan<byte> packet, Span<byte> after, out int length, int repeat = 1,
+        ReadOnlySpan<byte> context = default)
     {
         var attributes = new Libc.BpfAttributes { RunFd = fd, Repeat = (uint)repeat };
         fixed (byte* data = packet, result = after, about = context)

@@ -21,12 +21,14 @@ internal static class Bulk
             socket.Listen(8);
             return socket;
         });
-        using Socket client = bed.In(from, () => new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
+        using Socket client = bed.In(
+            from, () => new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
         using var patience = new CancellationTokenSource(Patience);
         ValueTask<Socket> accepted = listener.AcceptAsync(patience.Token);
         await client.ConnectAsync(new IPEndPoint(address, 80), patience.Token);
         using Socket server = await accepted;
-        return (await MoveAsync(client, server, Bytes, patience.Token), await MoveAsync(server, client, Bytes, patience.Token));
+        int there = await MoveAsync(client, server, Bytes, patience.Token);
+        return (there, await MoveAsync(server, client, Bytes, patience.Token));
     }
 
     private static async Task<int> MoveAsync(Socket from, Socket to, int bytes, CancellationToken stop)

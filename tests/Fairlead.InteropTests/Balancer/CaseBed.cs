@@ -19,7 +19,8 @@ internal sealed class CaseBed : IDisposable
 
     public CaseBed()
     {
-        loaded = XdpProgram.LoadBalancer(BalancerSizes.For(Table(isBefore: false)) with { ExceptionBuckets = 1024 }, log: true);
+        BalancerSizes sizes = BalancerSizes.For(Table(isBefore: false)) with { ExceptionBuckets = 1024 };
+        loaded = XdpProgram.LoadBalancer(sizes, log: true);
         Tables = new KernelTables(loaded, Key, TimeSpan.FromMinutes(5));
         Program = loaded["program balancer"];
         VipTable after = Table(isBefore: false);
@@ -94,7 +95,10 @@ internal sealed class CaseBed : IDisposable
             Service(7, DeliveryMode.Ip, V4(17)) with { FollowsFragments = false },
             Service(8, DeliveryMode.Ip),
             Service(9, DeliveryMode.Ip, V4(19)),
-            Service(10, DeliveryMode.Ip, V4(20)) with { Vips = [Vip("192.0.2.10", 6, 0), Vip("2001:db8:f::10", 17, 0)] },
+            Service(10, DeliveryMode.Ip, V4(20)) with
+            {
+                Vips = [Vip("192.0.2.10", 6, 0), Vip("2001:db8:f::10", 17, 0)],
+            },
             Service(11, DeliveryMode.Ip, V4(21)),
             Service(12, DeliveryMode.Gue, V4(22)),
             Service(13, DeliveryMode.L2, V4(23)),
@@ -108,7 +112,8 @@ internal sealed class CaseBed : IDisposable
         ],
     };
 
-    private static ServiceEntry Change(int number, DeliveryMode mode, Func<int, int, BackendEntry> backend, bool isBefore) =>
+    private static ServiceEntry Change(
+        int number, DeliveryMode mode, Func<int, int, BackendEntry> backend, bool isBefore) =>
         isBefore
             ? Service(number, mode, backend(20 + number, 1))
             : Service(number, mode, backend(20 + number, 0), backend(30 + number, 1));
@@ -126,7 +131,8 @@ internal sealed class CaseBed : IDisposable
         Slots = 251,
     };
 
-    private static VipPort Vip(string address, byte protocol, ushort port) => new(IPAddress.Parse(address), protocol, port);
+    private static VipPort Vip(string address, byte protocol, ushort port) =>
+        new(IPAddress.Parse(address), protocol, port);
 
     private static BackendEntry V4(int number, int weight = 1) => new(IPAddress.Parse($"10.0.0.{number}"), weight);
 

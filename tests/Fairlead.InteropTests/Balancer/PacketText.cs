@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Fairlead.Balancer;
 
 namespace Fairlead.InteropTests.Balancer;
@@ -52,7 +51,8 @@ internal static class PacketText
         "ip6" => IPv6(layer, payload, next, hash),
         "hop" or "dst" or "route" => Extension(layer, payload, next),
         "fragment" => [(byte)Protocol(layer, next), 0,
-            .. Be16((layer.Value("off", 0) & ~7) | (layer.Has("mf") ? 1 : 0)), .. Be32((uint)layer.Value("id", 1)), .. payload],
+            .. Be16((layer.Value("off", 0) & ~7) | (layer.Has("mf") ? 1 : 0)),
+            .. Be32((uint)layer.Value("id", 1)), .. payload],
         "tcp" => Tcp(layer, payload, below!),
         "udp" => Udp(layer, payload, below!, hash),
         "gue" => [.. Gue(layer, next), .. payload],

@@ -51,7 +51,9 @@ internal sealed class TcpCrowd : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens so many connections to the VIP, and has them ask without end. Waits until all have begun.</summary>
+    /// <summary>
+    /// Opens so many connections to the VIP, and has them ask without end. Waits until all have begun.
+    /// </summary>
     public async Task OpenAsync(string vip, int number)
     {
         var address = IPAddress.Parse(vip);
@@ -105,13 +107,14 @@ internal sealed class TcpCrowd : IAsyncDisposable
                 Interlocked.Increment(ref answers);
                 await Task.Delay(Pause, stop.Token);
             }
-            catch (Exception fault) when (fault is SocketException or EndOfStreamException && !stop.IsCancellationRequested)
+            catch (Exception fault) when (
+                fault is SocketException or EndOfStreamException && !stop.IsCancellationRequested)
             {
                 broken.Enqueue($"{backend} {socket.LocalEndPoint}: {fault.Message}");
                 return;
             }
-            catch (Exception fault) when (fault is OperationCanceledException or ObjectDisposedException or SocketException
-                or EndOfStreamException)
+            catch (Exception fault) when (fault
+                is OperationCanceledException or ObjectDisposedException or SocketException or EndOfStreamException)
             {
                 return;
             }
@@ -149,7 +152,8 @@ internal sealed class TcpCrowd : IAsyncDisposable
                 sockets.Add(socket);
                 tasks.Add(EchoAsync(socket, name));
             }
-            catch (Exception fault) when (fault is OperationCanceledException or ObjectDisposedException or SocketException)
+            catch (Exception fault) when (fault
+                is OperationCanceledException or ObjectDisposedException or SocketException)
             {
                 return;
             }

@@ -37,7 +37,8 @@ public sealed class XdpBalancerTests
             Assert.True(clients.Broken.Count == 0, $"{mode} {isIPv6}: {string.Join('\n', clients.Broken)}");
             Assert.Equal(
                 ["b1 2001:db8:e::10", "b1 203.0.113.10", "b2 2001:db8:e::10", "b2 203.0.113.10"],
-                clients.Hellos.Select(hello => $"{hello.Backend} {hello.Client}").Distinct().Order(StringComparer.Ordinal));
+                clients.Hellos.Select(hello => $"{hello.Backend} {hello.Client}").Distinct()
+                    .Order(StringComparer.Ordinal));
         }
 
         Assert.Empty(bed.Faults);
@@ -133,7 +134,8 @@ public sealed class XdpBalancerTests
         // Every connection has asked some times since.
         while (crowd.Answers < answers + 3 * 2000) await Task.Delay(50, patience.Token);
         TimeSpan longest = crowd.TakeLongest();
-        Assert.True(crowd.Broken.Count == 0, $"{what}: {crowd.Broken.Count} broke: {string.Join('\n', crowd.Broken.Take(5))}");
+        Assert.True(crowd.Broken.Count == 0,
+            $"{what}: {crowd.Broken.Count} broke: {string.Join('\n', crowd.Broken.Take(5))}");
         Assert.True(longest < StallMax, $"{what}: one waited {longest.TotalMilliseconds:0} ms");
     }
 
@@ -142,7 +144,8 @@ public sealed class XdpBalancerTests
     {
         using var bed = new XdpBed(0);
         using BpfObject foreign = XdpProgram.Skeleton("backend").Load(new Dictionary<string, int>())["program backend"];
-        (BpfObject? link, _) = bed.In("node", () => foreign.AttachXdp(Libc.InterfaceIndex("eth1"), Libc.XDP_FLAGS_DRV_MODE));
+        (BpfObject? link, _) = bed.In(
+            "node", () => foreign.AttachXdp(Libc.InterfaceIndex("eth1"), Libc.XDP_FLAGS_DRV_MODE));
         Assert.NotNull(link);
         using (link)
         {
@@ -199,7 +202,7 @@ public sealed class XdpBalancerTests
         {
             (int there, int back) = await Bulk.BothWaysAsync(bed, "client", vip);
             Assert.True((there, back) == (Bulk.Bytes, Bulk.Bytes),
-                $"{vip}: {there} there, {back} back\n{string.Join('\n', balancer.Vips().Select(v => $"{v} {string.Join(' ', v.Reasons)}"))}");
+                $"{vip}: {there} there, {back} back");
         }
 
         Assert.Equal(2, balancer.Vips().Count(vip => vip.Reasons.ContainsKey(PacketReason.TooBigAnswered)));

@@ -119,7 +119,8 @@ internal sealed class XdpBed : IDisposable
             {
                 Devices = ["eth0"],
                 Vips = [IPAddress.Parse(Vip4), IPAddress.Parse(Vip6)],
-                Balancers = [.. new[] { "10.0.0.1", "10.0.0.2", "2001:db8:1::1", "2001:db8:1::2" }.Select(IPAddress.Parse)],
+                Balancers = [.. new[] { "10.0.0.1", "10.0.0.2", "2001:db8:1::1", "2001:db8:1::2" }
+                    .Select(IPAddress.Parse)],
                 Peers = [.. Enumerable.Range(1, of).Where(i => i != number).SelectMany(i => new[]
                     { IPAddress.Parse($"10.0.0.{10 + i}"), IPAddress.Parse($"2001:db8:1::{10 + i}") })],
                 Pins = Pins($"b{number}"),

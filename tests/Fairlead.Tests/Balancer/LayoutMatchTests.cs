@@ -26,7 +26,8 @@ public partial class LayoutMatchTests
         JsonElement[] types = [.. btf.RootElement.GetProperty("types").EnumerateArray()];
         foreach ((Type ours, string theirs) in Structs)
         {
-            JsonElement type = Array.Find(types, t => Kind(t) == "STRUCT" && t.GetProperty("name").GetString() == theirs);
+            JsonElement type = Array.Find(
+                types, t => Kind(t) == "STRUCT" && t.GetProperty("name").GetString() == theirs);
             Assert.True(type.ValueKind == JsonValueKind.Object, $"{theirs} is not in the object");
             Assert.Equal((theirs, type.GetProperty("size").GetInt32()), (theirs, Marshal.SizeOf(ours)));
             foreach (JsonElement member in type.GetProperty("members").EnumerateArray())

@@ -86,7 +86,8 @@ public class MaglevTests
         const int Flows = 400_000;
         for (int i = 0; i < Flows; i++)
         {
-            var flow = new Flow(new IPEndPoint(0x0a000000 + i / 50_000, 1024 + i % 50_000), new IPEndPoint(0x010200c0, 80), 6);
+            var from = new IPEndPoint(0x0a000000 + i / 50_000, 1024 + i % 50_000);
+            var flow = new Flow(from, new IPEndPoint(0x010200c0, 80), 6);
             counts[owners[FlowHash.Slot(hash.Of(flow), Slots)]]++;
         }
 

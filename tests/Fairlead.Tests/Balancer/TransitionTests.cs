@@ -59,7 +59,11 @@ public class TransitionTests
             Change(random, set, leaving);
             owners = Owners(set, leaving, Slots);
             for (int i = 0; i < Slots; i++)
-                slots[i] = Transition.Next(slots[i], (uint)owners[i], set.Contains((int)slots[i].Owner), set.Contains((int)slots[i].Former));
+            {
+                slots[i] = Transition.Next(slots[i], (uint)owners[i],
+                    set.Contains((int)slots[i].Owner), set.Contains((int)slots[i].Former));
+            }
+
             for (int flow = 0; flow < Flows; flow++)
                 if (!set.Contains((int)remembered[flow])) remembered[flow] = 0;
             for (int flow = 0; flow < Flows; flow++)
@@ -107,7 +111,8 @@ public class TransitionTests
                 leaving.Add(set.ElementAt(random.Next(set.Count)));
                 break;
             default:
-                int gone = leaving.Count > 0 && random.Next(2) == 0 ? leaving.First() : set.ElementAt(random.Next(set.Count));
+                int gone = leaving.Count > 0 && random.Next(2) == 0
+                    ? leaving.First() : set.ElementAt(random.Next(set.Count));
                 if (set.Count - leaving.Count < 60) leaving.Clear();
                 else leaving.Remove(gone);
                 if (set.Count > 80) set.Remove(gone);

@@ -164,6 +164,24 @@ public class AnnouncingTests
         Assert.Equal(2u, Assert.Single(model.Table).Value.Med);
     }
 
+    [Fact]
+    public void The_internet_is_told_no_host_route_and_all_it_is_told_leads_to_us()
+    {
+        var routes = new RouteSet(1,
+        [
+            new Route { Prefix = Prefix.Parse("198.18.1.0/24"), NextHop = IPAddress.Parse("198.18.1.1") },
+            new Route { Prefix = Prefix.Parse("198.18.1.0/25") },
+            new Route { Prefix = Prefix.Parse("198.18.1.1/32") },
+        ]);
+        AnnounceContext internet = External() with { Export = ExportPolicy.Plain with { ToInternet = true } };
+        var model = new ModelPeer(internet);
+        model.Drain(new AdjRibOut(internet), GuardedRoutes.Sift(Guard, routes), new Random(1));
+
+        (Prefix prefix, PathAttributes told) = Assert.Single(model.Table);
+        Assert.Equal("198.18.1.0/24", prefix.ToString());
+        Assert.Equal(internet.LocalAddress, told.NextHop);
+    }
+
     private static GuardedRoutes Sifted(params string[] prefixes)
     {
         // The session runs over IPv4, so IPv6 routes have to name their next hop.

@@ -1,0 +1,142 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.NetworkInformation;
+using Fairlead.Balancer;
+using Fairlead.Balancer.Maps;
+using Fairlead.Balancer.Programs;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.InteropTests.Balancer;
+
+/// <summary>Many flows through the kernel's own run of the program: where they go, and that they stay there.</summary>
+public sealed class FlowTests : IDisposable
+{
+    private const byte Syn = 2, Ack = 16;
+    private readonly Dictionary<string, BpfObject> loaded = XdpProgram.LoadBalancer(BalancerSizes.Least);
+    private readonly KernelTables tables;
+    private readonly byte[] after = new byte[256];
+    private readonly uint now = KernelTables.Seconds(TimeProvider.System);
+
+    public FlowTests() => tables = new KernelTables(loaded, new FlowHash(11, 22), TimeSpan.FromMinutes(15));
+
+    [InteropFact]
+    public void The_kernel_and_the_program_agree_on_every_flows_backend()
+    {
+        var random = new Random(1);
+        HashSet<int> set = [.. Enumerable.Range(1, 100)];
+        VipTable table = Apply(set, []);
+        for (int i = 0; i < 20_000; i++)
+        {
+            Flow flow = Any(random);
+            FlowStory story = FlowStory.Tell(tables, table.Services[0], flow, now);
+            Assert.Equal(story.Goes!.GetAddressBytes()[3], Send(flow, i % 2 == 0 ? Syn : Ack));
+        }
+    }
+
+    [InteropFact]
+    public void In_the_kernel_a_flow_whose_backend_is_up_never_moves()
+    {
+        var random = new Random(2);
+        HashSet<int> set = [.. Enumerable.Range(1, 40)], leaving = [];
+        Apply(set, leaving);
+        Flow[] flows = [.. Enumerable.Range(0, 5_000).Select(_ => Any(random))];
+        int[] owners = [.. flows.Select(flow => Send(flow, Syn))];
+        for (int change = 0; change < 60; change++)
+        {
+            int one = random.Next(1, 60);
+            if (!set.Contains(one)) set.Add(one);
+            else if (random.Next(2) == 0) leaving.Add(one);
+            else if (set.Count > 30 && set.Count - leaving.Count > 20) set.Remove(one);
+            leaving.IntersectWith(set);
+            if (change % 9 == 0) leaving.Clear();
+            Apply(set, leaving);
+            for (int i = 0; i < flows.Length; i++)
+            {
+                if (set.Contains(owners[i]))
+                {
+                    Assert.Equal((change, i, owners[i]), (change, i, Send(flows[i], Ack)));
+                    continue;
+                }
+
+                flows[i] = Any(random);
+                owners[i] = Send(flows[i], Syn);
+                Assert.DoesNotContain(owners[i], leaving);
+            }
+
+            // The time of a change passes.
+            if (change % 10 == 9) tables.Tidy(now + 16 * 60);
+        }
+    }
+
+    [InteropFact]
+    public void A_flood_of_two_million_connections_moves_nobody()
+    {
+        var random = new Random(3);
+        Apply([1], []);
+        Flow[] old = [.. Enumerable.Range(0, 2_000).Select(_ => Any(random))];
+        Assert.All(old, flow => Assert.Equal(1, Send(flow, Syn)));
+        // Every slot changes hands: the worst there is.
+        Apply([1, 2], [1]);
+        Flow[] young = [.. Enumerable.Range(0, 2_000).Select(_ => Any(random))];
+        Assert.All(young, flow => Assert.Equal(2, Send(flow, Syn)));
+        Assert.All(young, flow => Assert.Equal(2, Send(flow, Ack)));
+        Assert.All(old, flow => Assert.Equal(1, Send(flow, Ack)));
+
+        for (int i = 0; i < 2_000_000; i++) Send(Any(random), Syn);
+
+        Assert.All(young, flow => Assert.Equal(2, Send(flow, Ack)));
+        Assert.All(old, flow => Assert.Equal(1, Send(flow, Ack)));
+        // Who found no room went where its later packets will go.
+        var counts = new FlVipCount[BpfPerCpu.Cpus];
+        BpfPerCpu.Read<FlVipCount>(loaded["vip_counts"], 1, counts);
+        Assert.True(counts.Sum(count => (long)count.Reason[(int)PacketReason.NoRoom]) > 100_000);
+    }
+
+    public void Dispose()
+    {
+        tables.Dispose();
+        foreach (BpfObject one in loaded.Values) one.Dispose();
+    }
+
+    private static Flow Any(Random random) => new(
+        new IPEndPoint(random.NextInt64(1, uint.MaxValue), random.Next(1, 65536)), IPEndPoint.Parse("192.0.2.1:80"), 6);
+
+    /// <summary>The backend that the frame goes to: the last byte of its address.</summary>
+    private int Send(Flow flow, byte flags)
+    {
+        Span<byte> frame = stackalloc byte[54];
+        frame.Clear();
+        frame[12] = 8;
+        (frame[14], frame[22], frame[23]) = (0x45, 64, 6);
+        BinaryPrimitives.WriteUInt16BigEndian(frame[16..], 40);
+        flow.From.Address.TryWriteBytes(frame[26..], out _);
+        flow.To.Address.TryWriteBytes(frame[30..], out _);
+        BinaryPrimitives.WriteUInt16BigEndian(frame[34..], (ushort)flow.From.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(frame[36..], (ushort)flow.To.Port);
+        (frame[46], frame[47]) = (0x50, flags);
+        Assert.Equal(3u, loaded["program balancer"].Run(frame, after, out _));
+        return after[33];
+    }
+
+    private VipTable Apply(HashSet<int> set, HashSet<int> leaving)
+    {
+        var table = new VipTable(1, [])
+        {
+            Services =
+            [
+                new ServiceEntry
+                {
+                    Name = "s",
+                    Vips = [new(IPAddress.Parse("192.0.2.1"), 6, 80)],
+                    Backends = [.. set.Select(number =>
+                        new BackendEntry(new IPAddress([10, 0, 0, (byte)number]), leaving.Contains(number) ? 0 : 1))],
+                    Mode = DeliveryMode.Ip,
+                    Slots = 4093,
+                },
+            ],
+        };
+        var mac = new PhysicalAddress([2, 0, 0, 0, 0, 1]);
+        tables.Apply(table, now, _ => new NextHop(1, mac, mac, IPAddress.Parse("10.0.0.1")));
+        return table;
+    }
+}
