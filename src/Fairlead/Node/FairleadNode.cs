@@ -229,6 +229,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                TtlSecurity = router.TtlSecurity,
                // What is announced passes the guard and the plan before.
                Export = ExportPolicy.Plain with { ToInternet = router.IsInternet },
+               Import = ImportPolicy.Plain, // For the looking glass: nothing is ever installed.
                Bfd = router.Bfd is { } bfd
                    ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
                    : null,

@@ -180,12 +180,12 @@ internal sealed class HandmadePeer : IAsyncDisposable
     /// <summary>Ends the connection without a word.</summary>
     public void Disconnect() => socket.Dispose();
 
-    public static void Eventually(Func<bool> condition)
+    public static void Eventually(Func<bool> condition, double seconds = 10)
     {
         var clock = Stopwatch.StartNew();
         while (!condition())
         {
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), "not within 10 s");
+            Assert.True(clock.Elapsed.TotalSeconds < seconds, $"not within {seconds} s");
             Thread.Yield();
         }
     }
