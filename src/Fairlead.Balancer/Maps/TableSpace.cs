@@ -39,7 +39,7 @@ internal sealed class TableSpace(BalancerSizes sizes)
     private readonly Numbers services = new(sizes.Services, "services");
     private readonly Numbers backends = new(Math.Min(sizes.Backends, (int)Layout.BackendMask + 1), "backends");
     private readonly Numbers vips = new(sizes.Vips, "VIPs");
-    private readonly Dictionary<int, Stack<uint>> freeSlots = [];
+    private readonly Dictionary<int, Queue<uint>> freeSlots = [];
     private uint slotsEnd;
 
     public uint TakeService() => services.Take();
@@ -51,7 +51,7 @@ internal sealed class TableSpace(BalancerSizes sizes)
     /// <summary>A run of slots; services are mostly of one size, so runs are used again as they are.</summary>
     public uint TakeSlots(int count)
     {
-        if (freeSlots.TryGetValue(count, out Stack<uint>? free) && free.TryPop(out uint first)) return first;
+        if (freeSlots.TryGetValue(count, out Queue<uint>? free) && free.TryDequeue(out uint first)) return first;
         if (slotsEnd + (long)count > sizes.Slots) throw new InvalidOperationException("the balancer's slots are full");
         first = slotsEnd;
         slotsEnd += (uint)count;
@@ -61,9 +61,9 @@ internal sealed class TableSpace(BalancerSizes sizes)
     public void GiveBack(ServiceState gone)
     {
         services.GiveBack(gone.Id);
-        if (!freeSlots.TryGetValue(gone.Slots.Length, out Stack<uint>? free))
+        if (!freeSlots.TryGetValue(gone.Slots.Length, out Queue<uint>? free))
             freeSlots[gone.Slots.Length] = free = new();
-        free.Push(gone.First);
+        free.Enqueue(gone.First);
     }
 
     public void GiveBackBackend(uint number) => backends.GiveBack(number);

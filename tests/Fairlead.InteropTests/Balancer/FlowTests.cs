@@ -44,9 +44,9 @@ public sealed class FlowTests : IDisposable
         for (int change = 0; change < 60; change++)
         {
             int one = random.Next(1, 60);
-            if (!set.Contains(one)) set.Add(one);
-            else if (random.Next(2) == 0) leaving.Add(one);
-            else if (set.Count > 30 && set.Count - leaving.Count > 20) set.Remove(one);
+            bool isNew = set.Add(one);
+            if (!isNew && random.Next(2) == 0) leaving.Add(one);
+            else if (!isNew && set.Count > 30 && set.Count - leaving.Count > 20) set.Remove(one);
             leaving.IntersectWith(set);
             if (change % 9 == 0) leaving.Clear();
             Apply(set, leaving);
