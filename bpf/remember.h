@@ -64,14 +64,15 @@ static __always_inline bool remember(struct fl_bucket *bucket, __u64 hash, __u32
 {
 	__u64 entry = entry_tag(hash) | (__u64)(backend & FL_BACKEND_MASK) << FL_ENTRY_BACKEND | (now & 0xffff);
 
-#pragma unroll
-	for (int i = 0; i < FL_WAYS; i++) {
-		__u64 old = bucket->entry[i];
+	/* Free places and spent entries first; then one that nobody has come back to. */
+	for (int i = 0; i < 2 * FL_WAYS; i++) {
+		__u64 *place = &bucket->entry[i & (FL_WAYS - 1)], old = *place;
 		__u32 age = (now - (__u32)old) & 0xffff;
 
+		if (old && age < (i < FL_WAYS || old & FL_ENTRY_SEEN ? idle : FL_UNSEEN_SECONDS))
+			continue;
 		/* Two CPUs may want one place: one gets it, and the other looks on. */
-		if ((!old || age >= (old & FL_ENTRY_SEEN ? idle : FL_UNSEEN_SECONDS)) &&
-		    __sync_val_compare_and_swap(&bucket->entry[i], old, entry) == old)
+		if (__sync_val_compare_and_swap(place, old, entry) == old)
 			return true;
 	}
 	return false;

@@ -35,7 +35,7 @@ public static class Exceptions
                 ulong entry = Volatile.Read(ref place);
                 if (entry == 0) continue;
                 ExceptionEntry read = Read(entry, now);
-                if (read.AgeSeconds < (read.IsSeen ? idle : Layout.UnseenSeconds))
+                if (read.AgeSeconds < idle)
                     counts[read.Backend] = counts.GetValueOrDefault(read.Backend) + 1;
                 else
                     Interlocked.CompareExchange(ref place, 0, entry);

@@ -12,7 +12,8 @@ namespace Fairlead.InteropTests.Balancer;
 public sealed class FlowTests : IDisposable
 {
     private const byte Syn = 2, Ack = 16;
-    private readonly Dictionary<string, BpfObject> loaded = XdpProgram.LoadBalancer(BalancerSizes.Least);
+    private readonly Dictionary<string, BpfObject> loaded = XdpProgram.LoadBalancer(
+        BalancerSizes.Least with { ExceptionBuckets = 1 << 13 });
     private readonly KernelTables tables;
     private readonly byte[] after = new byte[256];
     private readonly uint now = KernelTables.Seconds(TimeProvider.System);
@@ -64,7 +65,7 @@ public sealed class FlowTests : IDisposable
             }
 
             // The time of a change passes.
-            if (change % 10 == 9) tables.Tidy(now + 16 * 60);
+            if (change % 10 == 9) tables.Tidy(now + 61);
         }
     }
 
@@ -132,6 +133,7 @@ public sealed class FlowTests : IDisposable
                         new BackendEntry(new IPAddress([10, 0, 0, (byte)number]), leaving.Contains(number) ? 0 : 1))],
                     Mode = DeliveryMode.Ip,
                     Slots = 4093,
+                    Transition = TimeSpan.FromMinutes(1),
                 },
             ],
         };
