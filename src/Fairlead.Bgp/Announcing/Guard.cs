@@ -57,7 +57,7 @@ public sealed class Guard
         return route.NextHop is null || IsNextHop(route.NextHop, prefix) ? GuardReason.None : GuardReason.NextHop;
     }
 
-    /// <summary>Whether the prefix is short enough for the internet: nothing longer than /24 or /48 leaves (I1).</summary>
+    /// <summary>Whether the internet carries it: nothing longer than /24 or /48 leaves (I1).</summary>
     public static bool IsForInternet(Prefix prefix) => prefix.Length <= (prefix.IsIPv4 ? 24 : 48);
 
     // RFC 4271 §5.1.3 and RFC 2545 §3: a host's address, of the family of the route.

@@ -8,7 +8,7 @@ namespace Fairlead.Fleet.Decide;
 /// <summary>Why a node announces a prefix, or does not: the chain from the checks to the route, in words.</summary>
 public static class RouteWhy
 {
-    /// <summary>The last line says what comes of it. One line when the fleet has nothing to say of the prefix.</summary>
+    /// <summary>The last line says what comes of it; one line alone: the fleet knows nothing of the prefix.</summary>
     public static ImmutableArray<string> Of(FleetSpec fleet, Plan plan, NodeReport own, Prefix prefix)
     {
         PopSpec pop = fleet.Pop(own.Pop)!;

@@ -8,8 +8,8 @@ using Fairlead.Tests.Lab;
 namespace Fairlead.InteropTests.Lab;
 
 /// <summary>
-/// The promises of FrrConfig, against Debian's FRR between a node and an upstream (both BIRD), and OpenBgpdConfig as far
-/// as Linux lets it.
+/// The promises of FrrConfig, against Debian's FRR between a node and an upstream (both BIRD), and those of
+/// OpenBgpdConfig as far as Linux lets it.
 /// </summary>
 public sealed class FrrGuardTests : IDisposable
 {
@@ -101,7 +101,7 @@ public sealed class FrrGuardTests : IDisposable
         AwaitTold(up, "192.0.2.0/24 2001:db8:f00::/44");
         Assert.Contains("BGP.as_path: 64500\n", up.Ask("show route 192.0.2.0/24 all"), StringComparison.Ordinal);
         BirdRouter.Eventually(
-            () => Routes().Contains("203.0.113.0/24", StringComparison.Ordinal), "the upstream's own route is there", 30);
+            () => Routes().Contains("203.0.113.0/24", StringComparison.Ordinal), "the upstream's route is there", 30);
         string held = Routes();
         Assert.DoesNotContain("192.0.2.128/25", held, StringComparison.Ordinal);
         Assert.DoesNotContain("203.0.113.7/32", held, StringComparison.Ordinal);

@@ -37,7 +37,7 @@ public class AnnouncePolicyTests
             .Routes("lon1").First(one => one.Prefix == Vip);
 
         Assert.Equal((50u, 2), (route.Med!.Value, route.Prepend));
-        Assert.Equal([0xfc000064u], route.Communities);
+        Assert.Equal<uint>([0xfc000064u], route.Communities);
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public class AnnouncePolicyTests
 
         Route host = routes.First(one => one.Prefix == Vip);
         Assert.Equal((1000u, 3), (host.Med!.Value, host.Prepend));
-        Assert.Equal([NodeRoutes.GracefulShutdown], host.Communities);
+        Assert.Equal<uint>([NodeRoutes.GracefulShutdown], host.Communities);
         Route cover = routes.First(one => one.Prefix == Cover);
         Assert.Equal("192.0.2.83", cover.NextHop!.ToString());
         Assert.Empty(cover.Communities);
@@ -62,7 +62,7 @@ public class AnnouncePolicyTests
         Route cover = With(new AnnounceSpec { Failing = failing }).Stands("web", "lon", HostStance.Deprefer)
             .Fails("dns", "lon").Routes("lon1").First(one => one.Prefix == Cover);
 
-        Assert.Equal([NodeRoutes.GracefulShutdown], cover.Communities);
+        Assert.Equal<uint>([NodeRoutes.GracefulShutdown], cover.Communities);
     }
 
     [Fact]

@@ -65,7 +65,6 @@ internal static partial class RfcTitles
         6164 Using 127-Bit IPv6 Prefixes on Inter-Router Links
         6286 Autonomous-System-Wide Unique BGP Identifier for BGP-4
         6396 Multi-Threaded Routing Toolkit (MRT) Routing Information Export Format
-        6483 Validation of Route Origination Using the Resource Certificate Public Key Infrastructure (PKI) and Route Origin Authorizations (ROAs)
         6604 xNAME RCODE and Status Bits Clarification
         6605 Elliptic Curve Digital Signature Algorithm (DSA) for DNSSEC
         6608 Subcodes for BGP Finite State Machine Error
