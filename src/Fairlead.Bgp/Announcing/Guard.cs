@@ -13,6 +13,9 @@ public enum GuardReason
     SpecialPurpose,
     OutsideSubnets,
     NextHop,
+
+    /// <summary>The RPKI says that other networks will refuse it (RFC 6811 §2).</summary>
+    OriginInvalid,
 }
 
 /// <summary>
@@ -31,9 +34,13 @@ public sealed class Guard
     ];
 
     private readonly PrefixTrie<bool> subnets = new();
+    private readonly ImmutableArray<Prefix> invalid;
 
-    public Guard(ImmutableArray<Prefix> anycastSubnets)
+    /// <param name="anycastSubnets">All that may be announced.</param>
+    /// <param name="originInvalid">What of it may not, since the RPKI denies it to us.</param>
+    public Guard(ImmutableArray<Prefix> anycastSubnets, ImmutableArray<Prefix> originInvalid = default)
     {
+        invalid = originInvalid.IsDefault ? [] : originInvalid;
         Subnets = anycastSubnets;
         foreach (Prefix subnet in anycastSubnets) subnets.Set(subnet, true);
     }
@@ -54,6 +61,7 @@ public sealed class Guard
 
         if (!subnets.TryLongest(prefix, out Prefix subnet, out _) || !subnet.Contains(prefix))
             return GuardReason.OutsideSubnets;
+        if (invalid.Contains(prefix)) return GuardReason.OriginInvalid;
         return route.NextHop is null || IsNextHop(route.NextHop, prefix) ? GuardReason.None : GuardReason.NextHop;
     }
 

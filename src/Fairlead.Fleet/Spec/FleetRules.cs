@@ -19,6 +19,9 @@ internal static class FleetRules
         (["anycast", "pops", "services", "zones", "geo"], SteerRules.Broken),
         (["dns", "zones"], TransferRules.Broken),
         (["pops", "safety", "store"], Waits),
+        (["asn", "rpki"], fleet => fleet.Rpki is not null && fleet.Asn is null
+            ? [("rpki", "only a fleet with an \"asn\" has announcements to validate")]
+            : []),
     ];
 
     public static IEnumerable<(string Path, string Message)> Broken(

@@ -22,6 +22,8 @@ public sealed record FleetSpec
 
     public StoreSpec Store { get; init; } = new();
 
+    public RpkiSpec? Rpki { get; init; }
+
     public GeoSpec Geo { get; init; } = new();
 
     public SafetySpec Safety { get; init; } = new();
@@ -230,6 +232,11 @@ public sealed record ServiceSpec
         (OnNodes ? pop.Nodes.SelectMany(node => node.Addresses) : Backends.GetValueOrDefault(pop.Name, []))
             .Count(address => address.AddressFamily == family);
 }
+
+/// <summary>
+/// An RPKI cache (RFC 8210), and whether what it calls invalid is kept back, or only complained of.
+/// </summary>
+public sealed record RpkiSpec(IPEndPoint Cache, bool Refuses);
 
 /// <summary>Where pops learn each other's state. No endpoint: files in the node's own state folder.</summary>
 public sealed record StoreSpec

@@ -19,7 +19,8 @@ namespace Fairlead.Api;
 /// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsServer? dns,
-    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null) : IAsyncDisposable
+    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null, OriginGuard? origins = null)
+    : IAsyncDisposable
 {
     private const int BodyBytesMax = 64 * 1024;
     private static readonly TimeSpan LongestIntent = TimeSpan.FromDays(30);
@@ -95,6 +96,7 @@ public sealed class ApiServer(
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
+            Rpki = origins?.View,
             Dns = dns is null ? null : DnsViews.Of(dns),
             Transfers = transfers is null ? null : TransferViews.Of(transfers),
             Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),

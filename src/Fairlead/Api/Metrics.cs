@@ -39,6 +39,14 @@ internal static class Metrics
         foreach (CheckView check in status.Checks)
             Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
         Bgp(text, status);
+        if (status.Rpki is { } rpki)
+        {
+            Family(text, "fairlead_rpki_payloads", "gauge", "Validated payloads that the RPKI cache has told.");
+            Sample(text, "fairlead_rpki_payloads", rpki.Payloads);
+            Family(text, "fairlead_rpki_invalid", "gauge", "Our aggregates that the RPKI denies to us.");
+            Sample(text, "fairlead_rpki_invalid", rpki.Invalid.Length);
+        }
+
         if (status.Dns is { } dns) Dns(text, dns);
         if (status.Transfers is { } transfers) Transfers(text, transfers, now);
         return text.ToString();

@@ -35,6 +35,9 @@ public sealed record StatusView
 
     public required long GuardRefusals { get; init; }
 
+    /// <summary>Null: no RPKI cache is asked.</summary>
+    public OriginView? Rpki { get; init; }
+
     public required DnsView? Dns { get; init; }
 
     /// <summary>Null: there is no zone.</summary>

@@ -108,6 +108,12 @@ internal static class NodeCommands
         foreach (CheckView check in status.Checks)
             checks.AddRow(check.Id, !check.Known ? "unknown" : check.Up ? "up" : "down", Markup.Escape(check.Detail));
         console.Write(checks);
+        if (status.Rpki is { } rpki)
+        {
+            string invalid = string.Join(' ', rpki.Invalid.DefaultIfEmpty("none"));
+            console.MarkupLineInterpolated($"RPKI: {rpki.State}, {rpki.Payloads} payloads, invalid: {invalid}");
+        }
+
         if (status.GuardRefusals > 0)
             console.MarkupLineInterpolated($"[red]guard: {status.GuardRefusals} announcements refused[/]");
     }

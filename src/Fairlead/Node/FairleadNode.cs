@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Fairlead.Api;
 using Fairlead.Balancer;
 using Fairlead.Bgp.Announcing;
@@ -49,7 +48,9 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                 turned.Detail);
             loop?.Wake();
         }, FileOf(""));
+        await using var origins = new OriginGuard(loaded.Spec, time, seed, logs.CreateLogger("rpki"));
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop);
+        origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
         using var ahead = new LookAhead();
@@ -60,23 +61,13 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         loop.ReportChanged = publisher.Hurry;
         loop.Acted = ahead.From;
         store.Changed = loop.Wake;
-        var reload = new FleetReload(options, loop, checks, speaker, logs.CreateLogger("reload"), dns, transfers);
-        await using var api = new ApiServer(options, loop, store, checks, speaker, dns, reload, time, transfers);
+        var reload = new FleetReload(
+            options, loop, checks, speaker, origins, logs.CreateLogger("reload"), dns, transfers);
+        await using var api = new ApiServer(
+            options, loop, store, checks, speaker, dns, reload, time, transfers, origins);
 
         using var stop = new CancellationTokenSource();
-        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop);
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop);
-        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
-        {
-            signal.Cancel = true;
-            reload.Run();
-        });
-
-        void OnStop(PosixSignalContext signal)
-        {
-            signal.Cancel = true;
-            stop.Cancel();
-        }
+        using var signals = new StopAndReload(stop.Cancel, () => reload.Run());
 
         // Reading zones and geo databases leaves several times their size behind: give it back before anybody waits.
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -91,6 +82,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         transfers?.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
+        origins.Start();
         Task publishing = publisher.RunAsync(stop.Token);
         Task watching = new FileWatch(loop, reload, time, log).RunAsync(stop.Token);
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);

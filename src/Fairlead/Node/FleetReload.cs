@@ -1,4 +1,3 @@
-using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Session;
 using Fairlead.Dns.Server;
 using Fairlead.Fleet.Spec;
@@ -11,7 +10,7 @@ namespace Fairlead.Node;
 /// SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.
 /// </summary>
 public sealed class FleetReload(
-    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, ILogger log,
+    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, OriginGuard origins, ILogger log,
     DnsServer? dns = null, ZoneTransfers? transfers = null)
 {
     private readonly Lock gate = new();
@@ -52,7 +51,7 @@ public sealed class FleetReload(
         PopSpec pop = next.Spec.Pop(options.Pop)!;
         NodeSpec node = pop.Node(options.Node)!;
         // The guard first: no route of the new file may meet the old list.
-        speaker?.ReplaceGuard(new Guard(next.Spec.AnycastSubnets));
+        origins.Take(next.Spec);
         speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
         checks.Apply(OwnReport.Checks(next.Spec, pop, node));
         transfers?.Follow(next, loop.Fleet);
@@ -77,6 +76,8 @@ public sealed class FleetReload(
 
         if (next.Spec.Name != old.Name)
             yield return $"{options.FleetFile}: the fleet's name has changed: restart the node";
+        if (next.Spec.Rpki?.Cache.Equals(old.Rpki?.Cache) != true && (next.Spec.Rpki ?? old.Rpki) is not null)
+            yield return $"{options.FleetFile}: rpki.cache has changed: restart the node";
         if (!next.Spec.Store.Etcd.SequenceEqual(old.Store.Etcd))
             yield return $"{options.FleetFile}: store.etcd has changed: restart the node";
         if (!next.Spec.Dns.Listen.SequenceEqual(old.Dns.Listen) || next.HasZones != loop.Fleet.HasZones)

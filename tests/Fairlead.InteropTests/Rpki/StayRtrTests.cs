@@ -1,10 +1,16 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Rpki;
+using Fairlead.Fleet.Spec;
 using Fairlead.InteropTests.Bgp;
 using Fairlead.Net.Addresses;
+using Fairlead.Node;
+using Fairlead.Tests.Lab;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Fairlead.InteropTests.Rpki;
 
@@ -90,10 +96,44 @@ public sealed class StayRtrTests : IDisposable
         Stop();
 
         Await(client, Ours, 64500, OriginValidity.NotFound);
-        Assert.False(client.Status.HasData);
+        BirdRouter.Eventually(() => !client.Status.HasData, "the status says so too");
         Start(1);
         Await(client, Ours, 64500, OriginValidity.Valid);
     }
+
+    [InteropFact("stayrtr")]
+    public async Task What_the_rpki_denies_us_is_kept_back_and_let_go_when_it_allows_it()
+    {
+        WritePayloads((Ours, 24, 64501));
+        Start(1);
+        var guards = new ConcurrentQueue<Guard>();
+        await using var origins = new OriginGuard(Denied(refuses: true), TimeProvider.System, 1, NullLogger.Instance);
+        origins.Changed = guards.Enqueue;
+        origins.Start();
+
+        AwaitGuard(GuardReason.OriginInvalid);
+        Assert.Equal("192.0.2.0/24", Assert.Single(origins.View!.Invalid));
+        WritePayloads((Ours, 24, 64500));
+        AwaitGuard(GuardReason.None);
+        Assert.Empty(origins.View!.Invalid);
+
+        // Another file, which only wants to be warned.
+        origins.Take(Denied(refuses: false));
+        WritePayloads((Ours, 24, 64501));
+        BirdRouter.Eventually(() => origins.View!.Invalid.Length == 1, "it is named", seconds: 20);
+        Assert.Equal(GuardReason.None, Judged());
+
+        GuardReason Judged() => guards.Last().Judge(new Route { Prefix = Ours });
+        void AwaitGuard(GuardReason reason) => BirdRouter.Eventually(
+            () => !guards.IsEmpty && Judged() == reason, $"{reason}: {origins.View}", seconds: 20);
+    }
+
+    private FleetSpec Denied(bool refuses) => ThreeCities.Read("""
+        fleet: denied
+        asn: 64500
+        anycast: {subnets: [192.0.2.0/24], cover: [192.0.2.0/24]}
+        pops: {one: {nodes: {n1: {addresses: [10.0.0.2]}}}}
+        """) with { Rpki = new RpkiSpec(Options.Cache, refuses) };
 
     private static void Await(RtrClient client, Prefix prefix, uint asn, OriginValidity validity) =>
         BirdRouter.Eventually(

@@ -43,7 +43,8 @@ public sealed class ApiServerTests : IAsyncLifetime
             new KernelForwarding(_ => { }));
         store.Changed = loop.Wake;
         store.Start();
-        var reload = new FleetReload(options, loop, checks, null, NullLogger.Instance);
+        var origins = new OriginGuard(loop.Fleet.Spec, TimeProvider.System, 1, NullLogger.Instance);
+        var reload = new FleetReload(options, loop, checks, null, origins, NullLogger.Instance);
         server = new ApiServer(options, loop, store, checks, null, null, reload, TimeProvider.System);
         File.WriteAllText(options.ControlSocket, "what a killed process left");
         await server.StartAsync();

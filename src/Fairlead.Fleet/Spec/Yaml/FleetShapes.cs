@@ -105,6 +105,11 @@ internal static class FleetShapes
         Heartbeat = f.Optional("heartbeat", Duration, TimeSpan.FromSeconds(1), "how often a node publishes its report"),
     });
 
+    private static readonly ObjectOf<RpkiSpec> Rpki = new("rpki", f => new RpkiSpec(
+        f.Required("cache", Scalars.EndPoint, "the cache's address and port, as routinator's or stayrtr's"),
+        f.Optional("invalid", new OneOf<bool>(("warn", false), ("refuse", true)), false,
+            "an aggregate that the RPKI denies to the fleet's AS: warn in the log, or refuse to announce it")));
+
     private static readonly ObjectOf<SafetySpec> Safety = new("safety", f => new SafetySpec
     {
         DeadAfter =
@@ -128,6 +133,7 @@ internal static class FleetShapes
             AnycastSubnets = subnets.IsDefault ? [] : subnets,
             Cover = cover.IsDefault ? [] : cover,
             Store = f.Optional("store", Store, new StoreSpec(), "where pops learn each other's state"),
+            Rpki = f.Optional<RpkiSpec?>("rpki", Rpki!, null, "where the validity of our own announcements is learnt"),
             Geo = f.Optional("geo", SteerShapes.Geo, new GeoSpec(), "where clients are"),
             Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),
             Dns = f.Optional("dns", DnsShapes.Dns, new DnsSpec(), "the DNS server"),
