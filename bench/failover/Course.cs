@@ -66,15 +66,15 @@ internal sealed class Course : IDisposable
               hold time 9;
               ipv4 { import where net = {{Vip}}/32; export none; };
             }
-            protocol bgp first from announcer { neighbor 10.0.1.2 as 64501;{{Bfd()}} }
-            protocol bgp second from announcer { neighbor 10.0.2.2 as 64502; }
+            protocol bgp the_first from announcer { neighbor 10.0.1.2 as 64501;{{Bfd()}} }
+            protocol bgp the_second from announcer { neighbor 10.0.2.2 as 64502; }
             """);
         Bird("second", $$"""
             log stderr all;
             router id 10.0.2.2;
             protocol device {}
             protocol static { ipv4; route {{Vip}}/32 unreachable; }
-            protocol bgp router {
+            protocol bgp the_router {
               local as 64502; neighbor 10.0.2.1 as 64500; connect delay time 1;
               ipv4 { import none; export filter { bgp_path.prepend(64502); bgp_path.prepend(64502); accept; }; };
             }
@@ -89,6 +89,9 @@ internal sealed class Course : IDisposable
         course.service = course.Serve("first");
         course.announcer = course.Announce();
         course.AwaitFirst();
+        // The second one's route must be at hand before the first one dies.
+        while (!Command.Run("birdc", "-s", Path.Combine(course.folder, "router.ctl"), "show", "route")
+            .Contains($"via {Second}", StringComparison.Ordinal)) Thread.Sleep(50);
         for (int round = 0; round < rounds; round++) measured.Add(course.Round(death));
         return measured;
     }
@@ -164,10 +167,11 @@ internal sealed class Course : IDisposable
     private void AwaitFirst()
     {
         var clock = Stopwatch.StartNew();
-        while (!bed.Ip("router", "route", "get", $"{Vip}").Contains($"via {First}", StringComparison.Ordinal))
+        while (!bed.Ip("router", "route", "show", $"{Vip}").Contains($"via {First}", StringComparison.Ordinal))
         {
-            if (clock.Elapsed > TimeSpan.FromSeconds(60))
-                throw new TimeoutException($"{contender} does not announce; see {folder}");
+            if (clock.Elapsed > TimeSpan.FromSeconds(20))
+                throw new TimeoutException($"{contender} does not announce:\n" + string.Concat(
+                    Directory.GetFiles(folder, "*.log").Select(log => $"{log}\n{File.ReadAllText(log)}\n")));
             Thread.Sleep(50);
         }
     }
@@ -210,16 +214,11 @@ internal sealed class Course : IDisposable
 
     private Process Exabgp()
     {
-        string check = Write("check", $"#!/bin/bash\nexec timeout 1 bash -c '</dev/tcp/{First}/{Port}'\n", isProgram: true);
         string file = Write("exabgp.conf", $$"""
-            process check {
-              run /usr/bin/python3 -m exabgp.application.healthcheck --cmd {{check}} --ip {{Vip}}/32 --interval 1 --fast-interval 1 --rise 1 --fall 3 --timeout 1 --withdraw-on-down --no-ip-setup --next-hop {{First}};
-              encoder text;
-            }
             neighbor 10.0.1.1 {
               router-id {{First}}; local-address {{First}}; local-as 64501; peer-as 64500; hold-time 9;
               family { ipv4 unicast; }
-              api { processes [ check ]; }
+              static { route {{Vip}}/32 next-hop {{First}}; }
             }
             """);
         return bed.Start("first", Path.Combine(folder, "exabgp.log"), "env", "exabgp.daemon.user=root",
@@ -239,7 +238,7 @@ internal sealed class Course : IDisposable
             protocol device {}
             protocol bfd { accept direct; }
             protocol direct { ipv4; interface "lo"; }
-            protocol bgp router {
+            protocol bgp the_router {
               local as 64501; neighbor 10.0.1.1 as 64500; graceful restart off; hold time 9;
               connect delay time 1; connect retry time 1; error wait time 1, 1;{{Bfd()}}
               ipv4 { import none; export where net ~ ADVERTISE; };
