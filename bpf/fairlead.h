@@ -33,8 +33,6 @@ struct fl_copy {
 	__u32 service_first;
 	__u32 slot_first;
 	__u32 backend_first;
-	__u32 id_first;
-	__u32 id_mask;
 	__u32 any_port;		/* some VIP has any port: then a miss is looked up once more */
 	__u32 generation;
 	__u32 reserved;
@@ -48,8 +46,7 @@ struct fl_control {
 	__u32 exception_mask;	/* buckets less one */
 	__u32 fragment_mask;
 	__u32 idle_seconds;	/* an exception unused for longer may give way */
-	__u32 sample_every;	/* one packet in so many goes to the samples; 0: none */
-	__u32 reserved[2];
+	__u32 reserved[3];
 };
 
 /* What packets are sent to: open addressing by fl_vip_hash. IPv4 in its mapped form. */
@@ -64,7 +61,6 @@ struct fl_vip {
 enum {
 	FL_STICKY = 1,		/* the slot is chosen by the client's address alone */
 	FL_FRAGMENTS = 2,	/* first fragments are remembered for those that follow */
-	FL_QUIC = 4,		/* UDP is QUIC with routable connection ids */
 };
 
 struct fl_service {
@@ -73,7 +69,6 @@ struct fl_service {
 	__u32 slots;		/* prime */
 	__u32 flags;
 	__u32 changing_until;	/* seconds of CLOCK_MONOTONIC; for user space, which ends transitions */
-	__u8 id_length[8];	/* of the server id for each QUIC-LB configuration; 0: not ours */
 };
 
 enum {
@@ -109,13 +104,6 @@ struct fl_backend {
 	__u32 reserved;
 };
 
-/* A server id of QUIC-LB: open addressing by fl_id_hash. */
-struct fl_id {
-	__u32 service;
-	__u32 backend;		/* 0: the place is free */
-	__u8 bytes[16];		/* the id, zeroes behind it */
-};
-
 /*
  * A bucket of the exception table and of the fragment table: one cache line of eight entries, each written at once:
  * tag 27 bits | seen again 1 | backend 20 | second of its last packet 16.
@@ -149,7 +137,6 @@ enum fl_reason {
 	FL_BY_FORMER,
 	FL_REMEMBERED,
 	FL_NO_ROOM,
-	FL_BY_ID,
 	FL_BY_FRAGMENT,
 	FL_BY_ERROR,
 };

@@ -29,7 +29,6 @@ TABLE(vips, struct fl_vip);
 TABLE(services, struct fl_service);
 TABLE(slots, struct fl_slot);
 TABLE(backends, struct fl_backend);
-TABLE(ids, struct fl_id);
 TABLE(exceptions, struct fl_bucket);
 TABLE(fragments, struct fl_bucket);
 COUNTERS(vip_counts, struct fl_vip_count, 1);

@@ -45,17 +45,9 @@ public readonly record struct VipPort(IPAddress Address, byte Protocol, ushort P
 
 /// <summary>
 /// A backend of a service. With weight 0 it takes no new flow and keeps those that it has; one that is not in the table
-/// any more gets nothing. ServerId is what QUIC-LB connection ids name it by.
+/// any more gets nothing.
 /// </summary>
-public sealed record BackendEntry(IPAddress Address, int Weight = 1)
-{
-    public ImmutableArray<byte> ServerId { get; init; } = [];
-
-    public bool Equals(BackendEntry? other) => other is not null && Address.Equals(other.Address)
-        && Weight == other.Weight && ServerId.AsSpan().SequenceEqual(other.ServerId.AsSpan());
-
-    public override int GetHashCode() => Address.GetHashCode();
-}
+public sealed record BackendEntry(IPAddress Address, int Weight = 1);
 
 /// <summary>One service: its VIPs, its backends and how packets reach them.</summary>
 public sealed record ServiceEntry
@@ -91,17 +83,11 @@ public sealed record ServiceEntry
     /// </summary>
     public TimeSpan Transition { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>
-    /// Bytes of the server id in each of the seven QUIC-LB configurations; 0 or missing: no such configuration. Empty:
-    /// UDP is not QUIC.
-    /// </summary>
-    public ImmutableArray<byte> QuicServerIdBytes { get; init; } = [];
-
     /// <summary>The same in all that it says; arrays by what is in them.</summary>
     public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
         && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
         && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
-        && AreSame(Former, other.Former) && AreSame(QuicServerIdBytes, other.QuicServerIdBytes);
+        && AreSame(Former, other.Former);
 
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
 

@@ -18,7 +18,6 @@ public sealed class KernelTables : IDisposable
     private readonly BpfArray<FlService> services;
     private readonly BpfArray<FlSlot> slots;
     private readonly BpfArray<FlBackend> backends;
-    private readonly BpfArray<FlId> ids;
     private readonly IReadOnlyDictionary<string, BpfObject> maps;
     private readonly Dirt[] dirty = [new(), new()];
     private readonly TableSpace space;
@@ -40,11 +39,10 @@ public sealed class KernelTables : IDisposable
         services = new(maps["services"]);
         slots = new(maps["slots"]);
         backends = new(maps["backends"]);
-        ids = new(maps["ids"]);
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
-            ids.Length / 2, Exceptions.Length, Fragments.Length);
+            Exceptions.Length, Fragments.Length);
         space = new TableSpace(Sizes);
         rows = new FlBackend[Sizes.Backends];
         Key = key;
@@ -72,7 +70,7 @@ public sealed class KernelTables : IDisposable
     public BpfArray<FlBucket> Fragments { get; }
 
     /// <summary>What the tables take in memory, counters aside.</summary>
-    public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes + ids.Bytes
+    public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes
         + Exceptions.Bytes + Fragments.Bytes;
 
     public uint IdleSeconds => control[0].IdleSeconds;
@@ -151,7 +149,6 @@ public sealed class KernelTables : IDisposable
         services.Dispose();
         slots.Dispose();
         backends.Dispose();
-        ids.Dispose();
         Exceptions.Dispose();
         Fragments.Dispose();
     }
@@ -198,9 +195,7 @@ public sealed class KernelTables : IDisposable
                 state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
         }
 
-        state.Flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0)
-            | (entry.QuicServerIdBytes.IsEmpty ? 0 : Layout.Quic);
-        state.IdLength = [.. entry.QuicServerIdBytes, .. new byte[8 - entry.QuicServerIdBytes.Length]];
+        state.Flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0);
         state.Entry = entry;
         return Soil(state);
     }
@@ -282,7 +277,6 @@ public sealed class KernelTables : IDisposable
         copy.ServiceFirst = (uint)(into * Sizes.Services);
         copy.SlotFirst = (uint)(into * Sizes.Slots);
         copy.BackendFirst = (uint)(into * Sizes.Backends);
-        copy.IdFirst = (uint)(into * Sizes.Ids);
         copy.Generation = ++generation;
         foreach (uint number in dirty[into].Backends) backends[(int)(copy.BackendFirst + number)] = rows[number];
         foreach (ServiceState state in dirty[into].Services.Where(one => states.GetValueOrDefault(one.Name) == one))
@@ -295,13 +289,11 @@ public sealed class KernelTables : IDisposable
                 Slots = (uint)state.Slots.Length,
                 Flags = state.Flags,
                 ChangingUntil = state.ChangingUntil,
-                IdLength = MemoryMarshal.Read<EightBytes>(state.IdLength),
             };
         }
 
         dirty[into].Clear();
         WriteVips(ref copy);
-        WriteIds(ref copy);
         Volatile.Write(ref settings.Active, (uint)into);
         // Every program that began before the word changed has ended after this (membarrier(2): an RCU grace period).
         if (Libc.MemBarrier(Libc.MEMBARRIER_CMD_GLOBAL) != 0)
@@ -340,31 +332,6 @@ public sealed class KernelTables : IDisposable
         copy.AnyPort = any.Count > 0 ? 1u : 0;
     }
 
-    private void WriteIds(ref FlCopy copy)
-    {
-        var all = new List<FlId>();
-        foreach (ServiceState state in states.Values.Where(state => (state.Flags & Layout.Quic) != 0))
-        {
-            foreach (BackendEntry backend in state.Entry?.Backends ?? [])
-            {
-                if (backend.ServerId.IsEmpty) continue;
-                var id = new FlId { Service = state.Id, Backend = state.NumberOf(backend.Address) };
-                backend.ServerId.CopyTo(id.Bytes);
-                all.Add(id);
-            }
-        }
-
-        uint[] hashes = [.. all.Select(id => PlaceTable.Hash(
-            MemoryMarshal.Read<ulong>(id.Bytes), MemoryMarshal.Read<ulong>(((ReadOnlySpan<byte>)id.Bytes)[8..]),
-            id.Service))];
-        if (!PlaceTable.TryPlace(hashes, Sizes.Ids, out int[] at, out uint mask))
-            throw new InvalidOperationException($"{all.Count} server ids do not fit into {Sizes.Ids} places");
-        Span<FlId> places = ids.Slice((int)copy.IdFirst, (int)mask + 1);
-        places.Clear();
-        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
-        copy.IdMask = mask;
-    }
-
     private static (ulong, ulong, uint) PlaceOf(FlVip vip) => (vip.Address0, vip.Address1, vip.PortProtocol);
 
     private static FlVip VipRow(VipPort vip, uint number, uint service)
@@ -394,7 +361,6 @@ public sealed class KernelTables : IDisposable
                 Entry = state.Entry,
                 Flags = state.Flags,
                 ChangingUntil = state.ChangingUntil,
-                IdLength = state.IdLength,
             };
             space.Hold(states[state.Name]);
             Soil(states[state.Name]);
@@ -458,7 +424,6 @@ public sealed class KernelTables : IDisposable
                 IsFresh = false,
                 Flags = found.Flags,
                 ChangingUntil = found.ChangingUntil,
-                IdLength = ((ReadOnlySpan<byte>)found.IdLength).ToArray(),
             };
             space.Hold(used[vip.Service]);
         }

@@ -24,7 +24,6 @@ public static class Layout
 
     public const uint Sticky = 1;
     public const uint Fragments = 2;
-    public const uint Quic = 4;
 
     public const ushort Alive = 1;
     public const ushort Accepts = 2;
@@ -43,8 +42,6 @@ public struct FlCopy
     public uint ServiceFirst;
     public uint SlotFirst;
     public uint BackendFirst;
-    public uint IdFirst;
-    public uint IdMask;
     public uint AnyPort;
     public uint Generation;
     public uint Reserved;
@@ -68,9 +65,9 @@ public struct FlControl
     public uint ExceptionMask;
     public uint FragmentMask;
     public uint IdleSeconds;
-    public uint SampleEvery;
     public uint Reserved0;
     public uint Reserved1;
+    public uint Reserved2;
 }
 
 /// <summary>struct fl_vip.</summary>
@@ -83,12 +80,6 @@ public struct FlVip
     public uint Service;
     public uint Number;
     public uint OnlyFragments;
-}
-
-[InlineArray(8)]
-public struct EightBytes
-{
-    private byte first;
 }
 
 [InlineArray(6)]
@@ -112,7 +103,6 @@ public struct FlService
     public uint Slots;
     public uint Flags;
     public uint ChangingUntil;
-    public EightBytes IdLength;
 }
 
 /// <summary>struct fl_slot.</summary>
@@ -150,15 +140,6 @@ public struct FlBackend
     public static bool AreSame(in FlBackend one, in FlBackend other) =>
         MemoryMarshal.AsBytes(new ReadOnlySpan<FlBackend>(in one))
             .SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<FlBackend>(in other)));
-}
-
-/// <summary>struct fl_id.</summary>
-[StructLayout(LayoutKind.Sequential)]
-public struct FlId
-{
-    public uint Service;
-    public uint Backend;
-    public AddressBytes Bytes;
 }
 
 [InlineArray(Layout.Ways)]
@@ -220,7 +201,6 @@ public enum PacketReason
     ByFormer,
     Remembered,
     NoRoom,
-    ById,
     ByFragment,
     ByError,
 }

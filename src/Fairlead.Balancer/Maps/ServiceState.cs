@@ -24,8 +24,6 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
 
     public uint Flags { get; set; }
 
-    public byte[] IdLength { get; set; } = new byte[8];
-
     /// <summary>When the changing slots settle, in the kernel's monotonic seconds.</summary>
     public uint ChangingUntil { get; set; }
 

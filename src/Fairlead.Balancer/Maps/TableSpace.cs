@@ -1,33 +1,31 @@
 namespace Fairlead.Balancer.Maps;
 
 /// <summary>
-/// How large the kernel's tables are; each of the first five has two copies of it. Buckets hold eight.
+/// How large the kernel's tables are; each of the first four has two copies of it. Buckets hold eight.
 /// </summary>
 public sealed record BalancerSizes(
-    int Vips, int Services, int Slots, int Backends, int Ids, int ExceptionBuckets, int FragmentBuckets)
+    int Vips, int Services, int Slots, int Backends, int ExceptionBuckets, int FragmentBuckets)
 {
     /// <summary>Some services of the usual size; a million remembered flows.</summary>
-    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 64, 1 << 17, 1 << 10);
+    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 17, 1 << 10);
 
     /// <summary>What this table needs, with room to grow, and no less than Least.</summary>
     public static BalancerSizes For(VipTable table)
     {
         int vips = table.Services.Sum(service => service.Vips.Length * (service.IsSticky ? 2 : 1));
         int backends = table.Services.Sum(service => service.Backends.Length);
-        int ids = table.Services.Sum(service => service.Backends.Count(backend => !backend.ServerId.IsEmpty));
         return new BalancerSizes(
             Math.Max(Least.Vips, Power(vips) * 8),
             Math.Max(Least.Services, table.Services.Length * 3 / 2 + 1),
             Math.Max(Least.Slots, table.Services.Sum(service => service.Slots) * 3 / 2),
             Math.Max(Least.Backends, backends * 2 + 1),
-            Math.Max(Least.Ids, Power(ids) * 8),
             Least.ExceptionBuckets,
             Least.FragmentBuckets);
     }
 
     /// <summary>Whether a table of this size fits, should nothing of what is there now go before it comes.</summary>
     public bool Holds(BalancerSizes other) => Vips >= other.Vips && Services >= other.Services && Slots >= other.Slots
-        && Backends >= other.Backends && Ids >= other.Ids;
+        && Backends >= other.Backends;
 
     private static int Power(int number) =>
         (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));

@@ -17,7 +17,6 @@ public static class XdpProgram
                 ["services"] = sizes.Services * Layout.Copies,
                 ["slots"] = sizes.Slots * Layout.Copies,
                 ["backends"] = sizes.Backends * Layout.Copies,
-                ["ids"] = sizes.Ids * Layout.Copies,
                 ["exceptions"] = sizes.ExceptionBuckets,
                 ["fragments"] = sizes.FragmentBuckets,
                 ["vip_counts"] = sizes.Vips,

@@ -65,8 +65,10 @@ public sealed class Guard
         return route.NextHop is null || IsNextHop(route.NextHop, prefix) ? GuardReason.None : GuardReason.NextHop;
     }
 
-    /// <summary>Whether the internet carries it: nothing longer than /24 or /48 leaves (I1).</summary>
-    public static bool IsForInternet(Prefix prefix) => prefix.Length <= (prefix.IsIPv4 ? 24 : 48);
+    /// <summary>What the internet's filters let through: nothing longer than /24 or /48 leaves (I1).</summary>
+    public static int InternetLengthMax(bool isIPv4) => isIPv4 ? 24 : 48;
+
+    public static bool IsForInternet(Prefix prefix) => prefix.Length <= InternetLengthMax(prefix.IsIPv4);
 
     // RFC 4271 §5.1.3 and RFC 2545 §3: a host's address, of the family of the route.
     private static bool IsNextHop(IPAddress address, Prefix prefix)

@@ -11,9 +11,6 @@ namespace Fairlead.Fleet.Decide;
 /// <summary>One node's share of a plan: what it announces, and where its VIPs' packets go.</summary>
 public static class NodeRoutes
 {
-    /// <summary>GRACEFUL_SHUTDOWN (RFC 8326 §5), 65535:0.</summary>
-    public const uint GracefulShutdown = 0xffff0000;
-
     /// <summary>
     /// The node's announcements. A host route goes out while the node's own checks say that its pool serves that
     /// family. An aggregate goes out only behind such a host route, with it as next hop: the router resolves the one
@@ -39,7 +36,7 @@ public static class NodeRoutes
             {
                 Prefix = aggregate,
                 NextHop = host.Vip.Address,
-                Communities = last ? [GracefulShutdown] : [],
+                GracefulShutdown = last,
             });
         }
 
@@ -88,9 +85,8 @@ public static class NodeRoutes
             Prefix = host.Vip,
             Med = (uint?)(host.Failing?.Med ?? announce.Med),
             Prepend = Math.Max(announce.Prepend, host.Failing?.Prepend ?? 0),
-            Communities = host.Failing is { GracefulShutdown: true }
-                ? [.. announce.Communities.Append(GracefulShutdown).Distinct().Order()]
-                : announce.Communities,
+            Communities = announce.Communities,
+            GracefulShutdown = host.Failing is { GracefulShutdown: true },
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Wire;
 using Fairlead.Fleet.Spec;
 using Fairlead.Net.Addresses;
 
@@ -82,7 +83,8 @@ public static class RouteWhy
         if (route.Med is { } med) text += $", MED {med}";
         if (route.Prepend > 0) text += $", {route.Prepend} prepends";
         if (route.Communities.Length > 0)
-            text += $", communities {string.Join(' ', route.Communities.Select(c => $"{c >> 16}:{c & 0xffff}"))}";
+            text += $", communities {string.Join(' ', route.Communities.Select(Community.Format))}";
+        if (route.GracefulShutdown) text += ", graceful-shutdown";
         return text;
     }
 }

@@ -6,8 +6,8 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Fleet.Routers;
 
 /// <summary>
-/// The guard for Arista EOS (4.28 and later). Written after Arista's documents and not loaded into a router by our
-/// tests. Aggregates are gated by their next hop, a service address, which only a node's host route makes reachable.
+/// The guard for Arista EOS (4.28 and later). No test of ours loads it into a
+/// router. Aggregates are gated by their next hop, a service address, which only a node's host route makes reachable.
 /// </summary>
 public static class EosConfig
 {

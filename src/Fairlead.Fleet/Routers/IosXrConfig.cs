@@ -6,7 +6,7 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Fleet.Routers;
 
 /// <summary>
-/// The guard for Cisco IOS XR (7.x). Written after Cisco's documents and not loaded into a router by our tests.
+/// The guard for Cisco IOS XR (7.x). No test of ours loads it.
 /// Aggregates are gated by their next hop, a service address: next hops are resolved by host routes alone (`nexthop
 /// resolution prefix-length minimum`).
 /// </summary>

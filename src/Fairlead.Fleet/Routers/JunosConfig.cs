@@ -6,7 +6,7 @@ using Fairlead.Net.Addresses;
 namespace Fairlead.Fleet.Routers;
 
 /// <summary>
-/// The guard for Junos, as set commands. Written after Juniper's documents and not loaded into a router by our tests.
+/// The guard for Junos, as set commands. No test of ours loads it.
 /// Aggregates are gated by their next hop, a service address: BGP resolves it by host routes alone, since the
 /// resolution policy leaves out the aggregates and the default route.
 /// </summary>

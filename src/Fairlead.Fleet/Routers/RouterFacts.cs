@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Fairlead.Bgp.Announcing;
 using Fairlead.Fleet.Spec;
 using Fairlead.Net.Addresses;
 
@@ -141,10 +142,12 @@ internal sealed class RouterFacts
 }
 
 /// <summary>What differs between the families in the text.</summary>
-internal sealed record RouterFamily(string Digit, AddressFamily Addresses, int HostLength, int InternetLengthMax)
+internal sealed record RouterFamily(string Digit, AddressFamily Addresses, int HostLength)
 {
-    public static readonly RouterFamily V4 = new("4", AddressFamily.InterNetwork, 32, 24);
-    public static readonly RouterFamily V6 = new("6", AddressFamily.InterNetworkV6, 128, 48);
+    public static readonly RouterFamily V4 = new("4", AddressFamily.InterNetwork, 32);
+    public static readonly RouterFamily V6 = new("6", AddressFamily.InterNetworkV6, 128);
+
+    public int InternetLengthMax => Guard.InternetLengthMax(Addresses == AddressFamily.InterNetwork);
 
     public bool Holds(Prefix prefix) => prefix.Family == Addresses;
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Fairlead.Bgp.Announcing;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Spec;
@@ -35,9 +36,10 @@ internal static class FleetRules
             Prefix cover = fleet.Cover[i];
             if (!fleet.AnycastSubnets.Any(subnet => subnet.Contains(cover)))
                 yield return ($"anycast.cover[{i}]", $"{cover} is outside every anycast subnet");
-            if (cover.Length > LongestInTheInternet(cover))
+            if (!Guard.IsForInternet(cover))
                 yield return ($"anycast.cover[{i}]",
-                    $"{cover} is longer than /{LongestInTheInternet(cover)}, which the internet does not carry");
+                    $"{cover} is longer than /{Guard.InternetLengthMax(cover.IsIPv4)}, "
+                        + "which the internet does not carry");
         }
 
         var owners = new Dictionary<Prefix, string>();
@@ -50,9 +52,9 @@ internal static class FleetRules
                 if (!fleet.Cover.Any(cover => cover.Contains(regional) && cover != regional))
                     yield return (path,
                         $"{regional} is not inside a cover prefix: when this pop goes, nothing would catch it");
-                if (regional.Length > LongestInTheInternet(regional))
+                if (!Guard.IsForInternet(regional))
                     yield return (path,
-                        $"{regional} is longer than /{LongestInTheInternet(regional)}, "
+                        $"{regional} is longer than /{Guard.InternetLengthMax(regional.IsIPv4)}, "
                             + "which the internet does not carry");
                 (Prefix other, string owner) = owners.FirstOrDefault(pair => pair.Key.Overlaps(regional));
                 if (owner is not null) yield return (path, $"{regional} overlaps {other} of pop {owner}");
@@ -201,7 +203,4 @@ internal static class FleetRules
         if (fleet.Store.Etcd.IsEmpty && fleet.Pops.Count(pop => !pop.Nodes.IsEmpty) > 1)
             yield return ("store", "more than one pop with nodes needs a shared store: give \"store.etcd\"");
     }
-
-    /// <summary>What the internet's filters let through: nothing longer than /24 or /48 (I1).</summary>
-    private static int LongestInTheInternet(Prefix prefix) => prefix.IsIPv4 ? 24 : 48;
 }

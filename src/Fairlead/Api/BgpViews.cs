@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
+using Fairlead.Bgp.Wire;
 using Fairlead.Fleet.Decide;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
@@ -94,7 +95,7 @@ internal static class BgpQuestions
         string.Join(' ', route.Attributes.AsPath),
         string.Join(' ',
         [
-            .. route.Attributes.Communities.Select(c => $"{c >> 16}:{c & 0xffff}"),
+            .. route.Attributes.Communities.Select(Community.Format),
             .. route.Attributes.LargeCommunities.Select(c => c.ToString()),
         ]),
         route.Best, route.Ineligible == Ineligible.None ? null : route.Ineligible.ToString());

@@ -129,12 +129,17 @@ public sealed class ReconcileLoop(
             plan = next;
             acted = acting;
             Act(current, next, report, ++generation);
+            Announce(states, now);
+            TtlDebt.Follow(Steered, now);
+            Acted?.Invoke(current, next);
         }
 
-        if (Volatile.Read(ref thawedAt) is var since && since != 0 && states.All(state => HasSpoken(state, since)))
+        if (Volatile.Read(ref thawedAt) is var since && since != 0)
         {
+            Announce(states, now);
             // Whoever stands still again meanwhile is not forgotten.
-            if (Interlocked.CompareExchange(ref thawedAt, 0, since) == since) Announce();
+            if (!(Freshness.OldestOf(states) is { } oldest && oldest.UtcTicks < since))
+                Interlocked.CompareExchange(ref thawedAt, 0, since);
         }
 
         LoopView? before = View;
@@ -148,18 +153,19 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
-        SteeringTable steering = answers.Publish(current, next, marked);
+        answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
-        Announce();
-        TtlDebt.Follow(steering, time.GetUtcNow());
-        Acted?.Invoke(current, next);
     }
 
-    /// <summary>A set that rests on what was seen before a standstill may take away, and not add.</summary>
-    private void Announce() => speaker?.Apply(Volatile.Read(ref thawedAt) == 0 ? routes : routes with { AsOf = 0 });
-
-    private static bool HasSpoken(CheckStatus check, long since) =>
-        check.Check.Spec.Kind is CheckKind.None or CheckKind.Push || check.LastTry?.UtcTicks > since;
+    /// <summary>
+    /// Says how old the oldest observation behind the routes is: after a standstill, what rests on the time before it
+    /// may take away, and not add. Always, since the plan may turn before anybody has noticed that we stood still.
+    /// </summary>
+    private void Announce(IReadOnlyList<CheckStatus> states, DateTimeOffset now)
+    {
+        TimeSpan age = Freshness.AgeOf(states, now);
+        speaker?.Apply(routes with { AsOf = time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency) });
+    }
 
     private void LogChanges(Plan next)
     {

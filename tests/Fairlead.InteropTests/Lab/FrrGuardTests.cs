@@ -82,7 +82,7 @@ public sealed class FrrGuardTests : IDisposable
         router id 10.9.1.2;
         protocol device {}
         template bgp edge { local as 64496; connect delay time 1; error wait time 1, 2; }
-        protocol static internet { ipv4; route 203.0.113.0/24 unreachable; route 192.0.2.64/26 unreachable; }
+        protocol static internet { ipv4; route 198.51.100.0/24 unreachable; route 192.0.2.64/26 unreachable; }
         protocol bgp e4 from edge { neighbor 10.9.1.1 as 64500; ipv4 { import all; export all; }; }
         protocol bgp e6 from edge { neighbor fd01::1 as 64500; ipv6 { import all; export none; }; }
         """;
@@ -101,9 +101,10 @@ public sealed class FrrGuardTests : IDisposable
         AwaitTold(up, "192.0.2.0/24 2001:db8:f00::/44");
         Assert.Contains("BGP.as_path: 64500\n", up.Ask("show route 192.0.2.0/24 all"), StringComparison.Ordinal);
         BirdRouter.Eventually(
-            () => Routes().Contains("203.0.113.0/24", StringComparison.Ordinal), "the upstream's route is there", 30);
+            () => Routes().Contains("198.51.100.0/24", StringComparison.Ordinal), "the upstream's route is there", 30);
         string held = Routes();
         Assert.DoesNotContain("192.0.2.128/25", held, StringComparison.Ordinal);
+        Assert.DoesNotContain("203.0.113.0/24", held, StringComparison.Ordinal);
         Assert.DoesNotContain("203.0.113.7/32", held, StringComparison.Ordinal);
         Assert.DoesNotContain("2001:db8:f05::/48", held, StringComparison.Ordinal);
         Assert.DoesNotContain("192.0.2.64/26", held, StringComparison.Ordinal); // The subnet from outside.

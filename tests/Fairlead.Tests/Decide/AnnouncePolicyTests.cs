@@ -49,10 +49,10 @@ public class AnnouncePolicyTests
 
         Route host = routes.First(one => one.Prefix == Vip);
         Assert.Equal((1000u, 3), (host.Med!.Value, host.Prepend));
-        Assert.Equal<uint>([NodeRoutes.GracefulShutdown], host.Communities);
+        Assert.True(host.GracefulShutdown);
         Route cover = routes.First(one => one.Prefix == Cover);
         Assert.Equal("192.0.2.83", cover.NextHop!.ToString());
-        Assert.Empty(cover.Communities);
+        Assert.False(cover.GracefulShutdown);
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public class AnnouncePolicyTests
         Route cover = With(new AnnounceSpec { Failing = failing }).Stands("web", "lon", HostStance.Deprefer)
             .Fails("dns", "lon").Routes("lon1").First(one => one.Prefix == Cover);
 
-        Assert.Equal<uint>([NodeRoutes.GracefulShutdown], cover.Communities);
+        Assert.True(cover.GracefulShutdown);
     }
 
     [Fact]

@@ -5,8 +5,8 @@ using Fairlead.Tests.Lab;
 namespace Fairlead.Tests.Fleet;
 
 /// <summary>
-/// Routers that no test here can run: their text is held to files that were read against the vendors' documents, so
-/// that no change goes by unread. FAIRLEAD_WRITE=1 writes them anew.
+/// Routers that no test here can run: their text is held to files, so that no change of it goes by unread.
+/// FAIRLEAD_WRITE=1 writes them anew.
 /// </summary>
 public class RouterConfigTests
 {
@@ -14,7 +14,7 @@ public class RouterConfigTests
     [InlineData("junos")]
     [InlineData("eos")]
     [InlineData("iosxr")]
-    public void The_text_is_the_one_that_was_read_against_the_vendors_documents(string language)
+    public void No_text_changes_without_its_file(string language)
     {
         string path = Path.Combine(Fixture.Repository, "tests", "fixtures", "routers", $"nyc-edge.{language}");
         string text = Write(language, ThreeCities.Fleet, "nyc", "nyc-edge");
