@@ -47,6 +47,7 @@ internal static class Metrics
             Sample(text, "fairlead_rpki_invalid", rpki.Invalid.Length);
         }
 
+        if (status.Balancer is { } balancer) BalancerMetrics.Write(text, balancer);
         if (status.Dns is { } dns) Dns(text, dns);
         if (status.Transfers is { } transfers) Transfers(text, transfers, now);
         return text.ToString();
@@ -134,10 +135,10 @@ internal static class Metrics
         Sample(text, "fairlead_bgp_guard_rejections_total", status.GuardRefusals);
     }
 
-    private static void Family(StringBuilder text, string name, string type, string help) =>
+    internal static void Family(StringBuilder text, string name, string type, string help) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
-    private static void Sample(
+    internal static void Sample(
         StringBuilder text, string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         text.Append(name);
