@@ -146,22 +146,8 @@ public static class BackendServer
         {
             try
             {
-                client.ReceiveTimeout = client.SendTimeout = 5000;
-                string? path = ReadPath(client);
-                if (path is null) return;
-                var from = (IPEndPoint)client.RemoteEndPoint!;
-                IPAddress address = from.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address;
-                (string status, string body) = path switch
-                {
-                    "/" => ("200 OK", $"{options.Name} {address}\n"),
-                    "/health" when options.SickFile is { } file && File.Exists(file) =>
-                        ("503 Service Unavailable", "sick\n"),
-                    "/health" => ("200 OK", "healthy\n"),
-                    _ => ("404 Not Found", "not found\n"),
-                };
-                client.Send(Encoding.ASCII.GetBytes(
-                    $"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n"
-                    + $"Connection: close\r\n\r\n{body}"));
+                client.ReceiveTimeout = client.SendTimeout = 15_000;
+                while (AnswerOne(options, client)) continue;
                 client.Shutdown(SocketShutdown.Send);
                 // Until the client has closed too: closing over unread bytes would reset the connection.
                 Span<byte> rest = stackalloc byte[256];
@@ -174,8 +160,27 @@ public static class BackendServer
         }
     }
 
-    /// <summary>The path of a GET, once its whole head is there. Null: no GET, too long, or the client left.</summary>
-    private static string? ReadPath(Socket client)
+    /// <summary>True: the client wants to ask again on this connection.</summary>
+    private static bool AnswerOne(BackendOptions options, Socket client)
+    {
+        if (ReadRequest(client) is not { } request) return false;
+        var from = (IPEndPoint)client.RemoteEndPoint!;
+        IPAddress address = from.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address;
+        (string status, string body) = request.Path switch
+        {
+            "/" => ("200 OK", $"{options.Name} {address}\n"),
+            "/health" when options.SickFile is { } file && File.Exists(file) => ("503 Service Unavailable", "sick\n"),
+            "/health" => ("200 OK", "healthy\n"),
+            _ => ("404 Not Found", "not found\n"),
+        };
+        string connection = request.Stays ? "" : "Connection: close\r\n";
+        client.Send(Encoding.ASCII.GetBytes(
+            $"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n{connection}\r\n{body}"));
+        return request.Stays;
+    }
+
+    /// <summary>A GET, once its whole head is there. Null: no GET, too long, or the client left.</summary>
+    private static (string Path, bool Stays)? ReadRequest(Socket client)
     {
         byte[] buffer = new byte[RequestBytesMax];
         int have = 0;
@@ -185,8 +190,9 @@ public static class BackendServer
             if (more == 0) return null;
             have += more;
             if (!buffer.AsSpan(0, have).EndsWith("\r\n\r\n"u8)) continue;
-            string[] words = Encoding.ASCII.GetString(buffer, 0, buffer.AsSpan(0, have).IndexOf("\r\n"u8)).Split(' ');
-            return words is ["GET", var path, ..] ? path : null;
+            string head = Encoding.ASCII.GetString(buffer, 0, have);
+            bool stays = !head.Contains("Connection: close", StringComparison.OrdinalIgnoreCase);
+            return head.Split("\r\n")[0].Split(' ') is ["GET", var path, ..] ? (path, stays) : null;
         }
 
         return null;

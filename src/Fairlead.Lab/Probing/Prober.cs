@@ -38,10 +38,14 @@ internal sealed class Prober
     {
         (this.spec, Log, this.inNamespace, this.ownAddresses) = (spec, log, inNamespace, ownAddresses);
         (this.popOf, this.clock, this.stopped, this.holding) = (popOf, clock, stopped, holding);
+        Stays = spec.Kind == ProbeKind.Stay ? new StayLog(spec.Count) : null;
         thread = new Thread(Run) { IsBackground = true, Name = $"{log.Client}/{log.Probe}" };
     }
 
     public ProbeLog Log { get; }
+
+    /// <summary>Of a probe whose connections stay.</summary>
+    public StayLog? Stays { get; }
 
     private double Now => clock.Elapsed.TotalSeconds;
 
@@ -53,7 +57,9 @@ internal sealed class Prober
     {
         NetworkNamespace.Enter(inNamespace);
         if (spec.Holds && WaitHandle.WaitAny([stopped, holding]) == 0) return;
-        if (spec.Kind == ProbeKind.Echo) RunEcho();
+        if (Stays is not null)
+            new StayingConnections(Stays, new IPEndPoint(spec.Address!, WebPort), spec.Every, clock).Run(stopped);
+        else if (spec.Kind == ProbeKind.Echo) RunEcho();
         else RunRequests();
     }
 

@@ -25,6 +25,7 @@ public sealed partial class LabRun
         HostSpec spec = Host(host);
         string name = plan.NamespaceOf(spec.Name);
         Kill(host);
+        ForgetPins(host);
         Batch(["-n", name], ["address flush dev lo scope global", "route flush proto bird"]);
         Batch(["-n", name, "-6"], ["route flush proto bird"]);
         MendNetwork(spec);

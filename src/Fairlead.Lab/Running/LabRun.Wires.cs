@@ -21,15 +21,24 @@ public sealed partial class LabRun
                 "tx", "off");
         }
 
-        BpfFs.Mount();
+        // Of the lab's own: what hosts pin there goes with it, whatever became of them.
+        Directory.CreateDirectory(PinFolder(RunFolder));
+        BpfFs.Mount(PinFolder(RunFolder));
         using BpfObject pass = XdpPass.Load();
         foreach (HostSpec host in hosts)
         {
             using BpfObject link = NetworkNamespace.Run(
                 plan.NamespaceOf(Topology.Network(host.Network)!.Router), () => XdpPass.Attach(pass, host.Name));
-            link.Pin(PinOf(plan.NamespaceOf(host.Name)));
+            link.Pin(Path.Combine(PinFolder(RunFolder), $"wire-{host.Name}"));
         }
     }
 
-    private static string PinOf(string name) => Path.Combine(BpfFs.Root, name);
+    /// <summary>A machine that is switched off keeps nothing in its kernel.</summary>
+    private void ForgetPins(string host)
+    {
+        string pins = Path.Combine(PinFolder(RunFolder), host);
+        if (Directory.Exists(pins)) Directory.Delete(pins, recursive: true);
+    }
+
+    private static string PinFolder(string runFolder) => Path.Combine(runFolder, "bpf");
 }

@@ -173,7 +173,7 @@ public sealed partial class LabRun : IDisposable
     {
         HostProcesses.Kill(state.Namespaces, state.Processes);
         Batch([], state.Namespaces.Where(HostProcesses.Exists).Select(name => $"netns delete {name}"));
-        foreach (string name in state.Namespaces) File.Delete(PinOf(name));
+        BpfFs.Unmount(PinFolder(folder));
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 

@@ -32,6 +32,9 @@ public enum ProbeKind
 
     /// <summary>A DNS query; it lands in the pop whose place holds the answer's first address.</summary>
     Name,
+
+    /// <summary>TCP connections that are opened once and kept, with a GET on each again and again.</summary>
+    Stay,
 }
 
 /// <summary>What clients ask, again and again.</summary>
@@ -50,6 +53,9 @@ public sealed record ProbeSpec
     public string? Question { get; init; }
 
     public IPAddress? Server { get; init; }
+
+    /// <summary>Of Stay: how many connections each client keeps.</summary>
+    public int Count { get; init; }
 
     /// <summary>The name is looked up once, when the scenario says `hold`, and the address is kept for ever.</summary>
     public bool Holds { get; init; }
@@ -103,7 +109,12 @@ public abstract record ScenarioLine(string Text)
         string Text, ImmutableArray<string> Clients, string Probe, TimeSpan Under) : ScenarioLine(Text);
 
     /// <summary>No clients: all.</summary>
-    public sealed record ExpectLost(string Text, int AtMost, ImmutableArray<string> Clients) : ScenarioLine(Text);
+    public sealed record ExpectLost(
+        string Text, int AtMost, ImmutableArray<string> Clients, TimeSpan After) : ScenarioLine(Text);
+
+    public sealed record ExpectBroken(string Text, int AtMost, string Probe) : ScenarioLine(Text);
+
+    public sealed record ExpectStalled(string Text, string Probe, TimeSpan Under) : ScenarioLine(Text);
 
     public sealed record ExpectRequests(string Text, int AtLeast) : ScenarioLine(Text);
 

@@ -85,13 +85,15 @@ public sealed class ScenarioReader
     private ProbeSpec ReadProbe()
     {
         string probe = words.Next("the probe's name");
-        ProbeKind kind = words.Next("web, echo or name") switch
+        ProbeKind kind = words.Next("web, echo, name or stay") switch
         {
             "web" => ProbeKind.Web,
             "echo" => ProbeKind.Echo,
             "name" => ProbeKind.Name,
-            var other => throw words.FaultAtLast($"expected web, echo or name, found \"{other}\""),
+            "stay" => ProbeKind.Stay,
+            var other => throw words.FaultAtLast($"expected web, echo, name or stay, found \"{other}\""),
         };
+        int count = kind == ProbeKind.Stay ? ReadNumber() : 0;
         ImmutableArray<string> clients = [.. AfterWord("from").Split(',')];
         string target = AfterWord("to");
         bool holds = target == "first";
@@ -99,6 +101,8 @@ public sealed class ScenarioReader
         bool isAddress = IPAddress.TryParse(target, out IPAddress? address);
         if (isAddress && (holds || kind == ProbeKind.Name))
             throw words.FaultAtLast("expected a domain name, found an address");
+        if (!isAddress && kind == ProbeKind.Stay)
+            throw words.FaultAtLast("expected an address: connections are kept to one");
         IPAddress? server = null;
         if (!isAddress && !IPAddress.TryParse(AfterWord("at"), out server))
             throw words.FaultAtLast("expected a name server's address");
@@ -110,7 +114,8 @@ public sealed class ScenarioReader
             Address = address,
             Question = isAddress ? null : target,
             Server = server,
-            Holds = holds,
+            Count = count,
+            Holds = holds || kind == ProbeKind.Stay,
             Every = ReadTime("every"),
         };
     }
@@ -147,15 +152,32 @@ public sealed class ScenarioReader
             text, ReadList("clients"), [.. AfterWord("in").Split(',')], [.. AfterWord("by").Split(',')],
             ReadTime("within")),
         "outage" => new ExpectOutage(text, [.. AfterWord("of").Split(',')], AfterWord("by"), ReadTime("under")),
-        "lost" => new ExpectLost(text, ReadNumber(), words.More ? [.. AfterWord("of").Split(',')] : []),
+        "lost" => ReadLost(text),
+        "broken" => new ExpectBroken(text, ReadNumber(), AfterWord("by")),
+        "stalled" => new ExpectStalled(text, AfterWord("by"), ReadTime("under")),
         "requests" => new ExpectRequests(text, ReadNumber()),
         "own-address" => new ExpectOwnAddress(text),
         "guard" => new ExpectGuard(text, words.Next("a host"), ReadTime("within")),
         "no-route" => new ExpectNoRoute(text, [.. ReadList("prefixes").Select(ParsePrefix)]),
         "filtered" => new ExpectFiltered(text, words.Next("a router"), AfterWord("from"), ReadTime("within")),
         var other => throw words.FaultAtLast($"unknown expectation \"{other}\" "
-            + "(known: users, outage, lost, requests, own-address, guard, no-route, filtered)"),
+            + "(known: users, outage, lost, broken, stalled, requests, own-address, guard, no-route, filtered)"),
     };
+
+    private ExpectLost ReadLost(string text)
+    {
+        int atMost = ReadNumber();
+        ImmutableArray<string> clients = [];
+        while (words.More)
+        {
+            string word = words.Next("\"of\" or \"after\"");
+            if (word == "after") return new ExpectLost(text, atMost, clients, ReadTime(null));
+            if (word != "of" || !clients.IsEmpty) throw words.FaultAtLast("expected \"of\" or \"after\"");
+            clients = ReadList("clients");
+        }
+
+        return new ExpectLost(text, atMost, clients, TimeSpan.Zero);
+    }
 
     private string AfterWord(string keyword)
     {

@@ -93,6 +93,15 @@ public sealed class ScenarioRun
             case ExpectLost expected:
                 JudgeLost(expected);
                 break;
+            case ExpectBroken expected:
+                (int kept, int broken) = Kept(expected.Probe, one => one.BrokenSince(mark));
+                Judge(expected, $"<= {expected.AtMost}", $"{broken} of {kept}", broken <= expected.AtMost && kept > 0);
+                break;
+            case ExpectStalled expected:
+                double longest = Stays(expected.Probe).Max(one => one.LongestWait(mark, Now));
+                Judge(expected, $"< {Ms(expected.Under.TotalSeconds)}", Ms(longest),
+                    longest < expected.Under.TotalSeconds);
+                break;
             case ExpectRequests expected:
                 int all = evidence.Requests([], mark).All;
                 Judge(expected, $">= {expected.AtLeast}", $"{all}", all >= expected.AtLeast);
@@ -119,6 +128,16 @@ public sealed class ScenarioRun
         }
     }
 
+    private StayLog[] Stays(string probe) =>
+        [.. probers.Where(prober => prober.Log.Probe == probe).Select(prober => prober.Stays).OfType<StayLog>()];
+
+    /// <summary>Over all clients of a probe whose connections stay: how many there are, and a count of them.</summary>
+    private (int Kept, int Count) Kept(string probe, Func<StayLog, int> count)
+    {
+        StayLog[] all = Stays(probe);
+        return (all.Sum(one => one.Wanted), all.Sum(count));
+    }
+
     /// <summary>An act runs beside the looking, so that the timeline shows what it does while it does it.</summary>
     private void RunAct(ScenarioLine act, CancellationToken cancellation)
     {
@@ -143,8 +162,9 @@ public sealed class ScenarioRun
 
     private void JudgeLost(ExpectLost expected)
     {
-        (int all, int failed, int retried) = evidence.Requests(expected.Clients, mark);
-        foreach (string lost in evidence.Lost(expected.Clients, mark).Take(10)) timeline.Note($"lost: {lost}");
+        double from = mark + expected.After.TotalSeconds;
+        (int all, int failed, int retried) = evidence.Requests(expected.Clients, from);
+        foreach (string lost in evidence.Lost(expected.Clients, from).Take(10)) timeline.Note($"lost: {lost}");
         string measured = $"{failed} of {all}" + (retried > 0 ? $", {retried} asked twice" : "");
         Judge(expected, $"<= {expected.AtMost}", measured, failed <= expected.AtMost && all > 0);
     }

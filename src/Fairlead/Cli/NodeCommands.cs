@@ -34,9 +34,11 @@ internal static class NodeCommands
         Option<string> node = CommandLine.Required("--node", "this machine's name in the fleet file");
         Option<string> state = CommandLine.WithDefault("--state", "/var/lib/fairlead", "where the last plan is kept");
         Option<string> control = ControlSocket();
+        Option<string> pins = CommandLine.WithDefault(
+            "--pins", NodeOptions.DefaultPins, "where the balancer outlives the process");
         var command = new Command("node", "Runs a node until SIGTERM; SIGHUP reads the fleet file again.")
         {
-            fleet, pop, node, state, control,
+            fleet, pop, node, state, control, pins,
         };
         command.SetAction(async (parsed, _) =>
         {
@@ -47,6 +49,7 @@ internal static class NodeCommands
                 Node = parsed.GetValue(node)!,
                 StateFolder = parsed.GetValue(state)!,
                 ControlSocket = parsed.GetValue(control)!,
+                Pins = parsed.GetValue(pins)!,
             };
             if (FileCommands.Load(options.FleetFile, sign: true) is not { } loaded) return ExitCode.InvalidFile;
             if (loaded.Spec.Pop(options.Pop) is not { } ours)

@@ -38,11 +38,11 @@ public sealed class Balancing : IDisposable
     /// <summary>
     /// Null: the fleet has nothing to balance. IOException: it has, and this machine cannot.
     /// </summary>
-    public static Balancing? Start(FleetSpec fleet, NodeSpec node, TimeProvider time, ILogger log)
+    public static Balancing? Start(FleetSpec fleet, NodeSpec node, string pins, TimeProvider time, ILogger log)
     {
         if (fleet.Balancer is not { } spec || fleet.Services.All(service => service.Balance is null)) return null;
         IReadOnlyList<string> devices = spec.DevicesOf(node);
-        var options = new XdpOptions { Devices = devices, Key = Convert.FromHexString(spec.Key) };
+        var options = new XdpOptions { Devices = devices, Key = Convert.FromHexString(spec.Key), Pins = pins };
         var balancer = XdpBalancer.Start(options, time, said => log.LogWarning("{Fault}", said));
         log.LogInformation("balancing on {Devices}{How}", string.Join(' ', devices),
             balancer.HasTakenOver ? ": took over what an earlier process had left" : "");

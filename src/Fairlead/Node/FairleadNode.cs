@@ -52,7 +52,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop);
         origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
-        using Balancing? balancing = Balancing.Start(loaded.Spec, node, time, logs.CreateLogger("balancer"));
+        using Balancing? balancing = Balancing.Start(
+            loaded.Spec, node, options.Pins, time, logs.CreateLogger("balancer"));
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
         using var ahead = new LookAhead();
         loop = new ReconcileLoop(

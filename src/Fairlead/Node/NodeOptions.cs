@@ -14,4 +14,9 @@ public sealed record NodeOptions
 
     /// <summary>The API's Unix socket.</summary>
     public required string ControlSocket { get; init; }
+
+    /// <summary>Where the balancer's programs and tables outlive the process: a folder of a BPF file system.</summary>
+    public string Pins { get; init; } = DefaultPins;
+
+    public const string DefaultPins = "/sys/fs/bpf/fairlead";
 }
