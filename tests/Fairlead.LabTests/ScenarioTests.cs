@@ -10,11 +10,14 @@ namespace Fairlead.LabTests;
 /// </summary>
 public class ScenarioTests(ITestOutputHelper output)
 {
-    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip")]
+    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
     public void Three_cities() => Runs("three-cities");
 
-    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip")]
+    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
     public void Store_gone() => Runs("store-gone");
+
+    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
+    public void Two_balancers() => Runs("two-balancers");
 
     private static string Fairlead { get; } = Path.Combine(
         Fixture.Repository, "artifacts", "bin", "Fairlead",
