@@ -28,7 +28,8 @@ public sealed record BmpTableStatus(BmpPeer Peer, BmpView View, int Routes, bool
 
 /// <summary>A peer whose session the router holds up.</summary>
 /// <param name="External">Its AS is another than the router's.</param>
-public readonly record struct BmpPeerUp(BmpPeer Peer, Asn Asn, bool External);
+/// <param name="KeepsDeadRoutes">The router has offered it graceful restart (RFC 4724).</param>
+public readonly record struct BmpPeerUp(BmpPeer Peer, Asn Asn, bool External, bool KeepsDeadRoutes);
 
 /// <summary>How a monitored router stands.</summary>
 public sealed record BmpRouterStatus(
@@ -72,7 +73,10 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
         {
             return new BmpRouterStatus(
                 from, name, description,
-                [.. peers.Select(pair => new BmpPeerUp(pair.Key, pair.Value.Asn, pair.Value.External))],
+                [
+                    .. peers.Select(pair => new BmpPeerUp(
+                        pair.Key, pair.Value.Asn, pair.Value.External, pair.Value.KeepsDeadRoutes)),
+                ],
                 [
                     .. tables.Select(pair => new BmpTableStatus(
                         pair.Key.Peer, pair.Key.View, pair.Value.Routes.Count, pair.Value.IsComplete,
@@ -98,6 +102,25 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
     {
         lock (gate)
             return statistics.TryGetValue(peer, out Dictionary<ushort, ulong>? all) ? all.ToImmutableDictionary() : [];
+    }
+
+    /// <summary>
+    /// Takes the messages that are whole in the octets of a stream; used says how many these were. Not null: why the
+    /// connection ends.
+    /// </summary>
+    public string? TakeAll(ReadOnlySpan<byte> stream, out int used)
+    {
+        used = 0;
+        while (true)
+        {
+            BmpReject reject = BmpMessage.TryRead(stream[used..], out BmpMessage message, out int length);
+            if (reject == BmpReject.Incomplete) return null;
+            if (reject != BmpReject.None) CountRejected(reject);
+            // Without a length the rest of the stream means nothing.
+            if (length == 0) return $"what it says is not BMP: {reject}";
+            used += length;
+            if (reject == BmpReject.None && Take(message) is { } end) return end;
+        }
     }
 
     /// <summary>Takes a message. Not null: why the connection ends.</summary>
@@ -137,7 +160,7 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
         }
     }
 
-    public void CountRejected(BmpReject reject)
+    private void CountRejected(BmpReject reject)
     {
         lock (gate) Count($"Rejected{reject}");
     }

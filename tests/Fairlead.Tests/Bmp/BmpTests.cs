@@ -100,7 +100,7 @@ public class BmpTests
 
         BmpRouterStatus status = router.Status();
         Assert.Equal(("frr1", "FRRouting 8.4.4"), (status.Name, status.Description));
-        Assert.Equal(new BmpPeerUp(Peer, new Asn(65002), External: true), Assert.Single(status.PeersUp));
+        Assert.Equal(new BmpPeerUp(Peer, new Asn(65002), External: true, KeepsDeadRoutes: false), Assert.Single(status.PeersUp));
         foreach (BmpView view in new[] { BmpView.InPrePolicy, BmpView.InPostPolicy })
         {
             BmpRoute[] routes = [.. router.Routes(Peer, view)];

@@ -76,7 +76,9 @@ internal static class FleetShapes
     {
         Name = "",
         Host = f.Optional("host", Scalars.Host, default, "the host part of all its VIPs; its low bits serve IPv4"),
-        Ports = f.Required("ports", new ListOf<PortSpec>(Port), "where it is reached"),
+        Vips = f.Optional("vips", Addresses, [],
+            "anycast addresses of its own, inside the anycast subnets: for those that no host part makes"),
+        Ports = f.Required("ports", new ListOf<PortSpec>(Port, mayBeEmpty: true), "where it is reached"),
         Check = f.Optional("check", CheckShapes.Check, new CheckSpec(), "what is asked of each backend"),
         OnNodes = f.Optional("onNodes", Switch, false, "the nodes themselves serve it, as the DNS server"),
         Backends = Dictionary(f.Optional("backends", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
@@ -97,7 +99,8 @@ internal static class FleetShapes
     private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
         "anycast", f => (
             f.Required("subnets", Prefixes, "the reserved addresses: nothing outside them is ever announced"),
-            f.Required("cover", Prefixes, "the prefixes that every pop announces")));
+            f.Optional("cover", new ListOf<Prefix>(Scalars.Prefix, mayBeEmpty: true), [],
+                "the prefixes that every pop announces; none: host routes alone")));
 
     private static readonly ObjectOf<StoreSpec> Store = new("store", f => new StoreSpec
     {
