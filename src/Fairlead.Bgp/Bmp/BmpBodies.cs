@@ -23,7 +23,7 @@ public enum BmpDownReason : byte
 internal readonly record struct BmpSession(Asn Asn, bool External, bool AddPath)
 {
     /// <summary>
-    /// The router has offered to keep the peer's routes when the peer dies (RFC 4724 §3).
+    /// Both have agreed that the router keeps the peer's routes when the peer dies (RFC 4724 §4.2).
     /// </summary>
     public bool KeepsDeadRoutes { get; init; }
 
@@ -44,7 +44,8 @@ internal readonly record struct BmpSession(Asn Asn, bool External, bool AddPath)
             return false;
         session = new BmpSession(theirs.As, ours.As != theirs.As, oursAddPath && theirsAddPath)
         {
-            KeepsDeadRoutes = ours.Capabilities.Restart is not null,
+            KeepsDeadRoutes = ours.Capabilities.Restart is not null
+                && theirs.Capabilities.Restart is { Kept.Length: > 0 },
         };
         return true;
     }

@@ -28,7 +28,7 @@ public sealed record BmpTableStatus(BmpPeer Peer, BmpView View, int Routes, bool
 
 /// <summary>A peer whose session the router holds up.</summary>
 /// <param name="External">Its AS is another than the router's.</param>
-/// <param name="KeepsDeadRoutes">The router has offered it graceful restart (RFC 4724).</param>
+/// <param name="KeepsDeadRoutes">Its routes outlive it (RFC 4724 §4.2).</param>
 public readonly record struct BmpPeerUp(BmpPeer Peer, Asn Asn, bool External, bool KeepsDeadRoutes);
 
 /// <summary>How a monitored router stands.</summary>
@@ -210,17 +210,11 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
 
     private void Announce(Table table)
     {
-        var made = new BmpPath(
-            content.NextHop, [.. content.AsPath], [.. content.Communities], content.Med, content.LocalPref);
-        if (!paths.TryGetValue(made, out BmpPath? path))
+        // RFC 4760 §3: routes of the NLRI field have the next hop of NEXT_HOP, the others that of MP_REACH_NLRI.
+        BmpPath plain = PathBy(content.NextHop), other = PathBy(content.MultiprotocolNextHop);
+        for (int i = 0; i < content.Announced.Count; i++)
         {
-            // Paths that no route has any more are let go of together, when there are as many as there may be routes.
-            if (paths.Count >= routesMax) paths.Clear();
-            paths[made] = path = made;
-        }
-
-        foreach ((Prefix prefix, uint _) in content.Announced)
-        {
+            Prefix prefix = content.Announced[i].Prefix;
             bool isNew = !table.Routes.ContainsKey(prefix);
             if (isNew && routes >= routesMax)
             {
@@ -230,8 +224,18 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
             }
 
             if (isNew) routes++;
-            table.Routes[prefix] = path;
+            table.Routes[prefix] = i < content.FieldCount ? plain : other;
         }
+    }
+
+    private BmpPath PathBy(UInt128? nextHop)
+    {
+        var made = new BmpPath(
+            nextHop, [.. content.AsPath], [.. content.Communities], content.Med, content.LocalPref);
+        if (paths.TryGetValue(made, out BmpPath? path)) return path;
+        // Paths that no route has any more are let go of together, when there are as many as there may be routes.
+        if (paths.Count >= routesMax) paths.Clear();
+        return paths[made] = made;
     }
 
     private void Forget(BmpPeer peer)

@@ -28,7 +28,7 @@ public enum AuditFault
     /// <summary>It tells an upstream more than the aggregates.</summary>
     Leak,
 
-    /// <summary>It has offered to keep a dead peer's routes.</summary>
+    /// <summary>It keeps a dead peer's routes.</summary>
     GracefulRestart,
 
     /// <summary>It refuses what it should take.</summary>
@@ -112,7 +112,7 @@ public sealed class RouterAudit
             Refused(peer, node, family);
             if (peer.KeepsDeadRoutes)
                 Find(node.Node, AuditFault.GracefulRestart, null,
-                    "it offers graceful restart: when the node dies, its routes would stay", lines.Restart);
+                    "graceful restart is agreed on: when the node dies, its routes stay", lines.Restart);
         }
 
         foreach (BackboneSession other in facts.Backbone(family))

@@ -90,6 +90,9 @@ internal static class FleetRules
                     yield return ($"{at}.nodes.{node.Name}", $"{node.Name} is already in {seen[node.Name]}");
             }
 
+            foreach (RouterSpec router in pop.Routers.Where(router => router.IsGateway).Skip(1))
+                yield return ($"{at}.routers.{router.Name}.addresses",
+                    "another router of this pop is the gateway already: a node has one a family");
             foreach (RouterSpec router in pop.Routers)
             {
                 foreach ((string Path, string Message) fault in Routers(fleet, pop, router)) yield return fault;

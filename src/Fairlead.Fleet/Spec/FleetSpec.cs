@@ -119,12 +119,18 @@ public sealed record RouterSpec
 
     public ImmutableArray<IPAddress> Addresses { get; init; } = [];
 
+    /// <summary>It is each node's default gateway, in the families of the node's addresses: it has none here.</summary>
+    public bool IsGateway { get; init; }
+
     public BfdSpec? Bfd { get; init; }
 
     public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(9);
 
     /// <summary>It is not ours: host routes are kept from it, and what it is told leads to the node.</summary>
     public bool IsInternet { get; init; }
+
+    /// <summary>It throws packets away to what is told with BLACKHOLE (RFC 7999).</summary>
+    public bool TakesBlackholes { get; init; }
 
     /// <summary>TCP MD5 (RFC 2385) between node and router.</summary>
     public string? Password { get; init; }

@@ -6,9 +6,9 @@ using System.Text;
 namespace Fairlead.Health.Probes;
 
 /// <summary>
-/// The answer to one GET over HTTP/1.1, judged as its bytes come in (RFC 9112). A library's client costs four times the
-/// processor time that a connection of its own does, and a fleet asks thousands of times a second. The body is read as
-/// far as BodyBytesMax, and only where somebody wants to match it.
+/// The answer to one GET over HTTP/1.1, judged as its bytes come in (RFC 9112). A library's client costs five times the
+/// processor time, and thousands are asked each second. The body is read as far as BodyBytesMax, and only where
+/// somebody wants to match it.
 /// </summary>
 internal sealed class HttpAnswer(CheckSpec spec)
 {

@@ -38,6 +38,7 @@ internal static class Metrics
         Family(text, "fairlead_health_state", "gauge", "1 while the check says up.");
         foreach (CheckView check in status.Checks)
             Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
+        HealthMetrics.Write(text, status.Checks);
         Bgp(text, status);
         if (status.Rpki is { } rpki)
         {
@@ -134,10 +135,10 @@ internal static class Metrics
         Sample(text, "fairlead_bgp_guard_rejections_total", status.GuardRefusals);
     }
 
-    private static void Family(StringBuilder text, string name, string type, string help) =>
+    internal static void Family(StringBuilder text, string name, string type, string help) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
-    private static void Sample(
+    internal static void Sample(
         StringBuilder text, string name, double value, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         text.Append(name);

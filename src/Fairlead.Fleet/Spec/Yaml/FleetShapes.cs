@@ -14,6 +14,10 @@ internal static class FleetShapes
     private static readonly ListOf<Prefix> Prefixes = new(Scalars.Prefix);
     private static readonly ListOf<IPAddress> Addresses = new(Address);
 
+    private static readonly ListOrWord<(ImmutableArray<IPAddress> Addresses, bool IsGateway)> RouterAddresses = new(
+        new MadeOf<ImmutableArray<IPAddress>, (ImmutableArray<IPAddress>, bool)>(Addresses, list => (list, false)),
+        "gateway", ([], true));
+
     private static readonly ObjectOf<BfdSpec> Bfd = new("bfd", f => new BfdSpec(
         f.Optional("interval", Duration, TimeSpan.FromMilliseconds(300), "how often a packet is sent"),
         f.Optional("multiplier", Number(1, 255), 3, "how many may be missed")));
@@ -39,15 +43,22 @@ internal static class FleetShapes
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD with the neighbour"),
     });
 
-    private static readonly ObjectOf<RouterSpec> Router = new("a router", f => new RouterSpec
+    private static readonly ObjectOf<RouterSpec> Router = new("a router", f => RouterAt(
+        f.Required("addresses", RouterAddresses,
+            "where nodes reach it, at most one a family; or the word gateway: each node's default gateway"), f));
+
+    private static RouterSpec RouterAt((ImmutableArray<IPAddress> Addresses, bool IsGateway) at, Fields f) => new()
     {
         Name = "",
         Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "its AS number; default the fleet's"),
-        Addresses = f.Required("addresses", Addresses, "where nodes reach it, at most one a family"),
+        Addresses = at.Addresses.IsDefault ? [] : at.Addresses,
+        IsGateway = at.IsGateway,
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
         HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
         IsInternet = f.Optional("scope", new OneOf<bool>(("internal", false), ("internet", true)), false,
             "internal: it takes host routes; internet: nothing longer than /24 or /48 is told to it"),
+        TakesBlackholes = f.Optional("blackhole", Switch, false,
+            "it throws packets away to what it is told with the community BLACKHOLE (RFC 7999)"),
         Password = f.Optional<string?>("password", Text!, null, "TCP MD5 between nodes and this router"),
         TtlSecurity = f.Optional("ttlSecurity", Switch, false, "GTSM (RFC 5082) between nodes and this router"),
         Backbone = Dictionary(f.Optional("backbone", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
@@ -55,7 +66,7 @@ internal static class FleetShapes
         Upstreams = Named(
             f.Optional("upstreams", new MapOf<UpstreamSpec>(Name, Upstream), [], "neighbours that sell transit"),
             (name, upstream) => upstream with { Name = name }),
-    });
+    };
 
     private static readonly ObjectOf<PopSpec> Pop = new("a pop", f => new PopSpec
     {
