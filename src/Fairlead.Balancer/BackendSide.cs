@@ -108,7 +108,13 @@ public sealed class BackendSide : IDisposable
     {
         Dispose();
         pins.RemoveAll();
-        foreach (IPAddress vip in options.Vips) Ip(_ => { }, "address", "delete", Host(vip), "dev", "lo");
+        Release(options.Vips, _ => { });
+    }
+
+    /// <summary>These are VIPs of this machine no longer.</summary>
+    public static void Release(IEnumerable<IPAddress> vips, Action<string> onFault)
+    {
+        foreach (IPAddress vip in vips) Ip(onFault, "address", "delete", Host(vip), "dev", "lo");
     }
 
     public void Dispose()

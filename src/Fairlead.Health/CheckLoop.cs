@@ -204,6 +204,12 @@ internal sealed class CheckLoop
             return;
         }
 
+        if (check.Check.Spec.Kind == CheckKind.Http && one.Request is null)
+        {
+            Take(check, ProbeResult.Of(false, "no request can hold the check's host and path"));
+            return;
+        }
+
         ProbeResult? result;
         try
         {

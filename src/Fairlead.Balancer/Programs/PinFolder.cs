@@ -9,18 +9,15 @@ namespace Fairlead.Balancer.Programs;
 /// itself, the maps and the program of one load in a folder of their own, named by the program's build and a number;
 /// the links say which load is the one that packets go through.
 /// </summary>
-public sealed unsafe class PinFolder
+public sealed class PinFolder
 {
-    private const string BpfFs = "/sys/fs/bpf";
     private readonly string root;
 
     /// <summary>Makes the folder; mounts the BPF file system in its usual place when nobody has.</summary>
     public PinFolder(string root)
     {
         this.root = root;
-        if (root.StartsWith(BpfFs + "/", StringComparison.Ordinal) && !IsBpfFs(BpfFs)
-            && Libc.Mount("bpf", BpfFs, "bpf", 0, 0) != 0)
-            throw new IOException($"{BpfFs} cannot be mounted: errno {Marshal.GetLastPInvokeError()}");
+        if (root.StartsWith(BpfFs.Root + "/", StringComparison.Ordinal)) BpfFs.Mount();
         try
         {
             Directory.CreateDirectory(root);
@@ -30,7 +27,7 @@ public sealed unsafe class PinFolder
             throw new IOException($"{root} cannot be made: {fault.Message}", fault);
         }
 
-        if (!IsBpfFs(root)) throw new IOException($"{root} is not on a BPF file system: mount -t bpf bpf {root}");
+        if (!BpfFs.Is(root)) throw new IOException($"{root} is not on a BPF file system: mount -t bpf bpf {root}");
     }
 
     public IEnumerable<string> Loads => Directory.EnumerateDirectories(root).Select(path => Path.GetFileName(path)!);
@@ -110,12 +107,6 @@ public sealed unsafe class PinFolder
     }
 
     private static string FileOf(string key) => key.Replace(' ', '-');
-
-    private static bool IsBpfFs(string path)
-    {
-        Libc.StatFsBuffer buffer;
-        return Libc.StatFs(path, &buffer) == 0 && buffer.Kind == Libc.BPF_FS_MAGIC;
-    }
 
     private string LinkPath(string device) => Path.Combine(root, "link-" + device);
 }

@@ -57,20 +57,50 @@ public static class NodeRoutes
         PopSpec pop = fleet.Pop(own.Pop)!;
         NodeSpec node = pop.Node(own.Node)!;
         var entries = ImmutableArray.CreateBuilder<VipEntry>();
+        var balanced = ImmutableArray.CreateBuilder<ServiceEntry>();
         foreach (ServiceSpec service in fleet.Services)
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
             ImmutableArray<IPAddress> healthy = PoolOf(own, service)?.Healthy ?? [];
-            foreach (Prefix vip in fleet.AllVips(service))
+            foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
-                ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == vip.Family)];
+                ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];
+                if (!service.OnNodes && all.IsEmpty) continue;
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
-                if (service.OnNodes || all.Length > 0)
-                    entries.Add(new VipEntry(vip, service.OnNodes, service.OnNodes ? [] : up.IsEmpty ? all : up));
+                ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
+                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends));
+                // What the balancer leaves (other ports, pings) follows the routes. Backends behind tunnels are no
+                // neighbours, so there it ends here: by the default route it would go round in a circle.
+                if (service.Balance is { Mode: not DeliveryMode.L2 }) backends = [];
+                entries.AddRange(family.Select(vip => new VipEntry(vip, service.OnNodes, backends)));
             }
         }
 
-        return new VipTable(generation, entries.ToImmutable());
+        return new VipTable(generation, entries.ToImmutable()) { Services = balanced.ToImmutable() };
+    }
+
+    private static ServiceEntry Balanced(
+        ServiceSpec service, BalanceSpec balance, IGrouping<AddressFamily, Prefix> vips,
+        ImmutableArray<IPAddress> backends)
+    {
+        return new ServiceEntry
+        {
+            Name = $"{service.Name}/{(vips.Key == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
+            Vips =
+            [
+                .. from vip in vips
+                   from port in service.Ports
+                   select new VipPort(
+                       vip.Address, (byte)(port.Protocol == PortProtocol.Tcp ? ProtocolType.Tcp : ProtocolType.Udp),
+                       (ushort)port.Port),
+            ],
+            Backends = [.. backends.Select(at => new BackendEntry(at, service.Weights.GetValueOrDefault(at, 1)))],
+            Mode = balance.Mode,
+            IsSticky = balance.IsSticky,
+            Slots = balance.Slots,
+            FollowsFragments = balance.FollowsFragments,
+            Transition = balance.Transition,
+        };
     }
 
     /// <summary>A host route, and how it is told.</summary>

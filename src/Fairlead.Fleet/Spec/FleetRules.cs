@@ -18,6 +18,7 @@ internal static class FleetRules
         (["anycast", "asn", "pops", "zones"], Pops),
         (["anycast", "pops", "services"], Services),
         (["anycast", "pops", "services", "zones", "geo"], SteerRules.Broken),
+        (["balancer", "pops", "services"], BalanceRules.Broken),
         (["dns", "zones"], TransferRules.Broken),
         (["pops", "safety", "store"], Waits),
         (["asn", "rpki"], fleet => fleet.Rpki is not null && fleet.Asn is null
@@ -159,8 +160,8 @@ internal static class FleetRules
                 yield return ($"{at}.backends", "\"onNodes: true\" and \"backends\" exclude each other");
             foreach ((string Path, string Message) fault in CheckRules.Broken(service, service.Check, $"{at}.check"))
                 yield return fault;
-            if (!service.Weights.IsEmpty && service.Pick != BackendPick.One)
-                yield return ($"{at}.weights", "weights need \"pick: one\"");
+            if (!service.Weights.IsEmpty && service.Pick != BackendPick.One && service.Balance is null)
+                yield return ($"{at}.weights", "weights need \"pick: one\" or \"balance\"");
             foreach (IPAddress weighed in service.Weights.Keys)
             {
                 if (!service.Backends.Values.Any(pool => pool.Contains(weighed)))

@@ -22,6 +22,8 @@ public sealed record FleetSpec
 
     public StoreSpec Store { get; init; } = new();
 
+    public BalancerSpec? Balancer { get; init; }
+
     public RpkiSpec? Rpki { get; init; }
 
     public GeoSpec Geo { get; init; } = new();
@@ -105,6 +107,9 @@ public sealed record NodeSpec
     public Asn? Asn { get; init; }
 
     public ImmutableArray<IPAddress> Addresses { get; init; } = [];
+
+    /// <summary>Where the balancer takes clients' packets in; empty: where the fleet's says.</summary>
+    public ImmutableArray<string> Devices { get; init; } = [];
 
     public IPAddress? Address(AddressFamily family) => Addresses.FirstOrDefault(a => a.AddressFamily == family);
 }
@@ -227,13 +232,16 @@ public sealed record ServiceSpec
     /// <summary>Which of a pop's healthy backends a name with Answer Backends is answered with.</summary>
     public BackendPick Pick { get; init; }
 
-    /// <summary>For Pick One; a backend that is not in it weighs 1.</summary>
+    /// <summary>For Pick One and for Balance; a backend that is not in it weighs 1.</summary>
     public ImmutableDictionary<IPAddress, int> Weights { get; init; } = ImmutableDictionary<IPAddress, int>.Empty;
 
     /// <summary>Of a family's backends in a pop: so many must be healthy, or the pop does not serve it.</summary>
     public Quota MinHealthy { get; init; } = new(1);
 
     public AnnounceSpec Announce { get; init; } = new();
+
+    /// <summary>Null: the kernel's own routes lead to its backends.</summary>
+    public BalanceSpec? Balance { get; init; }
 
     /// <summary>The backends that a node of this pop checks and serves from.</summary>
     public ImmutableArray<IPAddress> PoolOf(PopSpec pop, NodeSpec node) =>

@@ -40,11 +40,14 @@ internal sealed class HttpAnswer(CheckSpec spec)
     private long? length;
     private long left;
 
-    /// <summary>What the check's request is, as bytes.</summary>
-    public static byte[] Request(Check check)
+    /// <summary>What the check's request is, as bytes; null: no request can hold its host or its path.</summary>
+    public static byte[]? Request(Check check)
     {
+        bool hasHost = check.Spec.Host is not { } host || Uri.CheckHostName(host) != UriHostNameType.Unknown;
         // As the library writes a path: what no request line can hold is escaped.
-        string path = new Uri($"http://target.invalid{check.Spec.Path}").PathAndQuery;
+        if (!hasHost || !check.Spec.Path.StartsWith('/')
+            || !Uri.TryCreate($"http://target.invalid{check.Spec.Path}", UriKind.Absolute, out Uri? uri)) return null;
+        string path = uri.PathAndQuery;
         var text = new StringBuilder($"GET {path} HTTP/1.1\r\nHost: {HttpProbe.Authority(check, isTls: false)}\r\n");
         text.Append("Connection: close\r\n");
         if (!check.Spec.Headers.Any(header => header.Name.Equals("User-Agent", StringComparison.OrdinalIgnoreCase)))

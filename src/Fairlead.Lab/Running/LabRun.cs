@@ -173,6 +173,7 @@ public sealed partial class LabRun : IDisposable
     {
         HostProcesses.Kill(state.Namespaces, state.Processes);
         Batch([], state.Namespaces.Where(HostProcesses.Exists).Select(name => $"netns delete {name}"));
+        foreach (string name in state.Namespaces) File.Delete(PinOf(name));
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
@@ -205,6 +206,8 @@ public sealed partial class LabRun : IDisposable
             cancellation.ThrowIfCancellationRequested();
             MendNetwork(host);
         }
+
+        MakeWires(cancellation);
     }
 
     private void MendNetwork(HostSpec host) => Batch(["-n", plan.NamespaceOf(host.Name)], plan.HostLines(host));

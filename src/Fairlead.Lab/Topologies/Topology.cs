@@ -57,6 +57,9 @@ public sealed record HostSpec
 
     public ImmutableArray<string> Programs { get; init; } = [];
 
+    /// <summary>Its cable takes what XDP sends.</summary>
+    public bool Xdp { get; init; }
+
     public IPAddress? Address(AddressFamily family) => Addresses.FirstOrDefault(a => a.AddressFamily == family);
 }
 

@@ -133,6 +133,7 @@ public static class TopologyReader
         Addresses = map.List<IPAddress>("addresses", "an IP address", TopologyScalars.TryAddress),
         Announces = map.List<Prefix>("announces", TopologyScalars.PrefixMeans, TopologyScalars.TryPrefix),
         Programs = map.List<string>("programs", TopologyScalars.NameMeans, TopologyScalars.TryName),
+        Xdp = map.Optional<bool>("xdp", "true or false", bool.TryParse),
     };
 
     private static LinkSpec ReadLink(YamlMap map, ImmutableArray<Prefix> pools, Topology topology)
@@ -174,6 +175,7 @@ public static class TopologyReader
         if (host.Network is null)
         {
             if (host.Addresses.Length > 0) reading.Fault(place, $"host '{host.Name}' has addresses but no network");
+            if (host.Xdp) reading.Fault(place, $"host '{host.Name}' has xdp but no network");
             return;
         }
 

@@ -141,14 +141,14 @@ public sealed unsafe class RouteWatch : IDisposable
         while (!ends)
         {
             if (poll.Wait(TimeSpan.MaxValue, ready) == 0) continue;
-            Drain();
+            TakeAll();
             // A route is replaced by a withdrawal and an announcement: the table between them says nothing.
-            while (!ends && poll.Wait(Gathering, ready) > 0) Drain();
+            while (!ends && poll.Wait(Gathering, ready) > 0) TakeAll();
             if (!ends) changed();
         }
     }
 
-    private void Drain()
+    private void TakeAll()
     {
         byte* buffer = stackalloc byte[8192];
         // ENOBUFS says that messages were lost: there were changes, and that is all we want to know.

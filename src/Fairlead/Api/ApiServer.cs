@@ -19,7 +19,8 @@ namespace Fairlead.Api;
 /// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsServer? dns,
-    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null, OriginGuard? origins = null)
+    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null, OriginGuard? origins = null,
+    Balancing? balancing = null)
     : IAsyncDisposable
 {
     private const int BodyBytesMax = 64 * 1024;
@@ -97,6 +98,7 @@ public sealed class ApiServer(
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Rpki = origins?.View,
+            Balancer = balancing is null ? null : BalancerView.Of(balancing),
             Dns = dns is null ? null : DnsViews.Of(dns),
             Transfers = transfers is null ? null : TransferViews.Of(transfers),
             Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),
@@ -112,6 +114,8 @@ public sealed class ApiServer(
             ("GET", "/v1/status") => SendAsync(context, 200, Status()),
             ("GET", "/v1/why/dns") => DnsQuestions.WhyAsync(context, loop, SendAsync),
             ("GET", "/v1/why/route") => BgpQuestions.WhyRouteAsync(context, loop, speaker, SendAsync),
+            ("GET", "/v1/why/flow") => BalancerQuestions.WhyAsync(context, balancing, SendAsync),
+            ("GET", "/v1/balancer") => BalancerQuestions.LookAsync(context, balancing, SendAsync),
             ("GET", "/v1/lg") => BgpQuestions.LookAsync(context, speaker, SendAsync),
             ("GET", "/v1/bfd") => BgpQuestions.BfdAsync(context, speaker, SendAsync),
             ("GET", "/v1/why/backend") => HealthQuestions.WhyAsync(context, checks, SendAsync),

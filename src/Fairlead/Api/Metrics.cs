@@ -48,6 +48,7 @@ internal static class Metrics
             Sample(text, "fairlead_rpki_invalid", rpki.Invalid.Length);
         }
 
+        if (status.Balancer is { } balancer) BalancerMetrics.Write(text, balancer);
         if (status.Dns is { } dns) Dns(text, dns);
         if (status.Transfers is { } transfers) Transfers(text, transfers, now);
         return text.ToString();

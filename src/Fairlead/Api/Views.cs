@@ -39,6 +39,9 @@ public sealed record StatusView
     /// <summary>Null: no RPKI cache is asked.</summary>
     public OriginView? Rpki { get; init; }
 
+    /// <summary>Null: nothing is balanced in the kernel.</summary>
+    public BalancerView? Balancer { get; init; }
+
     public required DnsView? Dns { get; init; }
 
     /// <summary>Null: there is no zone.</summary>

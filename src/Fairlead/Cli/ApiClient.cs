@@ -57,6 +57,14 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         SendAsync<BackendWhy>(
             HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
 
+    public Task<FlowWhy> WhyFlowAsync(string from, string to, string protocol, CancellationToken stop) =>
+        SendAsync<FlowWhy>(HttpMethod.Get,
+            $"v1/why/flow?from={Uri.EscapeDataString(from)}&to={Uri.EscapeDataString(to)}&protocol={protocol}", null,
+            stop);
+
+    public Task<BalancerView> BalancerAsync(CancellationToken stop) =>
+        SendAsync<BalancerView>(HttpMethod.Get, "v1/balancer", null, stop);
+
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 

@@ -31,7 +31,10 @@ internal static class DnsCommands
             else Output.Data(Show(why));
             return ExitCode.Ok;
         }));
-        var why = new Command("why", "Explains what the fleet does.") { dns, HealthCommands.WhyBackend() };
+        var why = new Command("why", "Explains what the fleet does.")
+        {
+            dns, HealthCommands.WhyBackend(), BalancerCommands.WhyFlow(),
+        };
         foreach (Command other in BgpCommands.Why()) why.Add(other);
         return why;
     }

@@ -18,6 +18,15 @@ internal static class NodeCommands
     public static Option<string> ControlSocket() =>
         CommandLine.WithDefault("--control", DefaultSocket, "the node's control socket");
 
+    /// <summary>What runs as a service says what befalls it a line each, on standard output.</summary>
+    public static ILoggerFactory Logs() => LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
+    {
+        console.SingleLine = true;
+        console.UseUtcTimestamp = true;
+        console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
+    }));
+
     private static Command Node()
     {
         Option<string> fleet = CommandLine.WithDefault("--fleet", "/etc/fairlead/fleet.yaml", "the fleet file");
@@ -52,13 +61,7 @@ internal static class NodeCommands
                 return Output.Fault(ExitCode.Usage, $"pop {ours.Name} has no node \"{options.Node}\"{hint}");
             }
 
-            using ILoggerFactory logs = LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
-            {
-                console.SingleLine = true;
-                console.UseUtcTimestamp = true;
-                console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-                console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
-            }));
+            using ILoggerFactory logs = Logs();
             await new FairleadNode(options, loaded, logs).RunAsync();
             return ExitCode.Ok;
         });

@@ -50,11 +50,12 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         BgpSpeaker? speaker = NewSpeaker(peers, seed, () => loop);
         origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
+        using Balancing? balancing = Balancing.Start(loaded.Spec, node, time, logs.CreateLogger("balancer"));
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
         using var ahead = new LookAhead();
         loop = new ReconcileLoop(
             loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding,
-            transfers);
+            transfers, balancing);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
         loop.Acted = ahead.From;
@@ -62,7 +63,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         var reload = new FleetReload(
             options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers);
         await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns, reload, time, transfers, origins);
+            options, loop, store, checks, speaker, dns, reload, time, transfers, origins, balancing);
 
         using var stop = new CancellationTokenSource();
         using var signals = new StopAndReload(stop.Cancel, () => reload.Run());
@@ -89,6 +90,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         await EndedAsync(dns, transfers, looping, publishing, watching);
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
+        balancing?.Remove();
         forwarding.Clear();
     }
 

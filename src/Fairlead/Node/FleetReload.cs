@@ -84,9 +84,20 @@ public sealed class FleetReload(
             yield return $"{options.FleetFile}: where DNS listens has changed: restart the node";
         foreach (string key in FixedAtStart(old.Dns, next.Spec.Dns))
             yield return $"{options.FleetFile}: dns.{key} has changed: restart the node";
+        PopSpec pop = next.Spec.Pop(options.Pop)!;
+        NodeSpec self = pop.Node(options.Node)!, before = old.Pop(options.Pop)!.Node(options.Node)!;
+        if (BalancesOn(next.Spec, self) != BalancesOn(old, before))
+            yield return $"{options.FleetFile}: the balancer's key or devices have changed, or its first service came: "
+                + "restart the node";
         if (speaker is null && peers.MayBeAny(next.Spec))
             yield return $"{options.FleetFile}: the pop's first router has come: restart the node";
     }
+
+    /// <summary>What the balancer was started with; null: it was not.</summary>
+    private static string? BalancesOn(FleetSpec fleet, NodeSpec node) =>
+        fleet.Balancer is { } balancer && fleet.Services.Any(service => service.Balance is not null)
+            ? $"{balancer.Key} {string.Join(' ', balancer.DevicesOf(node))}"
+            : null;
 
     /// <summary>The keys of the DNS server that differ, and that it reads when it starts and never again.</summary>
     internal static IEnumerable<string> FixedAtStart(DnsSpec old, DnsSpec next)

@@ -24,7 +24,7 @@ public sealed record LoopView(long Generation, Plan Plan, World World, NodeRepor
 public sealed class ReconcileLoop(
     LoadedFleet loaded, NodeOptions options, TimeProvider time, ILogger log, LastState? last, LastStateFile disk,
     IStore store, CheckEngine checks, Snapshot<DnsTable> dns, BgpSpeaker? speaker, KernelForwarding forwarding,
-    ZoneTransfers? transfers = null)
+    ZoneTransfers? transfers = null, Balancing? balancing = null)
 {
     private readonly SemaphoreSlim news = new(1);
     private readonly Observer observer = new(store, options.Pop, options.Node, last);
@@ -152,7 +152,9 @@ public sealed class ReconcileLoop(
     private void Act(LoadedFleet current, Plan next, NodeReport report, long marked)
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
-        forwarding.Apply(NodeRoutes.VipsOf(current.Spec, report, marked));
+        VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
+        balancing?.Apply(vips);
+        forwarding.Apply(vips);
         answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
     }

@@ -78,7 +78,9 @@ public sealed class HttpAnswerTests
         Assert.Equal(
             "GET /%C3%BC?a=b%20c HTTP/1.1\r\nHost: [::1]:8080\r\nConnection: close\r\n"
                 + "User-Agent: probe/1\r\nX-A: 1\r\n\r\n",
-            Encoding.Latin1.GetString(HttpAnswer.Request(check)));
+            Encoding.Latin1.GetString(HttpAnswer.Request(check)!));
+        foreach (CheckSpec odd in new[] { Plain with { Host = "a\r\nb" }, Plain with { Path = "no slash" } })
+            Assert.Null(HttpAnswer.Request(check with { Spec = odd }));
     }
 
     /// <summary>In one piece, cut in two anywhere, and byte by byte: the same verdict.</summary>

@@ -10,11 +10,6 @@ internal static class DnsShapes
 {
     private static readonly ListOf<IPEndPoint> EndPoints = new(Scalars.EndPoint);
 
-    private static readonly Scalar<string> Secret = new(
-        "32 hex digits",
-        (string text, out string value) => (value = text).Length == 32 && text.All(char.IsAsciiHexDigit),
-        "^[0-9A-Fa-f]{32}$");
-
     private static readonly ObjectOf<TlsSpec> Tls = new("tls", f => new TlsSpec(
         f.Required("listen", EndPoints, "addresses and ports"),
         f.Required("certificate", Text, "PEM: the certificate and those up to its root; read again when it changes"),
@@ -51,7 +46,7 @@ internal static class DnsShapes
             f.Optional("udpThreads", Number(1, 64), 1, "threads that answer UDP, each with a socket of its own"),
         Tls = f.Optional<TlsSpec?>("tls", Tls!, null, "DNS over TLS, usually port 853"),
         Https = f.Optional<TlsSpec?>("https", Tls!, null, "DNS over HTTPS at /dns-query, usually port 443"),
-        CookieSecrets = f.Optional("cookieSecrets", new ListOf<string>(Secret), [],
+        CookieSecrets = f.Optional("cookieSecrets", new ListOf<string>(HexKey), [],
             "for DNS cookies: the first makes them, the others are still taken; the same on all nodes of an address"),
         RateLimit = f.Optional("rateLimit", RateLimit, new RateLimitOptions(), "limits against being used as a weapon"),
         Tcp = f.Optional("tcp", Tcp, new TcpSpec(), "limits of TCP and TLS"),

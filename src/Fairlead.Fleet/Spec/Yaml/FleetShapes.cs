@@ -33,6 +33,8 @@ internal static class FleetShapes
         Asn =
             f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "the AS it speaks BGP as; default the fleet's (iBGP)"),
         Addresses = f.Required("addresses", Addresses, "its own unicast addresses, at most one a family"),
+        Devices = f.Optional("devices", BalanceShapes.Devices, [], "where the balancer takes clients' packets in")
+            is { IsDefault: false } devices ? devices : [],
     });
 
     private static readonly ObjectOf<UpstreamSpec> Upstream = new("an upstream", f => new UpstreamSpec
@@ -98,13 +100,15 @@ internal static class FleetShapes
             ("all", BackendPick.All), ("first", BackendPick.First), ("one", BackendPick.One)), BackendPick.All,
             "answer backends: all healthy ones, the first of them, or one of them, as often as its weight says"),
         Weights = f.Optional("weights", new MapOf<int>(AddressText, Number(0, 10_000)), [],
-            "pick one: each backend's weight")
+            "each backend's weight for pick one and for the balancer; there 0 lets its connections end")
             is { IsDefaultOrEmpty: false } weights
                 ? weights.ToImmutableDictionary(pair => IPAddress.Parse(pair.Key), pair => pair.Value)
                 : ImmutableDictionary<IPAddress, int>.Empty,
         MinHealthy = f.Optional(
             "minHealthy", Scalars.Quota, new Quota(1), "healthy backends a pop needs to serve it: a count or a share"),
         Announce = f.Optional("announce", AnnounceShapes.Announce, new AnnounceSpec(), "how its routes are told"),
+        Balance = f.Optional<BalanceSpec?>("balance", BalanceShapes.Balance!, null,
+            "the balancer in the kernel takes it; none: the kernel's routes do"),
     });
 
     private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
@@ -147,6 +151,8 @@ internal static class FleetShapes
             AnycastSubnets = subnets.IsDefault ? [] : subnets,
             Cover = cover.IsDefault ? [] : cover,
             Store = f.Optional("store", Store, new StoreSpec(), "where pops learn each other's state"),
+            Balancer =
+                f.Optional<BalancerSpec?>("balancer", BalanceShapes.Balancer!, null, "the balancer in the kernel"),
             Rpki = f.Optional<RpkiSpec?>("rpki", Rpki!, null, "where the validity of our own announcements is learnt"),
             Geo = f.Optional("geo", SteerShapes.Geo, new GeoSpec(), "where clients are"),
             Safety = f.Optional("safety", Safety, new SafetySpec(), "waiting times"),

@@ -101,6 +101,18 @@ internal static class Scalars
         },
         "^[0-9]+:[0-9]+$");
 
+    public static readonly Scalar<string> HexKey = new(
+        "32 hex digits",
+        (string text, out string value) => (value = text).Length == 32 && text.All(char.IsAsciiHexDigit),
+        "^[0-9A-Fa-f]{32}$");
+
+    /// <summary>What the kernel takes as a device's name.</summary>
+    public static readonly Scalar<string> Device = new(
+        "a network device such as eth0",
+        (string text, out string value) =>
+            (value = text).Length is > 0 and < 16 && text is not ("." or "..")
+                && !text.Any(c => c is '/' or ':' || char.IsWhiteSpace(c)));
+
     public static Scalar<int> Number(int min, int max) => new(
         $"a number from {min} to {max}",
         (string text, out int value) => TryNumber(text, min, max, out value),

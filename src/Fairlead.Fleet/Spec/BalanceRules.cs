@@ -1,0 +1,53 @@
+using System.Net.Sockets;
+using Fairlead.Balancer;
+
+namespace Fairlead.Fleet.Spec;
+
+/// <summary>What must hold where services are given to the balancer.</summary>
+internal static class BalanceRules
+{
+    public static IEnumerable<(string Path, string Message)> Broken(FleetSpec fleet)
+    {
+        List<ServiceSpec> balanced = [.. fleet.Services.Where(service => service.Balance is not null)];
+        if (fleet.Balancer is { } balancer)
+        {
+            foreach (PopSpec pop in fleet.Pops.Where(_ => balancer.Devices.IsEmpty && balanced.Count > 0))
+            {
+                foreach (NodeSpec node in pop.Nodes.Where(node => node.Devices.IsEmpty))
+                    yield return ($"pops.{pop.Name}.nodes.{node.Name}",
+                        "the balancer has no device here: give \"devices\", or \"balancer.devices\" for all nodes");
+            }
+        }
+
+        foreach (ServiceSpec service in balanced)
+        {
+            string at = $"services.{service.Name}.balance";
+            if (fleet.Balancer is null)
+                yield return (at, "needs the fleet's \"balancer\", with its key and devices");
+            if (service.OnNodes)
+                yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
+            if (service.Host.Value == 0)
+                yield return (at, "only a service with a \"host\" has VIPs to balance");
+            foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
+        }
+    }
+
+    private static IEnumerable<(string Path, string Message)> Slots(ServiceSpec service, string at)
+    {
+        int slots = service.Balance!.Slots;
+        if (!Maglev.IsPrime(slots))
+        {
+            int next = slots;
+            while (!Maglev.IsPrime(next)) next++;
+            yield return ($"{at}.slots", $"{slots} is not prime: the next one is {next}");
+        }
+
+        int most = service.Backends.Values.SelectMany(pool => new[]
+        {
+            pool.Count(address => address.AddressFamily == AddressFamily.InterNetwork),
+            pool.Count(address => address.AddressFamily == AddressFamily.InterNetworkV6),
+        }).DefaultIfEmpty().Max();
+        if (slots < most)
+            yield return ($"{at}.slots", $"{slots} slots cannot hold {most} backends: a hundred a backend spread well");
+    }
+}

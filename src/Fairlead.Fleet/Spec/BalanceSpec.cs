@@ -1,0 +1,37 @@
+using System.Collections.Immutable;
+using Fairlead.Balancer;
+
+namespace Fairlead.Fleet.Spec;
+
+/// <summary>The balancer in the kernel (XDP): what all of its services stand on.</summary>
+public sealed record BalancerSpec
+{
+    /// <summary>
+    /// Sixteen bytes as hexadecimal digits. Flows are spread by it: the same on all nodes, or a flow that comes to
+    /// another node moves; and secret, or somebody can choose ports that all lead to one backend.
+    /// </summary>
+    public required string Key { get; init; }
+
+    /// <summary>Where clients' packets come in; a node may say otherwise.</summary>
+    public ImmutableArray<string> Devices { get; init; } = [];
+
+    public ImmutableArray<string> DevicesOf(NodeSpec node) => node.Devices.IsEmpty ? Devices : node.Devices;
+}
+
+/// <summary>How a service's packets are given to its backends by the balancer.</summary>
+public sealed record BalanceSpec
+{
+    public DeliveryMode Mode { get; init; }
+
+    /// <summary>All flows of a client's address go to one backend.</summary>
+    public bool IsSticky { get; init; }
+
+    /// <summary>The size of its Maglev table: prime.</summary>
+    public int Slots { get; init; } = 16381;
+
+    /// <summary>Whether fragments without ports follow the first one of their packet.</summary>
+    public bool FollowsFragments { get; init; } = true;
+
+    /// <summary>How long flows that are not remembered stay with the former owner of their slot.</summary>
+    public TimeSpan Transition { get; init; } = TimeSpan.FromMinutes(15);
+}

@@ -1,0 +1,31 @@
+using Fairlead.Balancer;
+using static Fairlead.Fleet.Spec.Yaml.Scalars;
+
+namespace Fairlead.Fleet.Spec.Yaml;
+
+/// <summary>The keys of the balancer in the kernel.</summary>
+internal static class BalanceShapes
+{
+    public static readonly ListOf<string> Devices = new(Device);
+
+    public static readonly ObjectOf<BalancerSpec> Balancer = new("balancer", f => new BalancerSpec
+    {
+        Key = f.Required("key", HexKey, "the same on all nodes and secret: flows are spread by it"),
+        Devices = f.Optional("devices", Devices, [], "where clients' packets come in; a node may say otherwise")
+            is { IsDefault: false } devices ? devices : [],
+    });
+
+    public static readonly ObjectOf<BalanceSpec> Balance = new("balance", f => new BalanceSpec
+    {
+        Mode = f.Optional("mode",
+            new OneOf<DeliveryMode>(("l2", DeliveryMode.L2), ("ip", DeliveryMode.Ip), ("gue", DeliveryMode.Gue)),
+            DeliveryMode.L2,
+            "l2: backends on the same link; ip: in an IP packet; gue: in UDP, with a second chance during changes"),
+        IsSticky = f.Optional("sticky", Switch, false, "all flows of a client's address go to one backend"),
+        Slots = f.Optional("slots", Number(2, 1_000_003), 16381, "size of its table, prime: a hundred a backend"),
+        FollowsFragments = f.Optional("followFragments", Switch, true,
+            "fragments without ports follow the first of their packet; or they go by addresses alone"),
+        Transition = f.Optional("transition", Duration, TimeSpan.FromMinutes(15),
+            "how long after a change flows that are not remembered stay where they were"),
+    });
+}

@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using System.Net;
+using Fairlead.Balancer;
+using Fairlead.Node;
+using Microsoft.AspNetCore.Http;
+
+namespace Fairlead.Api;
+
+/// <summary>What came for a VIP; Reasons: what became of it, by its own word.</summary>
+public sealed record VipView(
+    string Vip, ulong Packets, ulong Bytes, ulong NewFlows, ImmutableSortedDictionary<string, ulong> Reasons);
+
+/// <summary>What a service's backend was given.</summary>
+public sealed record BalancedView(string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows);
+
+/// <summary>The balancer in the kernel. Other: the packets that were for none of its VIPs.</summary>
+public sealed record BalancerView(
+    ImmutableArray<string> Devices, string? Fault, ImmutableArray<VipView> Vips, ImmutableArray<BalancedView> Backends,
+    VipView? Other)
+{
+    public static BalancerView Of(Balancing balancing)
+    {
+        (IReadOnlyList<VipCount> vips, IReadOnlyList<BackendCount> backends) = balancing.Look();
+        return new BalancerView([.. balancing.Devices], balancing.Fault,
+            [.. vips.Where(vip => vip.Vip.Protocol != 0).Select(Of).OrderBy(vip => vip.Vip, StringComparer.Ordinal)],
+            [
+                .. backends.Select(b => new BalancedView(b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened))
+                    .OrderBy(b => b.Service, StringComparer.Ordinal),
+            ],
+            vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault());
+    }
+
+    private static VipView Of(VipCount vip) => new(vip.Vip.ToString(), vip.Packets, vip.Bytes, vip.Opened,
+        vip.Reasons.ToImmutableSortedDictionary(pair => $"{pair.Key}", pair => pair.Value, StringComparer.Ordinal));
+}
+
+/// <summary>Where a flow's packets go, and by which of the slot's owners.</summary>
+public sealed record FlowWhy(
+    string Service, string Hash, int Slot, string SlotState, string? Owner, string? Former, string? Remembered,
+    int RememberedSeconds, string? Goes);
+
+/// <summary>GET /v1/balancer, and GET /v1/why/flow?from=ADDRESS:PORT&amp;to=ADDRESS:PORT&amp;protocol=tcp.</summary>
+internal static class BalancerQuestions
+{
+    public static Task LookAsync(
+        HttpContext context, Balancing? balancing, Func<HttpContext, int, object?, Task> send) => balancing is null
+            ? send(context, 404, Without())
+            : send(context, 200, BalancerView.Of(balancing));
+
+    public static Task WhyAsync(HttpContext context, Balancing? balancing, Func<HttpContext, int, object?, Task> send)
+    {
+        if (balancing is null) return send(context, 404, Without());
+        IQueryCollection asked = context.Request.Query;
+        byte protocol = $"{asked["protocol"]}" switch { "tcp" => 6, "udp" => 17, _ => 0 };
+        if (!IPEndPoint.TryParse($"{asked["from"]}", out IPEndPoint? from)
+            || !IPEndPoint.TryParse($"{asked["to"]}", out IPEndPoint? to)
+            || from.AddressFamily != to.AddressFamily || protocol == 0)
+            return send(context, 400, new Refusal("bad-request",
+                ["expected ?from=192.0.2.1:4711&to=198.51.100.1:80&protocol=tcp (or udp), both of one family"]));
+        return balancing.Explain(new Flow(from, to, protocol)) is { } story
+            ? send(context, 200, Of(story))
+            : send(context, 404, new Refusal("not-found", [$"the balancer has no VIP {to}/{asked["protocol"]}"]));
+    }
+
+    private static Refusal Without() =>
+        new("not-found", ["this node balances nothing in the kernel: no service has a \"balance\""]);
+
+    private static FlowWhy Of(FlowStory story) => new(
+        story.Service, $"{story.Hash:x16}", story.Slot, story.State.ToString(), story.Owner?.ToString(),
+        story.Former?.ToString(), story.Remembered?.ToString(), story.RememberedSeconds, story.Goes?.ToString());
+}

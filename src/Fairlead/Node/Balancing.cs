@@ -1,0 +1,124 @@
+using Fairlead.Balancer;
+using Fairlead.Fleet.Spec;
+using Microsoft.Extensions.Logging;
+
+namespace Fairlead.Node;
+
+/// <summary>
+/// The node's balancer in the kernel, on a thread of its own: the loop waits for nobody, and a backend's neighbour may
+/// take its time to answer. What the kernel does not take is told once and tried again each second; meanwhile packets
+/// go on by what it took last.
+/// </summary>
+public sealed class Balancing : IDisposable
+{
+    private static readonly TimeSpan Between = TimeSpan.FromSeconds(1);
+
+    private readonly Lock gate = new();
+    private readonly AutoResetEvent news = new(false);
+    private readonly XdpBalancer balancer;
+    private readonly ILogger log;
+    private readonly Thread thread;
+    private VipTable? wanted;
+    private VipTable? given;
+    private string? fault;
+    private bool stopping;
+
+    private Balancing(XdpBalancer balancer, IReadOnlyList<string> devices, ILogger log)
+    {
+        (this.balancer, Devices, this.log) = (balancer, devices, log);
+        thread = new Thread(Run) { IsBackground = true, Name = "balancer" };
+        thread.Start();
+    }
+
+    public IReadOnlyList<string> Devices { get; }
+
+    /// <summary>What the kernel does not take; null: all is as it should be.</summary>
+    public string? Fault => Volatile.Read(ref fault);
+
+    /// <summary>
+    /// Null: the fleet has nothing to balance. IOException: it has, and this machine cannot.
+    /// </summary>
+    public static Balancing? Start(FleetSpec fleet, NodeSpec node, TimeProvider time, ILogger log)
+    {
+        if (fleet.Balancer is not { } spec || fleet.Services.All(service => service.Balance is null)) return null;
+        IReadOnlyList<string> devices = spec.DevicesOf(node);
+        var options = new XdpOptions { Devices = devices, Key = Convert.FromHexString(spec.Key) };
+        var balancer = XdpBalancer.Start(options, time, said => log.LogWarning("{Fault}", said));
+        log.LogInformation("balancing on {Devices}{How}", string.Join(' ', devices),
+            balancer.HasTakenOver ? ": took over what an earlier process had left" : "");
+        return new Balancing(balancer, devices, log);
+    }
+
+    /// <summary>Goes over to the table's services, soon.</summary>
+    public void Apply(VipTable next)
+    {
+        Volatile.Write(ref wanted, next);
+        news.Set();
+    }
+
+    /// <summary>What was counted, of VIPs and of backends.</summary>
+    public (IReadOnlyList<VipCount> Vips, IReadOnlyList<BackendCount> Backends) Look()
+    {
+        lock (gate) return stopping ? ([], []) : (balancer.Vips(), balancer.Backends());
+    }
+
+    /// <summary>Where this flow's packets go; null: it is for no VIP of the balancer.</summary>
+    public FlowStory? Explain(Flow flow)
+    {
+        lock (gate) return stopping ? null : balancer.Explain(flow);
+    }
+
+    /// <summary>Takes it out of the kernel: the node's operator has stopped it.</summary>
+    public void Remove() => End(balancer.Remove);
+
+    /// <summary>Lets go. Without Remove the kernel goes on by what stands there.</summary>
+    public void Dispose()
+    {
+        End(balancer.Dispose);
+        news.Dispose();
+    }
+
+    private void End(Action last)
+    {
+        lock (gate)
+        {
+            if (stopping) return;
+            stopping = true;
+            last();
+        }
+
+        news.Set();
+        thread.Join();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            _ = news.WaitOne(Between);
+            lock (gate)
+            {
+                if (stopping) return;
+                // Until the loop has said something, what was taken over stands.
+                if (Volatile.Read(ref wanted) is { } table) Turn(table);
+            }
+        }
+    }
+
+    private void Turn(VipTable table)
+    {
+        try
+        {
+            if (!ReferenceEquals(table, given)) balancer.Apply(table);
+            given = table;
+            balancer.Tend();
+            if (fault is not null) log.LogInformation("the kernel has taken the balancer's table");
+            Volatile.Write(ref fault, null);
+        }
+        catch (IOException failed)
+        {
+            if (fault is null) log.LogError("the balancer's table is not in the kernel: {Fault}", failed.Message);
+            Volatile.Write(ref fault, failed.Message);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Fairlead.Balancer.Programs;
+using Fairlead.Lab;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.InteropTests.Node;
+
+/// <summary>A node whose service is taken by the balancer in the kernel, as clients and operators meet it.</summary>
+public sealed class BalancingNodeTests : IDisposable
+{
+    private const string Vip = "192.0.2.1";
+    private const string Pins = "/sys/fs/bpf/fairlead";
+
+    private static readonly string Fleet = NodeBed.TwoPops
+        .Replace("ports: [tcp/80]", "ports: [tcp/80, udp/7777]\n    balance: {mode: l2}", StringComparison.Ordinal)
+        .Replace("here: [10.0.0.5, \"2001:db8:1::5\"], there: [10.0.0.6, \"2001:db8:1::6\"]",
+            "here: [10.0.0.5, 10.0.0.6, \"2001:db8:1::5\", \"2001:db8:1::6\"]", StringComparison.Ordinal)
+        .Replace("geo:", "balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}\ngeo:",
+            StringComparison.Ordinal);
+
+    private readonly NodeBed bed = new(Fleet);
+    private readonly BpfObject pass = XdpPass.Load();
+    private readonly BpfObject wire;
+
+    public BalancingNodeTests()
+    {
+        wire = NetworkNamespace.Run(bed.Bed.NamespaceOf("r1"), () => XdpPass.Attach(pass, "n1"));
+        // Who computes no checksum has nothing for XDP to send on.
+        bed.Bed.Run("r1", "ethtool", "-K", "br0", "tx", "off");
+        bed.Bed.Ip("r1", "route", "add", $"{Vip}/32", "via", "10.0.0.2");
+    }
+
+    [InteropFact("ip", "bird", "ethtool", "nsenter")]
+    public void Flows_reach_the_backend_that_why_flow_names_and_stay_there_when_the_node_is_killed()
+    {
+        _ = bed.Bird;
+        bed.StartBackends();
+        Process node = Start();
+        bed.AwaitRoutes($"{Vip}/32");
+        bed.Until(() => Ask(0).Length > 0, "the VIP answers");
+
+        // Both get some, each what `why flow` says, and each sees the client.
+        var seen = new Dictionary<int, string>();
+        for (int port = 42000; port < 42040; port++) seen[port] = Ask(port);
+        Assert.All(seen.Values, answer => Assert.EndsWith(" 10.0.0.1", answer, StringComparison.Ordinal));
+        Assert.Equal(["b1 10.0.0.1", "b2 10.0.0.1"], seen.Values.Distinct().Order());
+        foreach ((int port, string answer) in seen.Take(8))
+        {
+            string told = Json("why", "flow", $"10.0.0.1:{port}", $"{Vip}:80/tcp").GetProperty("goes").GetString()!;
+            Assert.Equal(answer.StartsWith("b1", StringComparison.Ordinal) ? "10.0.0.5" : "10.0.0.6", told);
+        }
+
+        JsonElement balancer = Json("balancer");
+        JsonElement vip = Assert.Single(balancer.GetProperty("vips").EnumerateArray(),
+            one => one.GetProperty("vip").GetString() == $"{Vip}:80/tcp");
+        Assert.True(vip.GetProperty("newFlows").GetInt64() >= 40, vip.GetRawText());
+        Assert.All(
+            balancer.GetProperty("backends").EnumerateArray()
+                .Where(one => one.GetProperty("service").GetString() == "web/ipv4"),
+            one => Assert.True(one.GetProperty("packets").GetInt64() > 0, one.GetRawText()));
+
+        // Killed: the kernel goes on, and the next process with what it finds there.
+        using UdpClient flow = Udp();
+        string backend = Echo(flow);
+        NodeBed.Signal(node, "KILL");
+        NodeBed.AwaitExit(node, 10);
+        Assert.Equal(backend, Echo(flow));
+        Assert.Equal(seen[42000], Ask(42000));
+        node = Start();
+        bed.AwaitLog("took over what an earlier process had left");
+        bed.AwaitRoutes($"{Vip}/32");
+        Assert.Equal(backend, Echo(flow));
+
+        // A backend that fails gets nothing more; the other's flows stay.
+        string other = backend == "b1" ? "b2" : "b1";
+        bed.Sicken(other);
+        bed.Until(() => Json("balancer").GetProperty("backends").EnumerateArray()
+            .Count(one => one.GetProperty("service").GetString() == "web/ipv4") == 1, $"{other} has left the table");
+        Assert.Equal(backend, Echo(flow));
+        for (int port = 43000; port < 43010; port++) Assert.Equal($"{backend} 10.0.0.1", Ask(port));
+
+        NodeBed.Signal(node, "TERM");
+        Assert.Equal(0, NodeBed.AwaitExit(node, 10));
+        bed.AssertNothingLeft();
+        Assert.False(Directory.Exists(Pins), "nothing is pinned after a stop");
+        Assert.DoesNotContain("xdp", bed.Bed.Ip("n1", "link", "show", "eth0"), StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        wire.Dispose();
+        pass.Dispose();
+        bed.Dispose();
+        if (Directory.Exists(Pins)) new PinFolder(Pins).RemoveAll();
+    }
+
+    /// <summary>
+    /// With this process's mounts: `ip netns exec` gives each program a /sys of its own, which ends with it.
+    /// </summary>
+    private Process Start() => bed.Bed.Start("n1", bed.InFolder("node.log"), "nsenter",
+        $"--mount=/proc/{Environment.ProcessId}/ns/mnt", NodeBed.Program, "node", "--fleet", bed.FleetFile,
+        "--pop", "here", "--node", "n1", "--state", bed.State, "--control", bed.Control);
+
+    private JsonElement Json(params string[] arguments)
+    {
+        string text = Command.Run(NodeBed.Program, [.. arguments, "--control", bed.Control, "--output", "json"]);
+        using JsonDocument document = JsonDocument.Parse(text);
+        return document.RootElement.Clone();
+    }
+
+    /// <summary>Who answers a request from this port (0: any), and whom it saw; empty when nobody does.</summary>
+    private string Ask(int port) => NetworkNamespace.Run(bed.Bed.NamespaceOf("r1"), () =>
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp)
+        {
+            SendTimeout = 2000,
+            ReceiveTimeout = 2000,
+            LingerState = new LingerOption(true, 0),
+        };
+        socket.Bind(new IPEndPoint(IPAddress.Parse("10.0.0.1"), port));
+        try
+        {
+            socket.Connect(IPAddress.Parse(Vip), 80);
+            socket.Send("GET / HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n"u8);
+            var answer = new StringBuilder();
+            byte[] part = new byte[4096];
+            for (int length; (length = socket.Receive(part)) > 0;)
+                answer.Append(Encoding.ASCII.GetString(part, 0, length));
+            return answer.ToString().Split("\r\n\r\n")[^1].Trim();
+        }
+        catch (SocketException)
+        {
+            return "";
+        }
+    });
+
+    private UdpClient Udp() => NetworkNamespace.Run(bed.Bed.NamespaceOf("r1"), () =>
+    {
+        var client = new UdpClient(new IPEndPoint(IPAddress.Parse("10.0.0.1"), 0));
+        client.Client.ReceiveTimeout = 2000;
+        client.Connect(Vip, 7777);
+        return client;
+    });
+
+    /// <summary>Which backend gives a datagram of this flow back.</summary>
+    private static string Echo(UdpClient flow)
+    {
+        flow.Send("x"u8);
+        IPEndPoint? from = null;
+        return Encoding.ASCII.GetString(flow.Receive(ref from)).Split(' ')[0];
+    }
+}

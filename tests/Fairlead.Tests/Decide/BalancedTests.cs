@@ -1,0 +1,112 @@
+using System.Net;
+using Fairlead.Balancer;
+using Fairlead.Fleet;
+using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Spec;
+
+namespace Fairlead.Tests.Decide;
+
+/// <summary>Services with `balance`: what the balancer is given, what backends are, and what is refused.</summary>
+public class BalancedTests
+{
+    private const string Text = """
+        fleet: f
+        anycast: {subnets: [192.0.2.0/24, "2001:db8:f00::/40"], cover: [192.0.2.0/24, "2001:db8:f00::/44"]}
+        balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}
+        pops:
+          nyc: {regional: ["2001:db8:f01::/48"], nodes: {n1: {addresses: [198.51.100.2, "2001:db8:1::2"]}}}
+        services:
+          web:
+            host: "::1"
+            ports: [tcp/80, udp/443]
+            backends: {nyc: [198.51.100.5, 198.51.100.6, "2001:db8:1::5"]}
+            weights: {198.51.100.5: 3}
+            balance: {mode: gue, sticky: true, transition: 5m}
+        """;
+
+    [Fact]
+    public void A_family_of_a_service_is_one_table_of_all_its_vips_and_ports()
+    {
+        VipTable table = NodeRoutes.VipsOf(Read(Text), Own("198.51.100.5", "2001:db8:1::5"), 7);
+        Assert.Equal(["web/ipv4", "web/ipv6"], table.Services.Select(service => service.Name));
+        ServiceEntry four = table.Services[0], six = table.Services[1];
+        Assert.Equal(["192.0.2.1:80/tcp", "192.0.2.1:443/udp"], four.Vips.Select(vip => vip.ToString()));
+        Assert.Equal(new BackendEntry(IPAddress.Parse("198.51.100.5"), 3), Assert.Single(four.Backends));
+        Assert.Equal((DeliveryMode.Gue, true, TimeSpan.FromMinutes(5)), (four.Mode, four.IsSticky, four.Transition));
+        Assert.Equal(
+            [
+                "[2001:db8:f00::1]:80/tcp", "[2001:db8:f00::1]:443/udp", "[2001:db8:f01::1]:80/tcp",
+                "[2001:db8:f01::1]:443/udp",
+            ],
+            six.Vips.Select(vip => vip.ToString()));
+        Assert.Equal(new BackendEntry(IPAddress.Parse("2001:db8:1::5")), Assert.Single(six.Backends));
+        // What is left for the routes has no neighbour to go to: it ends here.
+        Assert.All(table.Entries, entry => Assert.True(!entry.Local && entry.Backends.IsEmpty));
+    }
+
+    [Fact]
+    public void Without_a_healthy_backend_all_stay_and_on_the_same_link_the_routes_stay_beneath()
+    {
+        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), Own(), 1);
+        Assert.Equal(2, table.Services[0].Backends.Length);
+        Assert.Equal(2, table.Entries.Single(entry => entry.Vip.IsIPv4).Backends.Length);
+    }
+
+    [Fact]
+    public void A_service_without_balance_is_the_routes_alone() => Assert.Empty(
+        NodeRoutes.VipsOf(Read(Text.Replace("    balance: {mode: gue, sticky: true, transition: 5m}", "")
+            .Replace("    weights: {198.51.100.5: 3}\n", "")), Own(), 1).Services);
+
+    [Fact]
+    public void A_backend_holds_the_vips_of_its_families_and_opens_the_tunnels_of_its_pops_nodes()
+    {
+        BackendRole role = BackendRole.Of(Read(Text), [IPAddress.Parse("198.51.100.6"), IPAddress.Loopback])!;
+        Assert.Equal(["192.0.2.1"], role.Vips.Select(vip => vip.ToString()));
+        Assert.Equal(["198.51.100.2"], role.Balancers.Select(one => one.ToString()));
+        Assert.Equal(["198.51.100.5"], role.Peers.Select(one => one.ToString()));
+        Assert.Equal("web", Assert.Single(role.Services));
+        // On the node's own link nothing is wrapped; without GUE nothing is passed on.
+        BackendRole plain =
+            BackendRole.Of(Read(Text.Replace("mode: gue", "mode: l2")), [IPAddress.Parse("198.51.100.6")])!;
+        Assert.True(plain.Balancers.IsEmpty && plain.Peers.IsEmpty && plain.Vips.Length == 1);
+        FleetSpec tunnel = Read(Text.Replace("mode: gue", "mode: ip"));
+        Assert.Empty(BackendRole.Of(tunnel, [IPAddress.Parse("198.51.100.6")])!.Peers);
+        Assert.Null(BackendRole.Of(Read(Text), [IPAddress.Parse("198.51.100.2")]));
+    }
+
+    [Theory]
+    [InlineData("balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}\n", "", "needs the fleet's")]
+    [InlineData(", devices: [eth0]", "", "the balancer has no device here")]
+    [InlineData("0b0c0d0e0f", "0b0c0d0e", "expected 32 hex digits")]
+    [InlineData("    host: \"::1\"\n", "", "only a service with a \"host\" has VIPs to balance")]
+    [InlineData("sticky: true", "slots: 16382", "16382 is not prime: the next one is 16411")]
+    [InlineData("sticky: true", "slots: 1", "expected a number from 2")]
+    [InlineData(
+        "backends: {nyc: [198.51.100.5, 198.51.100.6, \"2001:db8:1::5\"]}", "onNodes: true",
+        "nobody to balance between")]
+    [InlineData("[eth0]", "[\"eth 0\"]", "expected a network device")]
+    public void What_cannot_be_balanced_is_refused_with_its_reason(string from, string to, string reason)
+    {
+        string text = Text.ReplaceLineEndings("\n");
+        Assert.Contains(from, text, StringComparison.Ordinal);
+        _ = FleetReader.Read("f.yaml", text.Replace(from, to), out IReadOnlyList<SpecProblem> problems);
+        Assert.Contains(problems, problem => problem.ToString().Contains(reason, StringComparison.Ordinal));
+    }
+
+    private static FleetSpec Read(string text)
+    {
+        FleetFile? file = FleetReader.Read("f.yaml", text, out IReadOnlyList<SpecProblem> problems);
+        Assert.True(file is not null, string.Join('\n', problems));
+        return file!.Spec;
+    }
+
+    private static NodeReport Own(params string[] healthy) => new()
+    {
+        Pop = "nyc",
+        Node = "n1",
+        Sequence = 1,
+        Started = DateTimeOffset.UnixEpoch,
+        Pools = [new PoolReport("web", "nyc", true, [.. healthy.Select(IPAddress.Parse)])],
+        Announced = [],
+    };
+}
