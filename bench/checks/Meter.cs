@@ -17,7 +17,11 @@ internal static class Meter
         (at, before, cpuBefore) = (Stopwatch.GetTimestamp(), Sums(engine), self.TotalProcessorTime);
     }
 
-    public static void Print(string kind, int checks, CheckEngine engine, Process self, long turns)
+    /// <summary>Ten thousand a second on one core: so much processor time may a try take.</summary>
+    private const double BarMicroseconds = 100;
+
+    /// <summary>Prints the figures, and whether they are within the bar.</summary>
+    public static bool Print(string kind, int checks, CheckEngine engine, Process self, long turns)
     {
         self.Refresh();
         TimeSpan time = Stopwatch.GetElapsedTime(at), cpu = self.TotalProcessorTime - cpuBefore;
@@ -31,7 +35,11 @@ internal static class Meter
             + $"took p50 {took[took.Length / 2]:0} us p99 {took[took.Length * 99 / 100]:0} us, "
             + $"{now.Failures - before.Failures} failures, {now.Unknowns - before.Unknowns} unknown, {turns} turns, "
             + $"{self.WorkingSet64 >> 20} MiB, {self.Threads.Count} threads"));
+        double each = cpu.TotalMicroseconds / tries;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"bar: at most {BarMicroseconds:0} us CPU a try: {(each <= BarMicroseconds ? "held" : "missed")}"));
         Start(engine, self);
+        return each <= BarMicroseconds;
     }
 
     private static (long Tries, long Failures, long Unknowns) Sums(CheckEngine engine)

@@ -12,6 +12,9 @@ public enum IntentKind
 
     /// <summary>Count pops as up or down for DNS names, whatever the checks say.</summary>
     Override,
+
+    /// <summary>Have the routers throw away what is sent to a prefix (RFC 7999).</summary>
+    Blackhole,
 }
 
 /// <summary>What an operator has said. It always ends, and always says why.</summary>
@@ -21,7 +24,7 @@ public sealed record Intent
 
     public required IntentKind Kind { get; init; }
 
-    /// <summary>Empty for an override.</summary>
+    /// <summary>Empty for an override, and for a blackhole in every pop.</summary>
     public required string Pop { get; init; }
 
     /// <summary>Override: "name/pop" or "service/pop", * standing for anything.</summary>
@@ -30,7 +33,7 @@ public sealed record Intent
     /// <summary>Override: what the pops count as.</summary>
     public bool Up { get; init; }
 
-    /// <summary>Announce: what, from every node of the pop.</summary>
+    /// <summary>Announce, Blackhole: what, from every node of the pop.</summary>
     public Prefix? Prefix { get; init; }
 
     public required string Reason { get; init; }

@@ -101,4 +101,11 @@ public sealed record ServicePlan(
 /// <summary>An operator's word on "name/pop" or "service/pop", * standing for anything.</summary>
 public sealed record OverridePlan(string Pattern, bool Up, string Reason);
 
-public sealed record ExtraAnnouncement(string Pop, Prefix Prefix);
+/// <summary>What an operator has a pop's nodes announce.</summary>
+public sealed record ExtraAnnouncement(string Pop, Prefix Prefix)
+{
+    /// <summary>With BLACKHOLE (RFC 7999): to routers that take it, before any other route to the prefix.</summary>
+    public bool Blackhole { get; init; }
+
+    public string Reason { get; init; } = "";
+}

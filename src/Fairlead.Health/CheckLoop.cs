@@ -20,6 +20,9 @@ internal sealed class Trying
 
     public Regex? Expect { get; set; }
 
+    /// <summary>HTTP: what every try says.</summary>
+    public byte[]? Request { get; set; }
+
     /// <summary>Ends the try that runs beside the loop.</summary>
     public CancellationTokenSource Stop { get; } = new();
 
@@ -36,7 +39,7 @@ internal sealed class Trying
 
 /// <summary>
 /// The engine's one thread: a queue of what is due, and a poll over the sockets of tries in flight. A check costs a
-/// socket and an entry in the queue, no thread and no task. HTTP, TLS, gRPC and commands run beside it as tasks and
+/// socket and an entry in the queue, no thread and no task. HTTP/2, TLS, gRPC and commands run beside it as tasks and
 /// hand their results in. Everything below runs on that thread, but for Start, Begin, End, Report and StopAsync.
 /// </summary>
 internal sealed class CheckLoop
@@ -150,6 +153,7 @@ internal sealed class CheckLoop
                 SetTimer(check, check.Try.ReportEnds);
                 break;
             default:
+                if (spec.Kind == CheckKind.Http) check.Try.Request = HttpAnswer.Request(check.Check);
                 check.Try.Expect = spec.Expect is { } expect ? Patterns.Compile(expect) : null;
                 TimeSpan within = spec.Interval * 0.5 < FirstTryWithin ? spec.Interval * 0.5 : FirstTryWithin;
                 SetTimer(check, Now + (within * check.Random.NextDouble()));
@@ -194,16 +198,22 @@ internal sealed class CheckLoop
     private void Begin(Trying one, Running check)
     {
         one.BeganAt = Now;
-        if (!Exchange.Suits(check.Check.Spec.Kind))
+        if (!Exchange.Suits(check.Check.Spec))
         {
             AskBeside(check);
+            return;
+        }
+
+        if (check.Check.Spec.Kind == CheckKind.Http && one.Request is null)
+        {
+            Take(check, ProbeResult.Of(false, "no request can hold the check's host and path"));
             return;
         }
 
         ProbeResult? result;
         try
         {
-            one.Exchange = new Exchange(check.Check, one.Expect);
+            one.Exchange = new Exchange(check.Check, one.Expect, one.Request);
             one.Key = ++lastKey;
             result = one.Exchange.Begin();
             if (result is null && poll.Add(one.Exchange.Fd, one.Key, one.Exchange.WantsWrite) is not 0 and int error)

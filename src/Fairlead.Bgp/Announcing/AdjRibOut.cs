@@ -181,6 +181,15 @@ public sealed class AdjRibOut(AnnounceContext context)
         return true;
     }
 
+    private bool IsFor(Route route)
+    {
+        if (route.OnlyPeers.Length > 0 && !route.OnlyPeers.Contains(context.Peer)) return false;
+        // RFC 7999 §3.3: who takes BLACKHOLE takes it for longer prefixes too; NO_EXPORT keeps them from the world.
+        return route.Blackhole
+            ? Export is not { WithoutBlackholes: true }
+            : Export is not { ToInternet: true } || Guard.IsForInternet(route.Prefix);
+    }
+
     private Dictionary<Prefix, PathAttributes> TableOf(GuardedRoutes wanted, out List<Group> groups)
     {
         var table = new Dictionary<Prefix, PathAttributes>(wanted.Routes.Length);
@@ -191,8 +200,7 @@ public sealed class AdjRibOut(AnnounceContext context)
         {
             Route route = guarded.Route;
             if (!context.Families.Contains(BgpFamily.Of(route.Prefix.Family)) || table.ContainsKey(route.Prefix)
-                || (route.OnlyPeers.Length > 0 && !route.OnlyPeers.Contains(context.Peer))
-                || (Export is { ToInternet: true } && !Guard.IsForInternet(route.Prefix)))
+                || !IsFor(route))
                 continue;
             if (AttributesOf(route) is not { } attributes)
             {

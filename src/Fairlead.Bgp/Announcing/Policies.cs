@@ -36,6 +36,9 @@ public sealed record ExportPolicy
     /// </summary>
     public bool ToInternet { get; init; }
 
+    /// <summary>The peer does not know BLACKHOLE (RFC 7999): it would bring us what it should throw away.</summary>
+    public bool WithoutBlackholes { get; init; }
+
     /// <summary>Every fault, in words without the peer's name.</summary>
     public IEnumerable<string> Problems()
     {
@@ -46,8 +49,9 @@ public sealed record ExportPolicy
 
     public bool Equals(ExportPolicy? other) =>
         other is not null
-        && (Prepend, Med, LocalPref, GracefulShutdown, ToInternet) ==
-            (other.Prepend, other.Med, other.LocalPref, other.GracefulShutdown, other.ToInternet)
+        && (Prepend, Med, LocalPref) == (other.Prepend, other.Med, other.LocalPref)
+        && (GracefulShutdown, ToInternet, WithoutBlackholes) ==
+            (other.GracefulShutdown, other.ToInternet, other.WithoutBlackholes)
         && Communities.AsSpan().SequenceEqual(other.Communities.AsSpan())
         && ExtendedCommunities.AsSpan().SequenceEqual(other.ExtendedCommunities.AsSpan())
         && LargeCommunities.AsSpan().SequenceEqual(other.LargeCommunities.AsSpan());

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Fairlead.Bgp.Wire;
 using Fairlead.Net.Addresses;
@@ -16,9 +17,16 @@ public enum BmpDownReason : byte
 }
 
 /// <summary>What a Peer Up says of the session: how its UPDATEs read.</summary>
+/// <param name="Asn">The peer's.</param>
+/// <param name="External">Its AS is another than the router's.</param>
 /// <param name="AddPath">Paths have numbers (RFC 7911), which UpdateReader does not read: they are not kept.</param>
 internal readonly record struct BmpSession(Asn Asn, bool External, bool AddPath)
 {
+    /// <summary>
+    /// Both have agreed that the router keeps the peer's routes when the peer dies (RFC 4724 §4.2).
+    /// </summary>
+    public bool KeepsDeadRoutes { get; init; }
+
     private const byte CapabilitiesParameter = 2;
     private const byte AddPathCapability = 69;
 
@@ -31,23 +39,27 @@ internal readonly record struct BmpSession(Asn Asn, bool External, bool AddPath)
         session = default;
         var reader = new WireReader(body);
         _ = reader.Take(20);
-        if (reader.Failed || !TryTakeOpen(ref reader, out Asn ours, out bool oursAddPath)
-            || !TryTakeOpen(ref reader, out Asn theirs, out bool theirsAddPath))
+        if (reader.Failed || !TryTakeOpen(ref reader, out OpenMessage? ours, out bool oursAddPath)
+            || !TryTakeOpen(ref reader, out OpenMessage? theirs, out bool theirsAddPath))
             return false;
-        session = new BmpSession(theirs, ours != theirs, oursAddPath && theirsAddPath);
+        session = new BmpSession(theirs.As, ours.As != theirs.As, oursAddPath && theirsAddPath)
+        {
+            KeepsDeadRoutes = ours.Capabilities.Restart is not null
+                && theirs.Capabilities.Restart is { Kept.Length: > 0 },
+        };
         return true;
     }
 
-    private static bool TryTakeOpen(ref WireReader reader, out Asn asn, out bool addPath)
+    private static bool TryTakeOpen(ref WireReader reader, [NotNullWhen(true)] out OpenMessage? open, out bool addPath)
     {
-        (asn, addPath) = (default, false);
+        (open, addPath) = (null, false);
         if (!Message.TryFrame(reader.Rest, out MessageType type, out int length, out _) || type != MessageType.Open)
             return false;
         ReadOnlySpan<byte> body = reader.Take(length)[Message.HeaderSize..];
         // The session is up: whether we would take this OPEN ourselves does not matter, but its AS must be read.
-        if (OpenMessage.TryRead(body, out _) is not { } open) return false;
-        (asn, addPath) = (open.As, OffersAddPath(body));
-        return true;
+        open = OpenMessage.TryRead(body, out _);
+        addPath = OffersAddPath(body);
+        return open is not null;
     }
 
     /// <summary>Walks the parameters of an OPEN that has been read already.</summary>

@@ -37,6 +37,8 @@ public sealed class BmpListener : IAsyncDisposable
     {
         (this.options, this.said) = (options, said);
         listener = new Socket(options.Listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        // "Any address" in IPv6 is any of both families: who listens there has the routers of both in mind.
+        if (options.Listen.Address.Equals(IPAddress.IPv6Any)) listener.DualMode = true;
         try
         {
             listener.Bind(options.Listen);
@@ -140,24 +142,9 @@ public sealed class BmpListener : IAsyncDisposable
             int read = await socket.ReceiveAsync(buffer.AsMemory(length), stop.Token);
             if (read == 0) return "the router closed the connection";
             length += read;
-            if (TakeAll(router, buffer.AsSpan(0, length), out int used) is { } end) return end;
+            if (router.TakeAll(buffer.AsSpan(0, length), out int used) is { } end) return end;
             buffer.AsSpan(used, length - used).CopyTo(buffer);
             length -= used;
-        }
-    }
-
-    private static string? TakeAll(BmpRouter router, ReadOnlySpan<byte> data, out int used)
-    {
-        used = 0;
-        while (true)
-        {
-            BmpReject reject = BmpMessage.TryRead(data[used..], out BmpMessage message, out int length);
-            if (reject == BmpReject.Incomplete) return null;
-            if (reject != BmpReject.None) router.CountRejected(reject);
-            // Without a length the rest of the stream means nothing.
-            if (length == 0) return $"what it says is not BMP: {reject}";
-            used += length;
-            if (reject == BmpReject.None && router.Take(message) is { } end) return end;
         }
     }
 }

@@ -28,7 +28,8 @@ public sealed record BmpTableStatus(BmpPeer Peer, BmpView View, int Routes, bool
 
 /// <summary>A peer whose session the router holds up.</summary>
 /// <param name="External">Its AS is another than the router's.</param>
-public readonly record struct BmpPeerUp(BmpPeer Peer, Asn Asn, bool External);
+/// <param name="KeepsDeadRoutes">Its routes outlive it (RFC 4724 §4.2).</param>
+public readonly record struct BmpPeerUp(BmpPeer Peer, Asn Asn, bool External, bool KeepsDeadRoutes);
 
 /// <summary>How a monitored router stands.</summary>
 public sealed record BmpRouterStatus(
@@ -72,7 +73,10 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
         {
             return new BmpRouterStatus(
                 from, name, description,
-                [.. peers.Select(pair => new BmpPeerUp(pair.Key, pair.Value.Asn, pair.Value.External))],
+                [
+                    .. peers.Select(pair => new BmpPeerUp(
+                        pair.Key, pair.Value.Asn, pair.Value.External, pair.Value.KeepsDeadRoutes)),
+                ],
                 [
                     .. tables.Select(pair => new BmpTableStatus(
                         pair.Key.Peer, pair.Key.View, pair.Value.Routes.Count, pair.Value.IsComplete,
@@ -98,6 +102,25 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
     {
         lock (gate)
             return statistics.TryGetValue(peer, out Dictionary<ushort, ulong>? all) ? all.ToImmutableDictionary() : [];
+    }
+
+    /// <summary>
+    /// Takes the messages that are whole in the octets of a stream; used says how many these were. Not null: why the
+    /// connection ends.
+    /// </summary>
+    public string? TakeAll(ReadOnlySpan<byte> stream, out int used)
+    {
+        used = 0;
+        while (true)
+        {
+            BmpReject reject = BmpMessage.TryRead(stream[used..], out BmpMessage message, out int length);
+            if (reject == BmpReject.Incomplete) return null;
+            if (reject != BmpReject.None) CountRejected(reject);
+            // Without a length the rest of the stream means nothing.
+            if (length == 0) return $"what it says is not BMP: {reject}";
+            used += length;
+            if (reject == BmpReject.None && Take(message) is { } end) return end;
+        }
     }
 
     /// <summary>Takes a message. Not null: why the connection ends.</summary>
@@ -137,7 +160,7 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
         }
     }
 
-    public void CountRejected(BmpReject reject)
+    private void CountRejected(BmpReject reject)
     {
         lock (gate) Count($"Rejected{reject}");
     }
@@ -187,17 +210,11 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
 
     private void Announce(Table table)
     {
-        var made = new BmpPath(
-            content.NextHop, [.. content.AsPath], [.. content.Communities], content.Med, content.LocalPref);
-        if (!paths.TryGetValue(made, out BmpPath? path))
+        // RFC 4760 §3: routes of the NLRI field have the next hop of NEXT_HOP, the others that of MP_REACH_NLRI.
+        BmpPath plain = PathBy(content.NextHop), other = PathBy(content.MultiprotocolNextHop);
+        for (int i = 0; i < content.Announced.Count; i++)
         {
-            // Paths that no route has any more are let go of together, when there are as many as there may be routes.
-            if (paths.Count >= routesMax) paths.Clear();
-            paths[made] = path = made;
-        }
-
-        foreach ((Prefix prefix, uint _) in content.Announced)
-        {
+            Prefix prefix = content.Announced[i].Prefix;
             bool isNew = !table.Routes.ContainsKey(prefix);
             if (isNew && routes >= routesMax)
             {
@@ -207,8 +224,18 @@ public sealed class BmpRouter(IPEndPoint from, int routesMax)
             }
 
             if (isNew) routes++;
-            table.Routes[prefix] = path;
+            table.Routes[prefix] = i < content.FieldCount ? plain : other;
         }
+    }
+
+    private BmpPath PathBy(UInt128? nextHop)
+    {
+        var made = new BmpPath(
+            nextHop, [.. content.AsPath], [.. content.Communities], content.Med, content.LocalPref);
+        if (paths.TryGetValue(made, out BmpPath? path)) return path;
+        // Paths that no route has any more are let go of together, when there are as many as there may be routes.
+        if (paths.Count >= routesMax) paths.Clear();
+        return paths[made] = made;
     }
 
     private void Forget(BmpPeer peer)

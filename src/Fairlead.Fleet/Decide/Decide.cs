@@ -21,9 +21,10 @@ public static class Decision
             Extra =
             [
                 .. world.Intents
-                    .Where(intent => intent is { Kind: IntentKind.Announce, Prefix: not null } && intent.HoldsAt(now))
+                    .Where(intent => intent is { Prefix: not null, Kind: IntentKind.Announce or IntentKind.Blackhole }
+                        && intent.HoldsAt(now))
                     .OrderBy(intent => intent.Id, StringComparer.Ordinal)
-                    .Select(intent => new ExtraAnnouncement(intent.Pop, intent.Prefix!.Value)),
+                    .SelectMany(intent => Extra(fleet, intent)),
             ],
             Overrides =
             [
@@ -42,4 +43,13 @@ public static class Decision
 
         return (plan, evidence.LookAgain);
     }
+
+    // A blackhole that names no pop is one in each.
+    private static IEnumerable<ExtraAnnouncement> Extra(FleetSpec fleet, Intent intent) =>
+        (intent.Pop.Length > 0 ? [intent.Pop] : fleet.Pops.Select(pop => pop.Name)).Select(
+            pop => new ExtraAnnouncement(pop, intent.Prefix!.Value)
+            {
+                Blackhole = intent.Kind == IntentKind.Blackhole,
+                Reason = intent.Reason,
+            });
 }

@@ -1,6 +1,7 @@
 using Fairlead.Dns.Wire;
 using Fairlead.Fleet.Spec;
 using Fairlead.Fleet.Steer;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet.Decide;
 
@@ -9,9 +10,12 @@ public static class IntentRules
 {
     public static IEnumerable<string> Refusals(FleetSpec fleet, World world, Intent intent, DateTimeOffset now) =>
         intent.Kind == IntentKind.Override ? Override(fleet, intent)
+        : intent is { Kind: IntentKind.Blackhole, Pop: "" } ? Blackhole(fleet, intent, fleet.Pops)
         : fleet.Pop(intent.Pop) is not { } pop
             ? [$"unknown pop \"{intent.Pop}\"{NearestName.Hint(intent.Pop, fleet.Pops.Select(p => p.Name))}"]
-            : intent.Kind == IntentKind.Drain ? Drain(fleet, world, pop, now) : Announce(fleet, intent);
+            : intent.Kind == IntentKind.Drain ? Drain(fleet, world, pop, now)
+            : intent.Kind == IntentKind.Blackhole ? Blackhole(fleet, intent, [pop])
+            : Announce(fleet, intent);
 
     private static IEnumerable<string> Drain(FleetSpec fleet, World world, PopSpec pop, DateTimeOffset now)
     {
@@ -55,5 +59,16 @@ public static class IntentRules
         if (intent.Prefix is not { } prefix) yield return "an announcement needs a prefix";
         else if (!fleet.AnycastSubnets.Any(subnet => subnet.Contains(prefix)))
             yield return $"I1: {prefix} is outside every anycast subnet ({string.Join(", ", fleet.AnycastSubnets)})";
+    }
+
+    private static IEnumerable<string> Blackhole(FleetSpec fleet, Intent intent, IEnumerable<PopSpec> pops)
+    {
+        foreach (string refusal in Announce(fleet, intent)) yield return refusal;
+        if (intent.Prefix is not { } prefix) yield break;
+        foreach (Prefix aggregate in fleet.Aggregates.Where(prefix.Contains))
+            yield return $"I2: {prefix} holds {aggregate}, and with it every service there: name less";
+        if (!pops.Any(pop => pop.Routers.Any(router => router.TakesBlackholes)))
+            yield return $"no router of {(intent.Pop.Length > 0 ? intent.Pop : "any pop")} takes BLACKHOLE "
+                + "(routers.NAME.blackhole): the packets would still come";
     }
 }

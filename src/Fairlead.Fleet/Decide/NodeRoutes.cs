@@ -21,6 +21,10 @@ public static class NodeRoutes
         PopSpec pop = fleet.Pop(own.Pop)!;
         PopPlan stance = plan.Pop(own.Pop)!;
         var routes = ImmutableArray.CreateBuilder<Route>();
+        // Of several routes to a prefix a peer is told the first that is for it.
+        ExtraAnnouncement[] extra = [.. plan.Extra.Where(one => one.Pop == own.Pop)];
+        routes.AddRange(extra.Where(one => one.Blackhole)
+            .Select(one => new Route { Prefix = one.Prefix, Blackhole = true }));
         // Those that fail come last: an aggregate leans on one of them only when no other is left.
         List<Host> hosts = stance.Serves
             ? [.. Hosts(fleet, plan, own).OrderBy(host => host.Stance)]
@@ -40,8 +44,7 @@ public static class NodeRoutes
             });
         }
 
-        routes.AddRange(
-            plan.Extra.Where(extra => extra.Pop == own.Pop).Select(extra => new Route { Prefix = extra.Prefix }));
+        routes.AddRange(extra.Where(one => !one.Blackhole).Select(one => new Route { Prefix = one.Prefix }));
         return new RouteSet(generation, routes.ToImmutable());
     }
 

@@ -30,10 +30,14 @@ public static class RouteWhy
             lines.AddRange(Aggregate(fleet, plan, pop, stance, prefix, routes));
         }
 
-        if (plan.Extra.Any(extra => extra.Pop == pop.Name && extra.Prefix == prefix))
+        foreach (ExtraAnnouncement extra in plan.Extra.Where(one => one.Pop == pop.Name && one.Prefix == prefix))
         {
             known = true;
-            lines.Add("an operator has asked for it (announce)");
+            lines.Add(extra.Blackhole
+                ? $"an operator has packets to it thrown away (blackhole): {extra.Reason}; told to "
+                    + string.Join(", ", pop.Routers.Where(one => one.TakesBlackholes).Select(one => one.Name)
+                        .DefaultIfEmpty("nobody, since no router here takes it"))
+                : $"an operator has asked for it (announce): {extra.Reason}");
         }
 
         if (!known) return [$"{prefix} is no VIP, no aggregate, and nobody has asked for it"];

@@ -13,7 +13,7 @@ internal static class BirdGuard
 
             # ---- IPv{{f}} ----
             define ANYCAST{{f}} = {{Set(facts.Subnets(family), "+")}};
-            define AGGREGATES{{f}} = {{Set(facts.Aggregates(family))}};
+            {{Aggregates(facts, family)}}
             define MARTIANS{{f}} = {{Set(facts.Martians(family), "+")}};
             ipv{{f}} table nodes{{f}};
 
@@ -30,7 +30,7 @@ internal static class BirdGuard
                 gw = from;
                 return true;
               }
-              return net ~ AGGREGATES{{f}} && bgp_next_hop ~ net;
+              return {{IsAggregate(facts, family)}} && bgp_next_hop ~ net;
             }
 
             function is_host{{f}}()
@@ -62,7 +62,7 @@ internal static class BirdGuard
             # A named aggregate, announced by a node of this router, while a host route stands behind it.
             function to_upstream{{f}}()
             {
-              if !(net ~ AGGREGATES{{f}}) || !(net ~ ANYCAST{{f}}) then return false;
+              if !({{IsAggregate(facts, family)}}) || !(net ~ ANYCAST{{f}}) then return false;
               if net.len > {{family.InternetLengthMax}} then return false;
               if !(proto ~ "node_*") || dest = RTD_UNREACHABLE then return false;
               # The world sees the fleet's AS as the origin, not the node's.
@@ -83,7 +83,7 @@ internal static class BirdGuard
                 export filter {
                   if source != RTS_BGP then reject;
                   # An aggregate ends here: what no host route takes must not follow a route back out.
-                  if net ~ AGGREGATES{{f}} then dest = RTD_UNREACHABLE;
+                  if {{IsAggregate(facts, family)}} then dest = RTD_UNREACHABLE;
                   accept;
                 };
               };
@@ -95,6 +95,15 @@ internal static class BirdGuard
 
     private static string Origin(RouterFacts facts) =>
         facts.AddedOrigin is { } origin ? $"\n  bgp_path.prepend({origin});" : "";
+
+    // A fleet of host routes alone has no aggregates, and BIRD no empty set.
+    private static string Aggregates(RouterFacts facts, RouterFamily family) =>
+        facts.Aggregates(family) is { Length: > 0 } all
+            ? $"define AGGREGATES{family.Digit} = {Set(all)};"
+            : "# No aggregates.";
+
+    private static string IsAggregate(RouterFacts facts, RouterFamily family) =>
+        facts.Aggregates(family).Length > 0 ? $"net ~ AGGREGATES{family.Digit}" : "false";
 
     private static string Set(IEnumerable<Prefix> prefixes, string suffix = "") =>
         $"[ {string.Join(", ", prefixes.Select(prefix => prefix + suffix))} ]";

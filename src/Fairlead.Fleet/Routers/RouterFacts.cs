@@ -37,6 +37,9 @@ internal sealed class RouterFacts
         Router = Pop.Router(routerName)
             ?? throw new ArgumentException($"pop '{popName}' has no router '{routerName}'");
         FleetAsn = fleet.Asn ?? throw new ArgumentException("the fleet has no asn: it speaks no BGP");
+        if (Router.IsGateway)
+            throw new ArgumentException($"router '{routerName}' is only known as the nodes' gateway: to configure or "
+                + "audit it, give it \"addresses\" in a copy of the fleet file");
         if (Router.Password is { } password && password.AsSpan().IndexOfAny("\"\r\n ") >= 0)
             throw new ArgumentException(
                 $"router '{routerName}': no router's file can carry a quote, a space or a line end in a password");

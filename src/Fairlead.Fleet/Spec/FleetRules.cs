@@ -91,6 +91,9 @@ internal static class FleetRules
                     yield return ($"{at}.nodes.{node.Name}", $"{node.Name} is already in {seen[node.Name]}");
             }
 
+            foreach (RouterSpec router in pop.Routers.Where(router => router.IsGateway).Skip(1))
+                yield return ($"{at}.routers.{router.Name}.addresses",
+                    "another router of this pop is the gateway already: a node has one a family");
             foreach (RouterSpec router in pop.Routers)
             {
                 foreach ((string Path, string Message) fault in Routers(fleet, pop, router)) yield return fault;
@@ -137,12 +140,20 @@ internal static class FleetRules
     private static IEnumerable<(string Path, string Message)> Services(FleetSpec fleet)
     {
         var hosts = new Dictionary<HostPart, string>();
+        var owners = new Dictionary<Prefix, ServiceSpec>();
         foreach (ServiceSpec service in fleet.Services)
         {
             string at = $"services.{service.Name}";
             if (service.Host.Value != 0 && !hosts.TryAdd(service.Host, service.Name))
                 yield return ($"{at}.host", $"{service.Host} is already the host part of {hosts[service.Host]}");
             foreach ((string Path, string Message) fault in Vips(fleet, service)) yield return fault;
+            foreach (Prefix vip in fleet.AllVips(service))
+            {
+                if (owners.TryAdd(vip, service) || (owners[vip].Host == service.Host && service.Vips.IsEmpty)) continue;
+                yield return ($"{at}.{(service.Vips.IsEmpty ? "host" : "vips")}",
+                    $"{vip.Address} is a VIP of {owners[vip].Name} already");
+            }
+
             if (!service.OnNodes && service.Backends.IsEmpty)
                 yield return (at, $"service {service.Name} has no backends: give \"backends\", or \"onNodes: true\"");
             if (service.OnNodes && !service.Backends.IsEmpty)
@@ -163,8 +174,10 @@ internal static class FleetRules
                     $"unknown pop \"{pop}\"{NearestName.Hint(pop, fleet.Pops.Select(p => p.Name))}");
             }
 
-            if (service.Announce != new AnnounceSpec() && service.Host.Value == 0)
-                yield return ($"{at}.announce", "only a service with a \"host\" has routes to announce");
+            if (service.Announce != new AnnounceSpec() && !service.HasVips)
+                yield return ($"{at}.announce", "only a service with a \"host\" or \"vips\" has routes to announce");
+            if (service.Ports.IsEmpty && !service.OnNodes)
+                yield return ($"{at}.ports", "expected at least one port: traffic to them goes to the backends");
             foreach ((string pop, ImmutableArray<IPAddress> addresses) in service.Backends)
             {
                 if (fleet.Pop(pop) is null)
@@ -179,6 +192,7 @@ internal static class FleetRules
     private static IEnumerable<(string Path, string Message)> Vips(FleetSpec fleet, ServiceSpec service)
     {
         string path = $"services.{service.Name}.host";
+        foreach ((string Path, string Message) fault in OwnVips(fleet, service)) yield return fault;
         if (service.Host.Value == 0) yield break;
         foreach (Prefix aggregate in fleet.Aggregates)
         {
@@ -192,6 +206,20 @@ internal static class FleetRules
             if (taken is not null)
                 yield return (path,
                     $"the anycast VIP {vip.Address} falls into the regional prefix of pop {taken.Name}");
+        }
+    }
+
+    private static IEnumerable<(string Path, string Message)> OwnVips(FleetSpec fleet, ServiceSpec service)
+    {
+        for (int i = 0; i < service.Vips.Length; i++)
+        {
+            IPAddress vip = service.Vips[i];
+            string at = $"services.{service.Name}.vips[{i}]";
+            if (!fleet.AnycastSubnets.Any(subnet => subnet.Contains(vip)))
+                yield return (at, $"{vip} is outside every anycast subnet");
+            if (fleet.Pops.FirstOrDefault(pop => pop.Regional.Any(regional => regional.Contains(vip))) is { } owner)
+                yield return (at, $"the anycast VIP {vip} falls into the regional prefix of pop {owner.Name}");
+            if (service.Vips.IndexOf(vip) != i) yield return (at, $"{vip} stands here twice");
         }
     }
 

@@ -48,8 +48,9 @@ public sealed record FleetSpec
     /// <summary>Every aggregate: the covers and all regional prefixes.</summary>
     public IEnumerable<Prefix> Aggregates => Cover.Concat(Pops.SelectMany(pop => pop.Regional)).Distinct();
 
-    /// <summary>The service's address in each cover prefix: a /32 or /128 each.</summary>
-    public IEnumerable<Prefix> AnycastVips(ServiceSpec service) => Vips(Cover, service);
+    /// <summary>The service's address in each cover prefix, and those it names: a /32 or /128 each.</summary>
+    public IEnumerable<Prefix> AnycastVips(ServiceSpec service) =>
+        Vips(Cover, service).Concat(service.Vips.Select(Prefix.Host)).Distinct();
 
     /// <summary>The service's address in each of the pop's regional prefixes.</summary>
     public static IEnumerable<Prefix> RegionalVips(ServiceSpec service, PopSpec pop) => Vips(pop.Regional, service);
@@ -123,12 +124,18 @@ public sealed record RouterSpec
 
     public ImmutableArray<IPAddress> Addresses { get; init; } = [];
 
+    /// <summary>It is each node's default gateway, in the families of the node's addresses: it has none here.</summary>
+    public bool IsGateway { get; init; }
+
     public BfdSpec? Bfd { get; init; }
 
     public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(9);
 
     /// <summary>It is not ours: host routes are kept from it, and what it is told leads to the node.</summary>
     public bool IsInternet { get; init; }
+
+    /// <summary>It throws packets away to what is told with BLACKHOLE (RFC 7999).</summary>
+    public bool TakesBlackholes { get; init; }
 
     /// <summary>TCP MD5 (RFC 2385) between node and router.</summary>
     public string? Password { get; init; }
@@ -186,8 +193,13 @@ public sealed record ServiceSpec
 {
     public required string Name { get; init; }
 
-    /// <summary>Zero: the service has no VIPs, and names are answered with its backends.</summary>
+    /// <summary>Zero: none. A service without VIPs has names that are answered with its backends.</summary>
     public HostPart Host { get; init; }
+
+    /// <summary>Anycast addresses that no host part makes, each inside an anycast subnet.</summary>
+    public ImmutableArray<IPAddress> Vips { get; init; } = [];
+
+    public bool HasVips => Host.Value != 0 || !Vips.IsEmpty;
 
     public ImmutableArray<PortSpec> Ports { get; init; } = [];
 

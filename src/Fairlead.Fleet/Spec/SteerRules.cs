@@ -47,9 +47,9 @@ internal static class SteerRules
             yield return ($"{at}.service", $"unknown service \"{steer.Service}\""
                 + NearestName.Hint(steer.Service, fleet.Services.Select(s => s.Name)));
         bool answersVips = steer.Answer is SteerAnswer.Regional or SteerAnswer.Anycast;
-        if (answersVips && (fleet.Cover.IsEmpty || service is { Host.Value: var host } && host == 0))
+        if (answersVips && service is not null && !fleet.AnycastVips(service).Any())
             yield return (at,
-                "its answers are VIPs: they need \"anycast.cover\" and the service's \"host\"; "
+                "its answers are VIPs: they need \"anycast.cover\" and the service's \"host\", or its \"vips\"; "
                     + "else \"answer: backends\"");
         if (steer.Answer == SteerAnswer.Backends && service is { OnNodes: true })
             yield return (at, $"\"answer: backends\" needs a service with backends; {service.Name} is on the nodes");

@@ -8,7 +8,7 @@ namespace Fairlead.Health.Probes;
 
 /// <summary>
 /// One try over a socket that the loop polls: connect, say something, hear something, judge. For the checks that need
-/// no library: TCP, UDP, DNS and ICMP. Nothing here waits; each step gives a result, or null while
+/// no library: TCP, plain HTTP/1.1, UDP, DNS and ICMP. Nothing here waits; each step gives a result, or null while
 /// there is more to come.
 /// </summary>
 internal sealed class Exchange : IDisposable
@@ -17,6 +17,7 @@ internal sealed class Exchange : IDisposable
 
     private readonly Check check;
     private readonly Regex? expect;
+    private readonly HttpAnswer? http;
     private readonly byte[] opening;
     private readonly KernelSocket socket;
     private readonly bool isRaw;
@@ -25,26 +26,31 @@ internal sealed class Exchange : IDisposable
     private int sent;
     private bool isConnected;
 
-    /// <summary>IOException when the kernel gives no socket.</summary>
-    public Exchange(Check check, Regex? expect)
+    /// <param name="check">What is asked, and of whom.</param>
+    /// <param name="expect">Its pattern.</param>
+    /// <param name="request">What HttpAnswer.Request gives for it: the same for every try.</param>
+    /// <exception cref="IOException">The kernel gives no socket.</exception>
+    public Exchange(Check check, Regex? expect, byte[]? request)
     {
         (this.check, this.expect) = (check, expect);
+        if (check.Spec.Kind == CheckKind.Http) http = new HttpAnswer(check.Spec);
         socket = check.Spec.Kind switch
         {
-            CheckKind.Tcp => KernelSocket.Tcp(Target.AddressFamily),
+            CheckKind.Tcp or CheckKind.Http => KernelSocket.Tcp(Target.AddressFamily),
             CheckKind.Icmp => KernelSocket.Icmp(Target.AddressFamily, out isRaw),
             _ => KernelSocket.Udp(Target.AddressFamily),
         };
         opening = check.Spec.Kind switch
         {
+            CheckKind.Http => request!,
             CheckKind.Dns => DnsProbe.Query(check.Spec),
             CheckKind.Icmp => IcmpEcho.Request(Target.AddressFamily),
             _ => check.Spec.Send is { Length: > 0 } text ? Encoding.Latin1.GetBytes(text) : [],
         };
     }
 
-    public static bool Suits(CheckKind kind) =>
-        kind is CheckKind.Tcp or CheckKind.Udp or CheckKind.Dns or CheckKind.Icmp;
+    public static bool Suits(CheckSpec spec) => spec.Kind is CheckKind.Tcp or CheckKind.Udp or CheckKind.Dns
+        or CheckKind.Icmp || spec is { Kind: CheckKind.Http, Version: CheckHttpVersion.Http11 };
 
     public int Fd => socket.Fd;
 
@@ -53,7 +59,7 @@ internal sealed class Exchange : IDisposable
     /// <summary>Whether the socket is to be polled for writing: it connects, or its buffer is full.</summary>
     public bool WantsWrite => !isConnected || sent < opening.Length;
 
-    private bool IsStream => check.Spec.Kind == CheckKind.Tcp;
+    private bool IsStream => check.Spec.Kind is CheckKind.Tcp or CheckKind.Http;
 
     public ProbeResult? Begin()
     {
@@ -96,11 +102,12 @@ internal sealed class Exchange : IDisposable
         }
 
         // Nobody answers so soon: the poll tells when there is something to hear.
-        return IsStream && expect is null ? ProbeResult.Of(true, "connected") : null;
+        return check.Spec.Kind == CheckKind.Tcp && expect is null ? ProbeResult.Of(true, "connected") : null;
     }
 
     private ProbeResult? Hear()
     {
+        if (http is not null) return Hear(http);
         if (heard.Length == 0) heard = new byte[HeardMax];
         while (true)
         {
@@ -110,6 +117,19 @@ internal sealed class Exchange : IDisposable
             if (IsStream) length += count;
             ProbeResult? judged = Judge(heard.AsMemory(0, IsStream ? length : count), isOver: IsStream && count == 0);
             if (judged is { } result) return result with { Heard = heard.AsMemory(0, IsStream ? length : count) };
+        }
+    }
+
+    private ProbeResult? Hear(HttpAnswer answer)
+    {
+        Span<byte> some = stackalloc byte[HeardMax];
+        while (true)
+        {
+            int count = socket.Receive(some);
+            if (count == -Libc.EAGAIN) return null;
+            if (count < 0) return Failed(-count);
+            if (count == 0) return answer.Over();
+            if (answer.Take(some[..count]) is { } judged) return judged;
         }
     }
 

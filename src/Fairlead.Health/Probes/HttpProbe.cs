@@ -1,19 +1,15 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Text;
 
 namespace Fairlead.Health.Probes;
 
 /// <summary>
-/// One request over HTTP/1.1 or HTTP/2, in TLS or not, on a connection of its own: who reuses connections does not see
-/// that new ones are refused. The body is read as far as BodyBytesMax, and only where somebody wants to match it.
+/// One request over HTTP/2, or over HTTP/1.1 in TLS, on a connection of its own: who reuses connections does not see
+/// that new ones are refused. Plain HTTP/1.1 is asked by Exchange, and its answer read by HttpAnswer.
 /// </summary>
 internal sealed class HttpProbe : IDisposable
 {
-    private const int BodyBytesMax = 64 * 1024;
-
     private static readonly HttpRequestOptionsKey<Try> TryKey = new("fairlead.try");
 
     // Every connection is in a pool of its own name: in a shared one the first to come up is given to whoever waits
@@ -64,27 +60,13 @@ internal sealed class HttpProbe : IDisposable
 
         using HttpResponseMessage response = await client.SendAsync(request, stop);
         int status = (int)response.StatusCode;
-        bool healthy = spec.Status.Count == 0
-            ? status is >= 200 and < 400
-            : spec.Status.Any(range => range.Contains(status));
-        string detail = $"status {status}";
-        byte[] body = [];
-        if (healthy && spec.Body is { } wanted)
+        bool hasBody = spec.Body is not null && HttpAnswer.IsHealthy(spec, status);
+        ProbeResult result = HttpAnswer.Verdict(spec, status, hasBody ? await HeadOfAsync(response, stop) : default);
+        return one.Certificate is not { } certificate ? result : result with
         {
-            body = await HeadOfAsync(response, stop);
-            healthy = Patterns.Compile(wanted).IsMatch(Encoding.UTF8.GetString(body));
-            detail += healthy
-                ? $", body matches \"{wanted}\""
-                : $", no \"{wanted}\" in the first {body.Length.ToString(CultureInfo.InvariantCulture)} bytes of body";
-        }
-
-        if (one.Certificate is { } certificate)
-        {
-            healthy &= certificate.Lasts;
-            detail += $", {certificate.Detail}";
-        }
-
-        return ProbeResult.Of(healthy, detail) with { Code = status, Heard = body };
+            Outcome = result.Success && certificate.Lasts ? Outcome.Success : Outcome.Failure,
+            Detail = $"{result.Detail}, {certificate.Detail}",
+        };
     }
 
     /// <summary>Sends on a connection of its own; the answer's head is there, its body is still to come.</summary>
@@ -107,7 +89,7 @@ internal sealed class HttpProbe : IDisposable
         return request;
     }
 
-    private static string Authority(Check check, bool isTls)
+    public static string Authority(Check check, bool isTls)
     {
         string host = check.Spec.Host ?? (check.Target.AddressFamily == AddressFamily.InterNetworkV6
             ? $"[{check.Target.Address}]"
@@ -117,7 +99,7 @@ internal sealed class HttpProbe : IDisposable
 
     private static async Task<byte[]> HeadOfAsync(HttpResponseMessage response, CancellationToken stop)
     {
-        byte[] body = new byte[BodyBytesMax];
+        byte[] body = new byte[HttpAnswer.BodyBytesMax];
         int length = 0;
         await using Stream stream = await response.Content.ReadAsStreamAsync(stop);
         while (length < body.Length)

@@ -88,7 +88,7 @@ public sealed class ApiServer(
             Checks =
             [
                 .. checks.Status().OrderBy(c => c.Check.Id)
-                    .Select(c => new CheckView(c.Check.Id, c.State.Known, c.State.Up, c.Detail, c.LastTry)),
+                    .Select(CheckView.Of),
             ],
             Peers =
             [
@@ -117,6 +117,7 @@ public sealed class ApiServer(
             ("GET", "/v1/why/flow") => BalancerQuestions.WhyAsync(context, balancing, SendAsync),
             ("GET", "/v1/balancer") => BalancerQuestions.LookAsync(context, balancing, SendAsync),
             ("GET", "/v1/lg") => BgpQuestions.LookAsync(context, speaker, SendAsync),
+            ("GET", "/v1/bfd") => BgpQuestions.BfdAsync(context, speaker, SendAsync),
             ("GET", "/v1/why/backend") => HealthQuestions.WhyAsync(context, checks, SendAsync),
             ("POST", "/v1/checks/report") => HealthQuestions.ReportAsync(context, checks, SendAsync),
             ("GET", "/v1/dns/ttl") => SendAsync(context, 200, new OldAnswers(loop.TtlDebt.At(time.GetUtcNow()))),
@@ -206,6 +207,7 @@ public sealed class ApiServer(
     {
         IntentKind.Drain => $"drain-{pop}",
         IntentKind.Override => $"override-{subject?.Replace('/', '_')}",
+        IntentKind.Blackhole => $"blackhole-{(pop.Length > 0 ? pop : "everywhere")}-{subject?.Replace('/', '_')}",
         _ => $"announce-{pop}-{subject?.Replace('/', '_')}",
     };
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Receiving;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
@@ -44,6 +45,18 @@ public sealed record PeerView(
     };
 }
 
+/// <summary>A BFD session; times in milliseconds, DetectionTime 0 while nothing is heard.</summary>
+public sealed record BfdView(
+    string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic, uint Discriminator,
+    uint RemoteDiscriminator, double TransmitInterval, double DetectionTime, long Changes)
+{
+    public static BfdView Of(BfdStatus bfd) => new(
+        bfd.Peer, bfd.State, bfd.Remote, bfd.Diagnostic, bfd.Discriminator, bfd.RemoteDiscriminator,
+        bfd.TransmitInterval.TotalMilliseconds, bfd.DetectionTime.TotalMilliseconds, bfd.Changes);
+}
+
+public sealed record BfdList(ImmutableArray<BfdView> Sessions);
+
 /// <summary>A route that a router has told us.</summary>
 public sealed record SeenView(
     string Prefix, string Peer, string? NextHop, string AsPath, string Communities, bool Best, string? NotUsed);
@@ -72,6 +85,11 @@ internal static class BgpQuestions
             ? send(context, 200, new SeenList([.. routes.Select(ViewOf)]))
             : send(context, 503, new Refusal("busy", ["too many ask at once: try again"])));
     }
+
+    public static async Task BfdAsync(
+        HttpContext context, BgpSpeaker? speaker, Func<HttpContext, int, object?, Task> send) =>
+        await send(context, 200, new BfdList(
+            speaker is null ? [] : [.. (await speaker.LookAtBfdAsync()).Select(BfdView.Of)]));
 
     public static Task WhyRouteAsync(
         HttpContext context, ReconcileLoop loop, BgpSpeaker? speaker, Func<HttpContext, int, object?, Task> send)

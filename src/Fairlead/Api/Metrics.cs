@@ -38,6 +38,7 @@ internal static class Metrics
         Family(text, "fairlead_health_state", "gauge", "1 while the check says up.");
         foreach (CheckView check in status.Checks)
             Sample(text, "fairlead_health_state", check.Up ? 1 : 0, ("check", check.Id));
+        HealthMetrics.Write(text, status.Checks);
         Bgp(text, status);
         if (status.Rpki is { } rpki)
         {

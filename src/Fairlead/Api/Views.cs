@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fairlead.Fleet;
+using Fairlead.Health;
 using Fairlead.Node;
 
 namespace Fairlead.Api;
@@ -54,7 +55,31 @@ public sealed record MemoryView(long Resident, long Heap);
 
 public sealed record StoreView(bool Connected, double? SilentSeconds, string? Fault);
 
-public sealed record CheckView(string Id, bool Known, bool Up, string Detail, DateTimeOffset? LastTry);
+public sealed record CheckView(string Id, bool Known, bool Up, string Detail, DateTimeOffset? LastTry)
+{
+    public long Tries { get; init; }
+
+    public long Failures { get; init; }
+
+    /// <summary>Tries that said nothing of the backend: the fault was this node's.</summary>
+    public long Unknowns { get; init; }
+
+    /// <summary>How long the last try took.</summary>
+    public double? TookSeconds { get; init; }
+
+    /// <summary>When it last turned.</summary>
+    public DateTimeOffset? ChangedAt { get; init; }
+
+    public static CheckView Of(CheckStatus check) =>
+        new(check.Check.Id, check.State.Known, check.State.Up, check.Detail, check.LastTry)
+        {
+            Tries = check.Tries,
+            Failures = check.Failures,
+            Unknowns = check.Unknowns,
+            TookSeconds = check.Last?.Took.TotalSeconds,
+            ChangedAt = check.ChangedAt,
+        };
+}
 
 /// <summary>What the DNS server counts; each dictionary by its own words.</summary>
 public sealed record DnsView

@@ -50,6 +50,9 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public Task<SeenList> LookAsync(string prefix, bool inside, CancellationToken stop) => SendAsync<SeenList>(
         HttpMethod.Get, $"v1/lg?prefix={Uri.EscapeDataString(prefix)}{(inside ? "&inside" : "")}", null, stop);
 
+    public Task<BfdList> BfdAsync(CancellationToken stop) =>
+        SendAsync<BfdList>(HttpMethod.Get, "v1/bfd", null, stop);
+
     public Task<BackendWhy> WhyBackendAsync(string address, CancellationToken stop) =>
         SendAsync<BackendWhy>(
             HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);

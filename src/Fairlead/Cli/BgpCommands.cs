@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using Fairlead.Api;
@@ -17,8 +18,15 @@ internal static class BgpCommands
         WhyRoute("vip", "address", "Explains why this node announces a service's address, or does not."),
     ];
 
-    private static Command Bgp() => Sessions("bgp", "Shows this node's BGP sessions.", (console, peers) =>
+    private static Command Bgp() => Shown("bgp", "Shows this node's BGP sessions.", async (client, asJson, stop) =>
     {
+        ImmutableArray<PeerView> peers = (await client.StatusAsync(stop)).Peers;
+        if (asJson)
+        {
+            Output.Json(peers);
+            return;
+        }
+
         var table = new Table().Border(TableBorder.None).AddColumns(
             "peer", "address", "state", "since", "hold", "announced", "received", "updates in/out", "malformed", "ups",
             "last error");
@@ -30,26 +38,38 @@ internal static class BgpCommands
                 Markup.Escape(peer.LastError));
         }
 
-        console.Write(table);
+        Output.Terminal().Write(table);
     });
 
-    private static Command Bfd() => Sessions("bfd", "Shows this node's BFD sessions.", (console, peers) =>
+    private static Command Bfd() => Shown("bfd", "Shows this node's BFD sessions.", async (client, asJson, stop) =>
     {
-        var table = new Table().Border(TableBorder.None).AddColumns("peer", "address", "BFD", "BGP");
-        foreach (PeerView peer in peers) table.AddRow(peer.Name, peer.Address, peer.Bfd ?? "off", peer.State);
-        console.Write(table);
+        BfdList list = await client.BfdAsync(stop);
+        if (asJson)
+        {
+            Output.Json(list.Sessions);
+            return;
+        }
+
+        var table = new Table().Border(TableBorder.None).AddColumns(
+            "peer", "state", "remote", "sends every", "detects in", "discriminators", "changes", "diagnostic");
+        foreach (BfdView one in list.Sessions)
+        {
+            table.AddRow(one.Peer, one.State.ToString(), one.Remote.ToString(), Milliseconds(one.TransmitInterval),
+                one.DetectionTime > 0 ? Milliseconds(one.DetectionTime) : "-",
+                $"{one.Discriminator}/{one.RemoteDiscriminator}", $"{one.Changes}", one.Diagnostic.ToString());
+        }
+
+        Output.Terminal().Write(table);
     });
 
-    private static Command Sessions(string name, string what, Action<IAnsiConsole, IEnumerable<PeerView>> show)
+    private static Command Shown(string name, string what, Func<ApiClient, bool, CancellationToken, Task> show)
     {
         Option<string> control = NodeCommands.ControlSocket();
         Option<string> format = CommandLine.OutputFormat();
         var command = new Command(name, what) { control, format };
         command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
         {
-            StatusView status = await client.StatusAsync(stop);
-            if (parsed.GetValue(format) == "json") Output.Json(status.Peers);
-            else show(Output.Terminal(), status.Peers);
+            await show(client, parsed.GetValue(format) == "json", stop);
             return ExitCode.Ok;
         }));
         return command;
@@ -109,6 +129,9 @@ internal static class BgpCommands
         }));
         return command;
     }
+
+    private static string Milliseconds(double milliseconds) =>
+        string.Create(CultureInfo.InvariantCulture, $"{milliseconds:0.#} ms");
 
     private static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0} s");
 }

@@ -12,7 +12,7 @@ internal static class CommandLine
         Command[] all =
         [
             .. NodeCommands.All(), .. FileCommands.All(), .. IntentCommands.All(), .. DnsCommands.All(),
-            .. BgpCommands.All(), .. BalancerCommands.All(),
+            .. BgpCommands.All(), RouterAuditCommand.RouterAudit(), .. BalancerCommands.All(),
             ImportCommands.Import(), LabCommands.Lab(),
         ];
         foreach (Command command in all) root.Subcommands.Add(command);

@@ -9,7 +9,10 @@ namespace Fairlead.Cli;
 /// <summary>What an operator says: drains and announcements. Each has a reason and an end.</summary>
 internal static class IntentCommands
 {
-    public static IEnumerable<Command> All() => [Drain(), Undrain(), Announce(), Unannounce(), Override()];
+    public static IEnumerable<Command> All() => 
+    [
+        Drain(), Undrain(), Announce(), Unannounce(), Blackhole(), Unblackhole(), Override(),
+    ];
 
     private static Command Drain()
     {
@@ -108,6 +111,52 @@ internal static class IntentCommands
         {
             await client.EndAsync(
                 ApiServer.IdOf(IntentKind.Announce, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Blackhole()
+    {
+        var prefix = new Argument<string>("prefix") { Description = "what is attacked, inside the anycast subnets" };
+        Option<string> pop = CommandLine.WithDefault("--pop", "", "from which pop's nodes; default: every pop's");
+        Option<string> reason = CommandLine.Required("--reason", "why, for the others");
+        Option<string> lasting = CommandLine.WithDefault("--for", "30m", "how long it holds; then it ends by itself");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("blackhole",
+            "Has the routers that take BLACKHOLE throw away what is sent to a prefix; exits with 73 when refused.")
+        {
+            prefix, pop, reason, lasting, control,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
+                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
+            Intent intent = await client.AddAsync(
+                new IntentRequest
+                {
+                    Kind = IntentKind.Blackhole,
+                    Pop = parsed.GetValue(pop)!,
+                    Prefix = parsed.GetValue(prefix)!,
+                    Reason = parsed.GetValue(reason)!,
+                    ForSeconds = holds.TotalSeconds,
+                }, stop);
+            Output.Say($"{intent.Id}: until {intent.Until:u}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command Unblackhole()
+    {
+        var prefix = new Argument<string>("prefix") { Description = "what was thrown away" };
+        Option<string> pop = CommandLine.WithDefault("--pop", "", "as it was given to blackhole");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("unblackhole", "Ends a blackhole before its time.") { prefix, pop, control };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            await client.EndAsync(
+                ApiServer.IdOf(IntentKind.Blackhole, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
             return ExitCode.Ok;
         }));
         return command;

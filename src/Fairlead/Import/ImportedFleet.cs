@@ -11,7 +11,7 @@ namespace Fairlead.Import;
 /// </summary>
 internal sealed class ImportedFleet(string name)
 {
-    private readonly List<SpecProblem> notTaken = [];
+    private readonly Leftovers notTaken = new();
 
     /// <summary>Each pop with its place, if it has one; the first one gets the node.</summary>
     public OrderedDictionary<string, (double Latitude, double Longitude)?> Pops { get; } = [];
@@ -35,22 +35,13 @@ internal sealed class ImportedFleet(string name)
     /// <summary>Master files and what they include, by their path below zones/.</summary>
     public OrderedDictionary<string, byte[]> ZoneFiles { get; } = [];
 
-    /// <summary>By file, in the order in which an operator reads it.</summary>
-    public IReadOnlyList<SpecProblem> NotTaken =>
-    [
-        .. notTaken.GroupBy(one => one.File)
-            .SelectMany(file => file.OrderBy(one => one.Line).ThenBy(one => one.Column)),
-    ];
+    public IReadOnlyList<SpecProblem> NotTaken => notTaken.All;
 
     /// <summary>Node's addresses, if the import knows any.</summary>
     public List<string> Addresses { get; } = [];
 
     /// <summary>Names what is not taken, once.</summary>
-    public void Leave(TextPlace at, string message)
-    {
-        var one = new SpecProblem(at.File, at.Line, at.Column, message);
-        if (!notTaken.Contains(one)) notTaken.Add(one);
-    }
+    public void Leave(TextPlace at, string message) => notTaken.Add(at, message);
 
     /// <summary>A name as fleet files write it: lower-case letters, digits and hyphens.</summary>
     public static string NameOf(string text)

@@ -1,11 +1,8 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.Sockets;
 using Fairlead.Api;
 using Fairlead.Balancer;
 using Fairlead.Bgp.Announcing;
-using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Session;
 using Fairlead.Control;
 using Fairlead.Control.Etcd;
@@ -49,7 +46,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             loop?.Wake();
         }, FileOf(""));
         await using var origins = new OriginGuard(loaded.Spec, time, seed, logs.CreateLogger("rpki"));
-        BgpSpeaker? speaker = NewSpeaker(pop, node, seed, () => loop);
+        using var peers = new NodePeers(options.Pop, options.Node, logs.CreateLogger("bgp"));
+        BgpSpeaker? speaker = NewSpeaker(peers, seed, () => loop);
         origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         using Balancing? balancing = Balancing.Start(
@@ -64,7 +62,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         loop.Acted = ahead.From;
         store.Changed = loop.Wake;
         var reload = new FleetReload(
-            options, loop, checks, speaker, origins, logs.CreateLogger("reload"), dns, transfers);
+            options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers);
         await using var api = new ApiServer(
             options, loop, store, checks, speaker, dns, reload, time, transfers, origins, balancing);
 
@@ -84,6 +82,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         transfers?.Start();
         checks.Apply(OwnReport.Checks(loaded.Spec, pop, node));
         speaker?.Start();
+        if (speaker is not null) peers.Follow(speaker, () => loop.Fleet.Spec);
         origins.Start();
         Task publishing = publisher.RunAsync(stop.Token);
         Task watching = new FileWatch(loop, reload, time, log).RunAsync(stop.Token);
@@ -171,12 +170,12 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     private ZoneTransfers NewTransfers(int seed, Action wake) =>
         new(loaded, options.StateFolder, time, seed, logs.CreateLogger("transfers"), wake);
 
-    private BgpSpeaker? NewSpeaker(PopSpec pop, NodeSpec node, int seed, Func<ReconcileLoop?> loop)
+    private BgpSpeaker? NewSpeaker(NodePeers peers, int seed, Func<ReconcileLoop?> loop)
     {
-        ImmutableArray<PeerOptions> peers = PeersOf(loaded.Spec, pop, node);
-        if (peers.IsEmpty) return null;
+        if (!peers.MayBeAny(loaded.Spec)) return null;
         ILogger bgp = logs.CreateLogger("bgp");
-        return new BgpSpeaker(peers, new Guard(loaded.Spec.AnycastSubnets), time, new Random(seed), seen =>
+        var guard = new Guard(loaded.Spec.AnycastSubnets);
+        return new BgpSpeaker(peers.Of(loaded.Spec), guard, time, new Random(seed), seen =>
         {
             LogEvent(bgp, seen);
             if (seen is BgpEvent.Thawed) loop()?.Thawed();
@@ -203,45 +202,6 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         }
     }
 
-    /// <summary>A session a router and family, wherever both ends have an address.</summary>
-    internal static ImmutableArray<PeerOptions> PeersOf(FleetSpec fleet, PopSpec pop, NodeSpec node) =>
-    [
-        .. from router in pop.Routers
-           from family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }
-           let local = node.Address(family)
-           let remote = router.Address(family)
-           where local is not null && remote is not null
-           select new PeerOptions
-           {
-               Name = $"{router.Name}/{(family == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
-               Address = remote,
-               LocalAddress = local,
-               LocalAs = node.Asn ?? fleet.Asn!.Value,
-               PeerAs = router.Asn ?? fleet.Asn!.Value,
-               RouterId = RouterId(node),
-               HoldTime = router.HoldTime,
-               Password = router.Password,
-               TtlSecurity = router.TtlSecurity,
-               // What is announced passes the guard and the plan before.
-               Export = ExportPolicy.Plain with { ToInternet = router.IsInternet },
-               Import = ImportPolicy.Plain, // For the looking glass: nothing is ever installed.
-               Bfd = router.Bfd is { } bfd
-                   ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
-                   : null,
-           },
-    ];
-
-    /// <summary>
-    /// The IPv4 address; a node without one takes four octets of its name's hash (RFC 6286 asks only that it be unique
-    /// in the AS).
-    /// </summary>
-    private static uint RouterId(NodeSpec node)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        return node.Address(AddressFamily.InterNetwork) is { } address && address.TryWriteBytes(bytes, out _)
-            ? BinaryPrimitives.ReadUInt32BigEndian(bytes)
-            : (uint)StableHash(node.Name) | 1;
-    }
-
-    private static int StableHash(string text) => text.Aggregate(17, (hash, letter) => unchecked((hash * 31) + letter));
+    internal static int StableHash(string text) =>
+        text.Aggregate(17, (hash, letter) => unchecked((hash * 31) + letter));
 }

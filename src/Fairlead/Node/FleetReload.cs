@@ -10,8 +10,8 @@ namespace Fairlead.Node;
 /// SIGHUP or a changed file: reads the fleet file again. A faulty one is refused as a whole, and the old one goes on.
 /// </summary>
 public sealed class FleetReload(
-    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, OriginGuard origins, ILogger log,
-    DnsServer? dns = null, ZoneTransfers? transfers = null)
+    NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, NodePeers peers,
+    OriginGuard origins, ILogger log, DnsServer? dns = null, ZoneTransfers? transfers = null)
 {
     private readonly Lock gate = new();
 
@@ -52,7 +52,7 @@ public sealed class FleetReload(
         NodeSpec node = pop.Node(options.Node)!;
         // The guard first: no route of the new file may meet the old list.
         origins.Take(next.Spec);
-        speaker?.ReplacePeers(FairleadNode.PeersOf(next.Spec, pop, node));
+        speaker?.ReplacePeers(peers.Of(next.Spec));
         checks.Apply(OwnReport.Checks(next.Spec, pop, node));
         transfers?.Follow(next, loop.Fleet);
         loop.Replace(next);
@@ -89,7 +89,7 @@ public sealed class FleetReload(
         if (BalancesOn(next.Spec, self) != BalancesOn(old, before))
             yield return $"{options.FleetFile}: the balancer's key or devices have changed, or its first service came: "
                 + "restart the node";
-        if (speaker is null && !FairleadNode.PeersOf(next.Spec, pop, self).IsEmpty)
+        if (speaker is null && peers.MayBeAny(next.Spec))
             yield return $"{options.FleetFile}: the pop's first router has come: restart the node";
     }
 

@@ -1,6 +1,8 @@
+using System.Text.Json;
 using Fairlead.Fleet.Routers;
 using Fairlead.Fleet.Spec;
 using Fairlead.InteropTests.Bgp;
+using Fairlead.InteropTests.Node;
 using Fairlead.Lab;
 using Fairlead.Lab.Topologies;
 using Fairlead.Tests.Lab;
@@ -13,7 +15,7 @@ namespace Fairlead.InteropTests.Lab;
 /// </summary>
 public sealed class FrrGuardTests : IDisposable
 {
-    private static readonly FleetSpec Fleet = ThreeCities.Read("""
+    private const string FleetText = """
         fleet: guarded
         asn: 64500
         anycast: {subnets: [192.0.2.0/24, "2001:db8:f00::/44"], cover: [192.0.2.0/24, "2001:db8:f00::/44"]}
@@ -30,7 +32,9 @@ public sealed class FrrGuardTests : IDisposable
                 upstreams: {up: {asn: 64496, addresses: [10.9.1.2, "fd01::2"]}}
         services:
           web: {host: "::10", ports: [tcp/80], backends: {one: [10.9.0.9]}}
-        """);
+        """;
+
+    private static readonly FleetSpec Fleet = ThreeCities.Read(FleetText);
 
     private const string Node = """
         log stderr all;
@@ -119,6 +123,53 @@ public sealed class FrrGuardTests : IDisposable
         AwaitTold(up, "192.0.2.0/24 2001:db8:f00::/44");
     }
 
+    [InteropFact("vtysh", "bird", "ip", "chrt")]
+    public void An_audit_finds_nothing_where_every_guard_stands_and_names_the_one_that_is_missing()
+    {
+        Topology();
+        string fleet = Path.Combine(folder, "fleet.yaml");
+        File.WriteAllText(fleet, FleetText);
+        File.WriteAllText(Path.Combine(folder, "all.conf"), FrrConfig.Write(Fleet, "one", "r1"));
+        StartFrr("-M", "bmp");
+        using var node = new BirdRouter(bed, "node", Node);
+        using var up = new BirdRouter(bed, "up", Upstream);
+        AwaitTold(up, "192.0.2.0/24 2001:db8:f00::/44");
+        Vtysh(["conf", "router bgp 64500", "bmp targets audit",
+            "bmp connect 10.9.0.1 port 1790 min-retry 100 max-retry 500",
+            .. from family in new[] { "ipv4", "ipv6" }
+               from policy in new[] { "pre", "post" }
+               select $"bmp monitor {family} unicast {policy}-policy"]);
+
+        (int exit, string output, string error) = Audit(fleet);
+        Assert.True(exit == 0, $"{output}{error}");
+        Assert.Contains("r1: 0 findings; all of it was told", output, StringComparison.Ordinal);
+
+        Vtysh("conf", "route-map careless permit 10");
+        Vtysh("conf", "router bgp 64500", "address-family ipv4 unicast", "neighbor 10.9.0.2 route-map careless in");
+        BirdRouter.Eventually(
+            () => Routes().Contains("203.0.113.7/32", StringComparison.Ordinal), "the router takes what it should not");
+        (exit, output, error) = Audit(fleet, "--output", "json");
+        Assert.True(exit == 2, $"{output}{error}");
+        using JsonDocument said = JsonDocument.Parse(output);
+        JsonElement[] findings =
+            [.. said.RootElement.GetProperty("routers")[0].GetProperty("findings").EnumerateArray()];
+        Assert.Equal(
+        [
+            "length 192.0.2.128/25", "outsideSubnets 0.0.0.0/0", "outsideSubnets 203.0.113.0/24",
+            "outsideSubnets 203.0.113.7/32",
+        ], findings.Select(one => $"{one.GetProperty("fault")} {one.GetProperty("prefix")}")
+            .Order(StringComparer.Ordinal));
+        Assert.All(findings, one => Assert.Equal(
+            "neighbor 10.9.0.2 route-map fl-node-n1-v4-in in", one.GetProperty("missing").GetString()));
+    }
+
+    private (int Exit, string Output, string Error) Audit(string fleet, params string[] more) => Command.Try(
+        "ip", TimeSpan.FromSeconds(60), null,
+        [
+            "netns", "exec", bed.NamespaceOf("router"), NodeBed.Program, "router-audit", "--fleet", fleet,
+            "--listen", "10.9.0.1:1790", .. more,
+        ]);
+
     [InteropFact("bgpctl")]
     public void OpenBGPD_takes_the_configuration_that_is_written_for_it()
     {
@@ -165,14 +216,14 @@ public sealed class FrrGuardTests : IDisposable
             bed.AddAddress(host, device, address);
     }
 
-    private void StartFrr()
+    private void StartFrr(params string[] moreOfBgpd)
     {
         Command.Run("chown", "-R", "frr:frr", folder);
         Daemon("zebra");
         BirdRouter.Eventually(() => File.Exists(Path.Combine(folder, "zserv.api")), "zebra listens");
         Daemon("staticd");
         Daemon("bfdd", "--bfdctl", Path.Combine(folder, "bfdd.sock"));
-        Daemon("bgpd");
+        Daemon("bgpd", moreOfBgpd);
         foreach (string daemon in new[] { "staticd", "bfdd", "bgpd" })
             BirdRouter.Eventually(() => File.Exists(Path.Combine(folder, $"{daemon}.vty")), $"{daemon} answers");
         string said = bed.Run(
@@ -185,7 +236,8 @@ public sealed class FrrGuardTests : IDisposable
             "-z", Path.Combine(folder, "zserv.api"), "--vty_socket", folder,
             "-i", Path.Combine(folder, $"{name}.pid"), .. more]);
 
-    private string Vtysh(string command) => bed.Run("router", "vtysh", "--vty_socket", folder, "-c", command);
+    private string Vtysh(params string[] commands) => bed.Run(
+        "router", "vtysh", ["--vty_socket", folder, .. commands.SelectMany(command => new[] { "-c", command })]);
 
     private string Routes() => Vtysh("show bgp ipv4 unicast") + Vtysh("show bgp ipv6 unicast");
 

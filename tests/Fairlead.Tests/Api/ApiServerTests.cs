@@ -44,7 +44,8 @@ public sealed class ApiServerTests : IAsyncLifetime
         store.Changed = loop.Wake;
         store.Start();
         var origins = new OriginGuard(loop.Fleet.Spec, TimeProvider.System, 1, NullLogger.Instance);
-        var reload = new FleetReload(options, loop, checks, null, origins, NullLogger.Instance);
+        var peers = new NodePeers(options.Pop, options.Node, NullLogger.Instance);
+        var reload = new FleetReload(options, loop, checks, null, peers, origins, NullLogger.Instance);
         server = new ApiServer(options, loop, store, checks, null, null, reload, TimeProvider.System);
         File.WriteAllText(options.ControlSocket, "what a killed process left");
         await server.StartAsync();

@@ -22,7 +22,14 @@ public class MetricsTests
         Intents = [],
         Checks =
         [
-            new CheckView("web/lon/192.0.2.5", true, true, "status 200", null),
+            new CheckView("web/lon/192.0.2.5", true, true, "status 200", null)
+            {
+                Tries = 12,
+                Failures = 3,
+                Unknowns = 1,
+                TookSeconds = 0.004,
+                ChangedAt = DateTimeOffset.FromUnixTimeMilliseconds(1_799_999_000_500),
+            },
             new CheckView("odd \"one\"\\two\nthree", true, false, "x", null),
         ],
         Peers = [new PeerView("lon-edge/ipv4", "192.0.2.9", "Established", 12.5, "Up", 10, "")],
@@ -104,6 +111,12 @@ public class MetricsTests
     [InlineData("fairlead_pop_state{pop=\"lon\",state=\"Up\"} 1\n")]
     [InlineData("fairlead_panic_active{service=\"web\"} 0\n")]
     [InlineData("fairlead_health_state{check=\"odd \\\"one\\\"\\\\two\\nthree\"} 0\n")]
+    [InlineData("fairlead_health_tries_total{service=\"web\",pop=\"lon\",backend=\"192.0.2.5\"} 12\n")]
+    [InlineData("fairlead_health_failures_total{service=\"web\",pop=\"lon\",backend=\"192.0.2.5\"} 3\n")]
+    [InlineData("fairlead_health_unknowns_total{service=\"web\",pop=\"lon\",backend=\"192.0.2.5\"} 1\n")]
+    [InlineData("fairlead_health_duration_seconds{service=\"web\",pop=\"lon\",backend=\"192.0.2.5\"} 0.004\n")]
+    [InlineData("fairlead_health_changed_timestamp_seconds{service=\"web\",pop=\"lon\",backend=\"192.0.2.5\"} "
+        + "1799999000.5\n")]
     [InlineData("fairlead_bgp_session_up{peer=\"lon-edge/ipv4\"} 1\n")]
     [InlineData("fairlead_bfd_session_up{peer=\"lon-edge/ipv4\"} 1\n")]
     [InlineData("fairlead_bgp_guard_rejections_total 3\n")]
@@ -118,4 +131,27 @@ public class MetricsTests
     [InlineData("fairlead_dns_secondary_expired{zone=\"example.org.\"} 1\n")]
     public void What_an_operator_alarms_on_is_there(string line) =>
         Assert.Contains(line, Metrics.Write(Status, Now), StringComparison.Ordinal);
+
+    [Fact]
+    public void Where_there_are_too_many_checks_the_backends_of_a_pool_are_one()
+    {
+        StatusView many = Status with
+        {
+            Checks =
+            [
+                .. Enumerable.Range(0, HealthMetrics.BackendsMax + 1).Select(i =>
+                    new CheckView($"web/lon/10.0.{i / 256}.{i % 256}", true, true, "", null)
+                    {
+                        Tries = 2,
+                        TookSeconds = i,
+                    }),
+            ],
+        };
+        string text = Metrics.Write(many, Now);
+
+        Assert.Contains("fairlead_health_tries_total{service=\"web\",pop=\"lon\",backend=\"\"} 2002\n", text,
+            StringComparison.Ordinal);
+        Assert.Contains("fairlead_health_duration_seconds{service=\"web\",pop=\"lon\",backend=\"\"} 1000\n", text,
+            StringComparison.Ordinal);
+    }
 }

@@ -182,6 +182,33 @@ public class AnnouncingTests
         Assert.Equal(internet.LocalAddress, told.NextHop);
     }
 
+    [Fact]
+    public void A_blackhole_goes_before_all_else_to_peers_that_take_it_and_to_no_other()
+    {
+        var routes = new RouteSet(1,
+        [
+            new Route { Prefix = Prefix.Parse("198.18.1.1/32"), Blackhole = true },
+            new Route { Prefix = Prefix.Parse("203.0.113.1/32"), Blackhole = true }, // I1.
+            new Route { Prefix = Prefix.Parse("198.18.1.1/32"), Med = 5 },
+        ]);
+        foreach ((bool toInternet, bool without) in ((bool, bool)[])
+            [(false, false), (true, false), (false, true), (true, true)])
+        {
+            AnnounceContext context = External() with
+            {
+                Export = ExportPolicy.Plain with { ToInternet = toInternet, WithoutBlackholes = without },
+            };
+            var model = new ModelPeer(context);
+            model.Drain(new AdjRibOut(context), GuardedRoutes.Sift(Guard, routes), new Random(1));
+
+            if (toInternet && without) Assert.Empty(model.Table);
+            else if (without) Assert.Equal(5u, Assert.Single(model.Table).Value.Med);
+            else
+                Assert.Equal("blackhole no-export",
+                    string.Join(' ', Assert.Single(model.Table).Value.Communities.Select(Community.Format)));
+        }
+    }
+
     private static GuardedRoutes Sifted(params string[] prefixes)
     {
         // The session runs over IPv4, so IPv6 routes have to name their next hop.

@@ -100,7 +100,8 @@ public class BmpTests
 
         BmpRouterStatus status = router.Status();
         Assert.Equal(("frr1", "FRRouting 8.4.4"), (status.Name, status.Description));
-        Assert.Equal(new BmpPeerUp(Peer, new Asn(65002), External: true), Assert.Single(status.PeersUp));
+        Assert.Equal(
+            new BmpPeerUp(Peer, new Asn(65002), External: true, KeepsDeadRoutes: false), Assert.Single(status.PeersUp));
         foreach (BmpView view in new[] { BmpView.InPrePolicy, BmpView.InPostPolicy })
         {
             BmpRoute[] routes = [.. router.Routes(Peer, view)];
@@ -165,7 +166,8 @@ public class BmpTests
         up[7] = 0x80;
         Tell(router, up);
         Tell(router, Message(BmpType.RouteMonitoring, six, 0x80, Update("2001:db8:a000::/48")));
-        Assert.Equal("2001:db8:a000::/48", Assert.Single(router.Routes(six, BmpView.InPrePolicy)).Prefix.ToString());
+        BmpRoute kept = Assert.Single(router.Routes(six, BmpView.InPrePolicy));
+        Assert.Equal(("2001:db8:a000::/48", "2001:db8::2"), (kept.Prefix.ToString(), $"{kept.Path.NextHop}"));
         Assert.Single(router.Routes(local, BmpView.Local));
     }
 

@@ -1,5 +1,10 @@
+using Fairlead.Bgp.Announcing;
+using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
+using Fairlead.Fleet;
+using Fairlead.Net.Addresses;
 using Fairlead.Tests.Fleet;
+using Fairlead.Tests.Lab;
 
 namespace Fairlead.Tests.Decide;
 
@@ -75,6 +80,38 @@ public class IntentRulesTests
     [Fact]
     public void An_announcement_needs_a_prefix() =>
         Assert.Equal(["an announcement needs a prefix"], new Situation().Refusals(Situation.Announce("lon", null)));
+
+    [Theory]
+    [InlineData("lon", "192.0.2.1/32", null)]
+    [InlineData("", "2001:db8:f02::1/128", null)]
+    [InlineData("lon", "203.0.113.1/32", "I1: 203.0.113.1/32 is outside every anycast subnet")]
+    [InlineData("lon", "2001:db8:f00::/44", "I2: 2001:db8:f00::/44 holds 2001:db8:f00::/44, and with it")]
+    [InlineData("lon", "192.0.2.0/24", "I2: 192.0.2.0/24 holds 192.0.2.0/24, and with it")]
+    [InlineData("nyc", "192.0.2.1/32", "no router of nyc takes BLACKHOLE")]
+    [InlineData("lonn", "192.0.2.1/32", "unknown pop \"lonn\"")]
+    [InlineData("lon", null, "an announcement needs a prefix")]
+    public void A_blackhole_stays_inside_the_subnets_takes_no_aggregate_and_needs_a_router_that_takes_it(
+        string pop, string? prefix, string? refusal)
+    {
+        string[] refusals = new Situation(Variants.Blackholes).Refusals(Situation.Blackhole(pop, prefix));
+        if (refusal is null) Assert.Empty(refusals);
+        else Assert.StartsWith(refusal, refusals[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_blackhole_is_the_first_of_the_routes_to_its_prefix_and_ends_with_its_intent()
+    {
+        Intent intent = Situation.Blackhole("", "192.0.2.1/32");
+        Situation situation = new Situation(Variants.Blackholes).With(intent);
+        Route[] routes = [.. situation.Routes("lon1").Where(route => route.Prefix == Prefix.Parse("192.0.2.1/32"))];
+
+        Assert.Equal([true, false], routes.Select(route => route.Blackhole));
+        Assert.Contains(
+            RouteWhy.Of(situation.Fleet, situation.Plan(), situation.Report("lon1"), Prefix.Parse("192.0.2.1/32")),
+            line => line.EndsWith("thrown away (blackhole): under attack; told to lon-edge", StringComparison.Ordinal));
+        Situation over = new Situation(Variants.Blackholes).With(intent with { Until = Situation.Now });
+        Assert.DoesNotContain(over.Routes("lon1"), route => route.Blackhole);
+    }
 
     [Fact]
     public void A_fleet_of_one_pop_is_never_drained()

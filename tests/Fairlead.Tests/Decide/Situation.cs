@@ -146,6 +146,13 @@ internal sealed class Situation
         Prefix = prefix is null ? null : Prefix.Parse(prefix),
     };
 
+    public static Intent Blackhole(string pop, string? prefix) => Announce(pop, prefix) with
+    {
+        Id = $"blackhole-{pop}",
+        Kind = IntentKind.Blackhole,
+        Reason = "under attack",
+    };
+
     private NodeView Healthy(PopSpec pop, NodeSpec node) => new(
         new NodeReport
         {

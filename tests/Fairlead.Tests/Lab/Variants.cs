@@ -5,6 +5,18 @@ namespace Fairlead.Tests.Lab;
 /// <summary>Small fleets that take the less common ways through the router's configuration.</summary>
 public static class Variants
 {
+    /// <summary>The three cities, with a router in London that takes BLACKHOLE.</summary>
+    public static FleetSpec Blackholes { get; } = ThreeCities.Fleet with
+    {
+        Pops =
+        [
+            .. ThreeCities.Fleet.Pops.Select(pop => pop.Name != "lon" ? pop : pop with
+            {
+                Routers = [.. pop.Routers.Select(router => router with { TakesBlackholes = true })],
+            }),
+        ],
+    };
+
     /// <summary>No IPv6, no BFD, no password, no backbone, nodes of the router's own AS.</summary>
     public static FleetSpec IPv4Only { get; } = ThreeCities.Read("""
         fleet: small

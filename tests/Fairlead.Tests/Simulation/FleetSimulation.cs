@@ -47,6 +47,22 @@ internal sealed class FleetSimulation
         Until = Now + TimeSpan.FromHours(1),
     });
 
+    /// <summary>What an operator asks for, where the rules let him.</summary>
+    public void Blackhole(string pop, string prefix)
+    {
+        var intent = new Intent
+        {
+            Id = $"blackhole-{pop}",
+            Kind = IntentKind.Blackhole,
+            Pop = pop,
+            Prefix = Prefix.Parse(prefix),
+            Reason = "simulated",
+            At = Now,
+            Until = Now + TimeSpan.FromSeconds(10),
+        };
+        if (!IntentRules.Refusals(Fleet, Alive.First().World!, intent, Now).Any()) intents.Add(intent);
+    }
+
     public void Undrain(string pop) => intents.RemoveAll(intent => intent.Pop == pop);
 
     /// <summary>One tick for everybody: reports out, news in (each with its own delay), decisions.</summary>

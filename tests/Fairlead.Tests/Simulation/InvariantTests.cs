@@ -2,14 +2,14 @@ using Fairlead.Bgp.Announcing;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
-using Fairlead.Tests.Fleet;
+using Fairlead.Tests.Lab;
 
 namespace Fairlead.Tests.Simulation;
 
 /// <summary>The invariants I1 to I7 of the architecture, over seeded fault schedules.</summary>
 public class InvariantTests
 {
-    private static readonly FleetSpec Cities = FleetFiles.Read(File.ReadAllText(FleetFiles.ThreeCities));
+    private static readonly FleetSpec Cities = Variants.Blackholes;
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(20);
 
     private static FleetSimulation Started(Random random)
@@ -28,6 +28,7 @@ public class InvariantTests
         for (int fault = 0; fault < 12; fault++)
         {
             Break(fleet, random);
+            Attack(fleet, fault);
             fleet.Run(TimeSpan.FromMilliseconds(random.Next(100, 8_000)), () => CheckSafety(fleet));
         }
 
@@ -154,6 +155,8 @@ public class InvariantTests
     {
         foreach (Route route in fleet.Alive.SelectMany(node => node.Routes))
             Assert.True(Cities.AnycastSubnets.Any(subnet => subnet.Contains(route.Prefix)), $"I1: {route.Prefix}");
+        foreach (Route route in fleet.Alive.SelectMany(node => node.Routes).Where(route => route.Blackhole))
+            Assert.DoesNotContain(Cities.Aggregates, aggregate => route.Prefix.Contains(aggregate));
         foreach (SimulatedNode node in fleet.Alive)
         {
             // I7: no name is given to a pop that is down while another is up and in DNS.
@@ -183,6 +186,14 @@ public class InvariantTests
             case 7: fleet.Undrain(pop); break;
             default: node.Healthy.Remove("dns"); break;
         }
+    }
+
+    /// <summary>An operator under attack, whom the rules let do some of it.</summary>
+    private static void Attack(FleetSimulation fleet, int turn)
+    {
+        string[] attacked =
+            ["192.0.2.1/32", "203.0.113.1/32", "2001:db8:f02::1/128", "192.0.2.0/24", "2001:db8:f00::/44"];
+        fleet.Blackhole(turn % 2 == 0 ? "" : "lon", attacked[turn % attacked.Length]);
     }
 
     private static void Mend(FleetSimulation fleet)

@@ -122,6 +122,7 @@ internal static partial class RfcTitles
         9077 NSEC and NSEC3: TTLs and Aggressive Use
         9103 DNS Zone Transfer over TLS
         9110 HTTP Semantics
+        9112 HTTP/1.1
         9234 Route Leak Prevention and Detection Using Roles in UPDATE and OPEN Messages
         9276 Guidance for NSEC3 Parameter Settings
         9293 Transmission Control Protocol (TCP)

@@ -14,6 +14,10 @@ internal static class FleetShapes
     private static readonly ListOf<Prefix> Prefixes = new(Scalars.Prefix);
     private static readonly ListOf<IPAddress> Addresses = new(Address);
 
+    private static readonly ListOrWord<(ImmutableArray<IPAddress> Addresses, bool IsGateway)> RouterAddresses = new(
+        new MadeOf<ImmutableArray<IPAddress>, (ImmutableArray<IPAddress>, bool)>(Addresses, list => (list, false)),
+        "gateway", ([], true));
+
     private static readonly ObjectOf<BfdSpec> Bfd = new("bfd", f => new BfdSpec(
         f.Optional("interval", Duration, TimeSpan.FromMilliseconds(300), "how often a packet is sent"),
         f.Optional("multiplier", Number(1, 255), 3, "how many may be missed")));
@@ -41,15 +45,22 @@ internal static class FleetShapes
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD with the neighbour"),
     });
 
-    private static readonly ObjectOf<RouterSpec> Router = new("a router", f => new RouterSpec
+    private static readonly ObjectOf<RouterSpec> Router = new("a router", f => RouterAt(
+        f.Required("addresses", RouterAddresses,
+            "where nodes reach it, at most one a family; or the word gateway: each node's default gateway"), f));
+
+    private static RouterSpec RouterAt((ImmutableArray<IPAddress> Addresses, bool IsGateway) at, Fields f) => new()
     {
         Name = "",
         Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "its AS number; default the fleet's"),
-        Addresses = f.Required("addresses", Addresses, "where nodes reach it, at most one a family"),
+        Addresses = at.Addresses.IsDefault ? [] : at.Addresses,
+        IsGateway = at.IsGateway,
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
         HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
         IsInternet = f.Optional("scope", new OneOf<bool>(("internal", false), ("internet", true)), false,
             "internal: it takes host routes; internet: nothing longer than /24 or /48 is told to it"),
+        TakesBlackholes = f.Optional("blackhole", Switch, false,
+            "it throws packets away to what it is told with the community BLACKHOLE (RFC 7999)"),
         Password = f.Optional<string?>("password", Text!, null, "TCP MD5 between nodes and this router"),
         TtlSecurity = f.Optional("ttlSecurity", Switch, false, "GTSM (RFC 5082) between nodes and this router"),
         Backbone = Dictionary(f.Optional("backbone", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
@@ -57,7 +68,7 @@ internal static class FleetShapes
         Upstreams = Named(
             f.Optional("upstreams", new MapOf<UpstreamSpec>(Name, Upstream), [], "neighbours that sell transit"),
             (name, upstream) => upstream with { Name = name }),
-    });
+    };
 
     private static readonly ObjectOf<PopSpec> Pop = new("a pop", f => new PopSpec
     {
@@ -78,7 +89,9 @@ internal static class FleetShapes
     {
         Name = "",
         Host = f.Optional("host", Scalars.Host, default, "the host part of all its VIPs; its low bits serve IPv4"),
-        Ports = f.Required("ports", new ListOf<PortSpec>(Port), "where it is reached"),
+        Vips = f.Optional("vips", Addresses, [],
+            "anycast addresses of its own, inside the anycast subnets: for those that no host part makes"),
+        Ports = f.Required("ports", new ListOf<PortSpec>(Port, mayBeEmpty: true), "where it is reached"),
         Check = f.Optional("check", CheckShapes.Check, new CheckSpec(), "what is asked of each backend"),
         OnNodes = f.Optional("onNodes", Switch, false, "the nodes themselves serve it, as the DNS server"),
         Backends = Dictionary(f.Optional("backends", new MapOf<ImmutableArray<IPAddress>>(Name, Addresses), [],
@@ -101,7 +114,8 @@ internal static class FleetShapes
     private static readonly ObjectOf<(ImmutableArray<Prefix> Subnets, ImmutableArray<Prefix> Cover)> Anycast = new(
         "anycast", f => (
             f.Required("subnets", Prefixes, "the reserved addresses: nothing outside them is ever announced"),
-            f.Required("cover", Prefixes, "the prefixes that every pop announces")));
+            f.Optional("cover", new ListOf<Prefix>(Scalars.Prefix, mayBeEmpty: true), [],
+                "the prefixes that every pop announces; none: host routes alone")));
 
     private static readonly ObjectOf<StoreSpec> Store = new("store", f => new StoreSpec
     {

@@ -325,6 +325,19 @@ internal sealed class EitherOf<T>(Shape<T> plain, Shape<T> mapping) : Shape<T>
     public override JsonObject Schema() => new() { ["anyOf"] = new JsonArray(plain.Schema(), mapping.Schema()) };
 }
 
+/// <summary>A list, or one word in its place.</summary>
+internal sealed class ListOrWord<T>(Shape<T> list, string word, T ofWord) : Shape<T>
+{
+    public override bool TryRead(YamlNode node, Reading reading, out T? value)
+    {
+        value = ofWord;
+        return (node is YamlScalarNode scalar && scalar.Value == word) || list.TryRead(node, reading, out value);
+    }
+
+    public override JsonObject Schema() =>
+        new() { ["anyOf"] = new JsonArray(list.Schema(), new JsonObject { ["const"] = word }) };
+}
+
 /// <summary>A mapping with exactly one of several keys, each with a shape of its own.</summary>
 internal sealed class OneKeyOf<T>(params (string Key, Shape<T> Shape)[] keys) : Shape<T>
 {
