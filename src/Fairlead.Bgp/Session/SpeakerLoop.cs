@@ -182,6 +182,9 @@ internal sealed class SpeakerLoop
     private void Run()
     {
         bool ending = false;
+        // Killed, we are to be missed at once: the peers' connections do not wait for the rest of the process.
+        _ = OwnDescriptors.Separate(poller.WakeFd);
+        _ = UrgentThread.PreferCurrent();
         seenLive = Time.GetTimestamp();
         while (true)
         {
