@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.Bgp.Bfd;
@@ -41,6 +42,10 @@ public sealed class BfdWorker
 
     private bool Listen()
     {
+        // A terminal or a service manager signals the node and all that it has started: the node says when to end.
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => signal.Cancel = true);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
+        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal => signal.Cancel = true);
         Pipe.NeverBlock(Output);
         // Not later than the engine's: what it tells the node must be heard, and its answer be brought.
         _ = UrgentThread.RaiseCurrent();
