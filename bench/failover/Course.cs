@@ -23,12 +23,14 @@ internal enum Death
     Silence50,
     Silence10,
     Frozen50,
+    Frozen10,
 }
 
 /// <summary>The topology: user - router - two announcers of one address, of which the first is on trial.</summary>
-internal sealed class Course : IDisposable
+internal sealed partial class Course : IDisposable
 {
     private const int Port = 8080;
+    private const int SIGCONT = 18, SIGSTOP = 19;
     private static readonly IPAddress Vip = IPAddress.Parse("192.0.2.10");
     private static readonly IPAddress First = IPAddress.Parse("10.0.1.2");
     private static readonly IPAddress Second = IPAddress.Parse("10.0.2.2");
@@ -40,11 +42,12 @@ internal sealed class Course : IDisposable
     private readonly Random random = new(1);
     private Process? service;
     private Process? announcer;
+    private Process? filter;
 
     private Course(Contender contender, Death death)
     {
         this.contender = contender;
-        bfdMilliseconds = death switch { Death.Silence50 or Death.Frozen50 => 50, Death.Silence10 => 10, _ => 0 };
+        bfdMilliseconds = death switch { Death.Silence50 or Death.Frozen50 => 50, Death.Silence10 or Death.Frozen10 => 10, _ => 0 };
         foreach (string host in new[] { "user", "router", "first", "second" }) bed.AddHost(host, host == "router");
         foreach ((string host, int subnet) in new[] { ("user", 0), ("first", 1), ("second", 2) })
         {
@@ -87,6 +90,8 @@ internal sealed class Course : IDisposable
         using var course = new Course(contender, death);
         var measured = new List<(double, double)>();
         course.service = course.Serve("first");
+        string[] filter = ["netns", "exec", course.bed.NamespaceOf("first"), "nft", "-i"];
+        course.filter = Process.Start(new ProcessStartInfo("ip", filter) { RedirectStandardInput = true });
         course.announcer = course.Announce();
         course.AwaitFirst();
         // The second one's route must be at hand before the first one dies.
@@ -98,6 +103,8 @@ internal sealed class Course : IDisposable
 
     public void Dispose()
     {
+        filter?.Kill();
+        filter?.Dispose();
         bed.Dispose();
         Directory.Delete(folder, recursive: true);
     }
@@ -123,15 +130,14 @@ internal sealed class Course : IDisposable
             case Death.Announcer:
                 announcer!.Kill();
                 break;
-            case Death.Frozen50:
-                Command.Run("kill", "-STOP", $"{announcer!.Id}");
-                begin = Stopwatch.GetTimestamp();
+            case Death.Frozen50 or Death.Frozen10:
+                _ = Kill(announcer!.Id, SIGSTOP);
                 break;
             default:
-                bed.Run("first", "nft",
-                    "table inet cut { chain i { type filter hook input priority 0; policy drop; }; "
-                        + "chain o { type filter hook output priority 0; policy drop; }; }");
-                begin = Stopwatch.GetTimestamp();
+                // The one rule set is written to a program that waits for it: starting one would take longer than
+                // what is measured.
+                Filter("table inet cut { chain i { type filter hook input priority 0; policy drop; }; "
+                    + "chain o { type filter hook output priority 0; policy drop; }; }");
                 break;
         }
 
@@ -139,6 +145,12 @@ internal sealed class Course : IDisposable
         double served = Stopwatch.GetElapsedTime(begin, user.AwaitServed(begin)).TotalMilliseconds;
         Mend(death);
         return (fib, served);
+    }
+
+    private void Filter(string rules)
+    {
+        filter!.StandardInput.WriteLine(rules);
+        filter.StandardInput.Flush();
     }
 
     private void Mend(Death death)
@@ -153,11 +165,11 @@ internal sealed class Course : IDisposable
                 announcer!.WaitForExit();
                 announcer = Announce();
                 break;
-            case Death.Frozen50:
-                Command.Run("kill", "-CONT", $"{announcer!.Id}");
+            case Death.Frozen50 or Death.Frozen10:
+                _ = Kill(announcer!.Id, SIGCONT);
                 break;
             default:
-                bed.Run("first", "nft", "delete", "table", "inet", "cut");
+                Filter("delete table inet cut");
                 break;
         }
 
@@ -169,7 +181,7 @@ internal sealed class Course : IDisposable
         var clock = Stopwatch.StartNew();
         while (!bed.Ip("router", "route", "show", $"{Vip}").Contains($"via {First}", StringComparison.Ordinal))
         {
-            if (clock.Elapsed > TimeSpan.FromSeconds(20))
+            if (clock.Elapsed > TimeSpan.FromSeconds(60))
                 throw new TimeoutException($"{contender} does not announce:\n" + string.Concat(
                     Directory.GetFiles(folder, "*.log").Select(log => $"{log}\n{File.ReadAllText(log)}\n")));
             Thread.Sleep(50);
@@ -212,18 +224,27 @@ internal sealed class Course : IDisposable
             "--control", Path.Combine(folder, "control.sock"));
     }
 
+    /// <summary>
+    /// With its healthcheck, which waits for an answer to each thing it says: exabgp.api.ack must stay on, or it be
+    /// told --no-ack, or its first word is its last.
+    /// </summary>
     private Process Exabgp()
     {
+        string check = Write("check", $"#!/bin/bash\nexec timeout 1 bash -c '</dev/tcp/{First}/{Port}'\n", isProgram: true);
         string file = Write("exabgp.conf", $$"""
+            process check {
+              run /usr/bin/exabgp-healthcheck --cmd {{check}} --ip {{Vip}}/32 --interval 0.1 --fast-interval 0.1 --rise 1 --fall 3 --timeout 1 --withdraw-on-down --no-ip-setup --next-hop {{First}} --no-syslog;
+              encoder text;
+            }
             neighbor 10.0.1.1 {
               router-id {{First}}; local-address {{First}}; local-as 64501; peer-as 64500; hold-time 9;
               family { ipv4 unicast; }
-              static { route {{Vip}}/32 next-hop {{First}}; }
+              api { processes [ check ]; }
             }
             """);
         return bed.Start("first", Path.Combine(folder, "exabgp.log"), "env", "exabgp.daemon.user=root",
-            "exabgp.daemon.drop=false", "exabgp.log.destination=stdout", "exabgp.api.cli=false", "exabgp.api.ack=false",
-            "PYTHONUNBUFFERED=1", "exabgp", file);
+            "exabgp.daemon.drop=false", "exabgp.log.destination=stdout", "exabgp.api.cli=false", "PYTHONUNBUFFERED=1",
+            "exabgp", file);
     }
 
     /// <summary>BIRD is what is killed or frozen; the loop beside it goes on, as a cron-like checker would.</summary>
@@ -276,6 +297,9 @@ internal sealed class Course : IDisposable
         return bed.Start(host, Path.Combine(folder, $"{host}.log"), "chrt", "--rr", "5", "bird", "-f", "-c", file,
             "-s", Path.Combine(folder, $"{host}.ctl"), "-P", Path.Combine(folder, $"{host}.pid"));
     }
+
+    [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int process, int signal);
 
     private string Write(string name, string text, bool isProgram = false)
     {

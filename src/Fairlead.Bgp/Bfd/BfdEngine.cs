@@ -7,14 +7,40 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>A session has changed its state, or is new to whoever is told.</summary>
-public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic);
+public sealed record BfdChange(string Peer, BfdState State, BfdState Remote, BfdDiagnostic Diagnostic)
+{
+    /// <summary>How the session stands; null when it does not.</summary>
+    public BfdStanding? Standing { get; init; }
+}
+
+/// <summary>Where BFD runs: on a thread of this process (BfdEngine) or in one of its own (BfdProcess).</summary>
+internal interface IBfd
+{
+    Urgency Urgency { get; }
+
+    TimeSpan WorstLateness { get; }
+
+    int WakeFd { get; }
+
+    long Rejected(BfdReject reason);
+
+    void Start();
+
+    void Set(ImmutableArray<BfdTarget> targets);
+
+    void TurnTaken();
+
+    Task<ImmutableArray<BfdStatus>> LookAsync();
+
+    void Stop();
+}
 
 /// <summary>
 /// All BFD sessions (over UDP, single hop RFC 5881 and multihop RFC 5883), on one thread of raised priority that
 /// allocates nothing once the sessions stand: at 3 x 50 ms neither a busy machine nor a garbage collection may look
 /// like a dead link.
 /// </summary>
-public sealed class BfdEngine : IDisposable
+public sealed class BfdEngine : IBfd, IDisposable
 {
     private const int Port = 3784;
     private const int MultihopPort = 4784; // RFC 5883 §5.
@@ -32,6 +58,9 @@ public sealed class BfdEngine : IDisposable
     private static readonly TimeSpan StandstillMax = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan StoodStill = TimeSpan.FromMilliseconds(20);
 
+    // How often it is looked whether the speaker's process has been stopped, when turns are many.
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(4);
+
     private readonly TimeProvider time;
     private readonly Random random;
     private readonly Action<BfdChange> onChange;
@@ -43,6 +72,7 @@ public sealed class BfdEngine : IDisposable
     private readonly List<Link> links = [];
     private readonly HashSet<uint> discriminators = [];
     private readonly Action? askForTurn;
+    private readonly Func<bool>? isStopped;
     private readonly Dictionary<(UInt128 Bits, uint Scope, int Port), Link> byAddress = [];
     private readonly Receiver[] receivers =
     [
@@ -52,7 +82,10 @@ public sealed class BfdEngine : IDisposable
     private Thread? thread;
     private ImmutableArray<BfdTarget>[]? nextTargets;
     private bool stopping;
+    private bool mourning;
     private TimeSpan now;
+    private TimeSpan lookedAt;
+    private long worstLateness;
     private TimeSpan plannedTurn;
     private TimeSpan firstDetect;
     private long turns;
@@ -60,22 +93,32 @@ public sealed class BfdEngine : IDisposable
     private TimeSpan askedAt;
     private bool asked;
     private bool held;
+    private bool stopped;
     private int upCount;
     private TaskCompletionSource<ImmutableArray<BfdStatus>>? question;
 
     /// <summary>
     /// The changes are told on the engine's thread: the receiver must only hand them on. AskForTurn makes who speaks
     /// for these paths call TurnTaken; while it does not, all sessions are Down, for BFD in a process whose routing
-    /// stands still would hide that from the peers.
+    /// stands still would hide that from the peers. IsStopped tells at once that it cannot answer.
     /// </summary>
-    public BfdEngine(TimeProvider time, Random seeded, Action<BfdChange> onChange, Action? askForTurn = null)
+    public BfdEngine(
+        TimeProvider time, Random seeded, Action<BfdChange> onChange, Action? askForTurn = null,
+        Func<bool>? isStopped = null)
     {
-        (this.time, random, this.onChange, this.askForTurn) = (time, seeded, onChange, askForTurn);
+        (this.time, random, this.onChange) = (time, seeded, onChange);
+        (this.askForTurn, this.isStopped) = (askForTurn, isStopped);
         started = time.GetTimestamp();
     }
 
     /// <summary>What the kernel granted the thread.</summary>
     public Urgency Urgency { get; private set; }
+
+    /// <summary>How far after its time a turn has begun at worst, since the start.</summary>
+    public TimeSpan WorstLateness => TimeSpan.FromTicks(Interlocked.Read(ref worstLateness));
+
+    /// <summary>What other threads write to when they want a turn.</summary>
+    public int WakeFd => poller.WakeFd;
 
     /// <summary>Datagrams thrown away, for this reason.</summary>
     public long Rejected(BfdReject reason) => Interlocked.Read(ref rejects[(int)reason]);
@@ -115,8 +158,12 @@ public sealed class BfdEngine : IDisposable
     }
 
     /// <summary>Tells every peer AdminDown and ends the thread.</summary>
-    public void Stop()
+    public void Stop() => Stop(mourning: false);
+
+    /// <summary>When who speaks for these paths has died, the peers are told Down instead.</summary>
+    public void Stop(bool mourning)
     {
+        this.mourning = mourning;
         Volatile.Write(ref stopping, true);
         poller.Wake();
         thread?.Join();
@@ -141,8 +188,7 @@ public sealed class BfdEngine : IDisposable
             plannedTurn = SendDue();
             Wait(plannedTurn);
             now = time.GetElapsedTime(started);
-            // While we ourselves stood still (a collection, no processor) nobody else could give a sign.
-            if (now - plannedTurn > StoodStill) askedAt += now - plannedTurn;
+            NoteLateness(now - plannedTurn);
             // Everything that waits in the sockets is read before any detection time is looked at: if we ourselves
             // were late, the packets that came meanwhile prove the peer alive.
             foreach (Receiver receiver in receivers) Receive(receiver);
@@ -153,6 +199,13 @@ public sealed class BfdEngine : IDisposable
         foreach (Receiver receiver in receivers) receiver.Socket?.Dispose();
         links.Clear();
         Answer();
+    }
+
+    private void NoteLateness(TimeSpan late)
+    {
+        if (late.Ticks > worstLateness) Interlocked.Exchange(ref worstLateness, late.Ticks);
+        // While we ourselves stood still (a collection, no processor) nobody else could give a sign.
+        if (late > StoodStill) askedAt += late;
     }
 
     private void ExpireDue()
@@ -169,12 +222,18 @@ public sealed class BfdEngine : IDisposable
     private void WatchSpeaker()
     {
         if (askForTurn is null || links.Count == 0) return;
+        if (isStopped is not null && now - lookedAt >= LookEvery)
+        {
+            (stopped, lookedAt) = (isStopped(), now);
+            if (stopped && !held) Hold();
+        }
+
         long taken = Volatile.Read(ref turns);
         if (taken != turnsSeen)
         {
             if (asked) (asked, askedAt) = (false, now);
             turnsSeen = taken;
-            if (held) Release();
+            if (held && !stopped) Release();
         }
 
         if (!asked && now - askedAt >= AskEvery)
@@ -184,11 +243,16 @@ public sealed class BfdEngine : IDisposable
         }
         else if (asked && !held && now - askedAt >= StandstillMax)
         {
-            held = true;
-            foreach (Link link in links)
-            {
-                if (link.Session.Hold(now)) Tell(link.Session);
-            }
+            Hold();
+        }
+    }
+
+    private void Hold()
+    {
+        held = true;
+        foreach (Link link in links)
+        {
+            if (link.Session.Hold(now)) Tell(link.Session);
         }
     }
 
@@ -338,7 +402,9 @@ public sealed class BfdEngine : IDisposable
             }
 
             if (same is not null) Close(same);
-            var link = new Link(new BfdSession(target, NewDiscriminator(), random, now));
+            uint discriminator = target.Standing?.Mine ?? NewDiscriminator();
+            discriminators.Add(discriminator);
+            var link = new Link(new BfdSession(target, discriminator, random, now));
             kept.Add(link);
         }
 
@@ -364,7 +430,8 @@ public sealed class BfdEngine : IDisposable
     {
         // Departs from RFC 5880 §6.8.16: AdminDown should be sent for a detection time; a process that ends cannot
         // wait for it, so three packets go at once, against the loss of one.
-        link.Session.Disable();
+        if (Volatile.Read(ref mourning)) _ = link.Session.Hold(now);
+        else link.Session.Disable();
         for (int i = 0; i < GoodbyePackets; i++) Send(link, link.Session.Periodic(now));
         link.Socket?.Dispose();
         link.Socket = null;
@@ -382,7 +449,10 @@ public sealed class BfdEngine : IDisposable
     private void Tell(BfdSession session)
     {
         CountUp();
-        onChange(new BfdChange(session.Target.Peer, session.State, session.Remote, session.Diagnostic));
+        onChange(new BfdChange(session.Target.Peer, session.State, session.Remote, session.Diagnostic)
+        {
+            Standing = session.Standing,
+        });
     }
 
     private void CountUp()

@@ -2,11 +2,17 @@ using System.Net;
 
 namespace Fairlead.Bgp.Bfd;
 
+/// <summary>A session that stands, as its two ends know it.</summary>
+public sealed record BfdStanding(uint Mine, uint Theirs);
+
 /// <summary>One path to watch: the peer's name, both ends (Local null: the kernel chooses), and the timers.</summary>
 public sealed record BfdTarget(string Peer, IPAddress Address, IPAddress? Local, BfdOptions Options)
 {
     /// <summary>The interface of a link-local address.</summary>
     public string? Interface { get; init; }
+
+    /// <summary>It was Up in an engine that has died: the new one goes on where that stopped.</summary>
+    public BfdStanding? Standing { get; init; }
 }
 
 /// <summary>A session as people ask for it. DetectionTime is zero while nothing has been heard.</summary>
@@ -50,6 +56,12 @@ public sealed class BfdSession
         saidMinRx = minRx = options.Interval;
         saidMinTx = minTx = IdleInterval;
         (sentAt, SendAt) = (now, now);
+        if (target.Standing is not { } standing) return;
+        // What the peer sends and takes it will say; until then it is as quick as we are.
+        (State, Remote, remoteDiscriminator) = (BfdState.Up, BfdState.Up, standing.Theirs);
+        (saidMinTx, minTx, remoteMinTx) = (options.Interval, options.Interval, options.Interval);
+        remoteMultiplier = (byte)options.Multiplier;
+        DetectAt = now + DetectionTime;
     }
 
     public BfdTarget Target { get; private set; }
@@ -140,6 +152,10 @@ public sealed class BfdSession
     }
 
     public void Release() => held = false;
+
+    /// <summary>Up, and by which discriminators.</summary>
+    public BfdStanding? Standing =>
+        State == BfdState.Up ? new BfdStanding(Discriminator, remoteDiscriminator) : null;
 
     public BfdStatus Status() => new(
         Target.Peer, State, Remote, Diagnostic, Discriminator, remoteDiscriminator, TransmitInterval, DetectionTime,

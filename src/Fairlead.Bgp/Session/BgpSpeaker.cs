@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Receiving;
@@ -13,6 +14,7 @@ public sealed class SpeakerCounters
     private readonly long[] refused = new long[Enum.GetValues<GuardReason>().Length];
     private long strangers;
     private long thaws;
+    private long bfdDeaths;
 
     /// <summary>Prefixes that the guard refused, for this reason; each counts once a change of set or guard.</summary>
     public long Refused(GuardReason reason) => Interlocked.Read(ref refused[(int)reason]);
@@ -25,6 +27,11 @@ public sealed class SpeakerCounters
 
     /// <summary>How often the process has stood still (BgpEvent.Thawed).</summary>
     public long Thaws => Interlocked.Read(ref thaws);
+
+    /// <summary>How often the BFD process has died or could not be started.</summary>
+    public long BfdDeaths => Interlocked.Read(ref bfdDeaths);
+
+    internal void CountBfdDeath() => Interlocked.Increment(ref bfdDeaths);
 
     internal void CountThaw() => Interlocked.Increment(ref thaws);
 
@@ -42,13 +49,16 @@ public sealed class BgpSpeaker
 {
     private readonly SpeakerLoop loop;
 
-    /// <summary>ArgumentException when the peers have faults (PeerOptions.Problems, a name or address twice).</summary>
+    /// <summary>
+    /// ArgumentException when the peers have faults (PeerOptions.Problems, a name or address twice). BfdProcess says
+    /// how BfdWorker.Run is run in a process of its own; without it BFD is a thread of this one.
+    /// </summary>
     public BgpSpeaker(
         ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent,
-        ReceivedBudget? budget = null)
+        ReceivedBudget? budget = null, ProcessStartInfo? bfdProcess = null)
     {
         Check(peers);
-        loop = new SpeakerLoop(peers, guard, time, seeded, onEvent, budget ?? new ReceivedBudget());
+        loop = new SpeakerLoop(peers, guard, time, seeded, onEvent, budget ?? new ReceivedBudget(), bfdProcess);
     }
 
     public SpeakerCounters Counters => loop.Counters;
@@ -57,6 +67,9 @@ public sealed class BgpSpeaker
     /// What the kernel granted the BFD thread: below RealTime, tight BFD timers can flap on a busy machine.
     /// </summary>
     public Urgency BfdUrgency => loop.BfdUrgency;
+
+    /// <summary>How late the BFD thread was at worst: near a detection time, sessions flap.</summary>
+    public TimeSpan BfdWorstLateness => loop.BfdWorstLateness;
 
     /// <summary>BFD datagrams thrown away, for this reason.</summary>
     public long BfdRejected(BfdReject reason) => loop.BfdRejected(reason);

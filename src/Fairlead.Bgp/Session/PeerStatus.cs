@@ -76,6 +76,12 @@ public abstract record BgpEvent(string Peer)
     /// </summary>
     public sealed record Thawed(TimeSpan Gap) : BgpEvent("");
 
+    /// <summary>
+    /// The process that speaks BFD has died or cannot be started; it is started again, and its sessions go on. Told on
+    /// another thread than the speaker's. Peer is empty.
+    /// </summary>
+    public sealed record BfdProcessDied(string Text) : BgpEvent("");
+
     /// <summary>The guard has refused a prefix; once for each change of set or guard. Peer is empty.</summary>
     public sealed record GuardRefused(Prefix Prefix, GuardReason Reason) : BgpEvent("");
 

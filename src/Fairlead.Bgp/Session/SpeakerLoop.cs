@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Net;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
@@ -24,7 +25,7 @@ internal sealed class SpeakerLoop
 
     private readonly Poller poller = new();
     private readonly Listeners listeners;
-    private readonly BfdEngine bfd;
+    private readonly IBfd bfd;
     private readonly ConcurrentQueue<BfdChange> bfdChanges = new();
     private readonly List<Peer> peers = [];
     private readonly List<(KernelSocket Socket, TimeSpan Until)> closing = [];
@@ -53,12 +54,14 @@ internal sealed class SpeakerLoop
 
     public SpeakerLoop(
         ImmutableArray<PeerOptions> peers, Guard guard, TimeProvider time, Random seeded, Action<BgpEvent> onEvent,
-        ReceivedBudget budget)
+        ReceivedBudget budget, ProcessStartInfo? bfdProcess)
     {
         (Time, random, this.guard, this.onEvent, Budget) = (time, seeded, guard, onEvent, budget);
         started = time.GetTimestamp();
         listeners = new Listeners(this);
-        bfd = new BfdEngine(time, new Random(seeded.Next()), OnBfd, AskForTurn);
+        bfd = bfdProcess is null
+            ? new BfdEngine(time, new Random(seeded.Next()), OnBfd, AskForTurn)
+            : new BfdProcess(bfdProcess, time, OnBfd, AskForTurn, OnBfdFault);
         nextPeers = [peers];
     }
 
@@ -137,6 +140,8 @@ internal sealed class SpeakerLoop
 
     public Task<ImmutableArray<BfdStatus>> LookAtBfdAsync() => bfd.LookAsync();
 
+    public TimeSpan BfdWorstLateness => bfd.WorstLateness;
+
     public long BfdRejected(BfdReject reason) => bfd.Rejected(reason);
 
     public void Emit(BgpEvent @event) => onEvent(@event);
@@ -173,6 +178,12 @@ internal sealed class SpeakerLoop
     // Called on the BFD thread: a turn that answers proves that this thread still serves its sessions.
     private void AskForTurn() => poller.Wake();
 
+    private void OnBfdFault(string fault)
+    {
+        Counters.CountBfdDeath();
+        Emit(new BgpEvent.BfdProcessDied(fault));
+    }
+
     private void OnBfd(BfdChange change)
     {
         bfdChanges.Enqueue(change);
@@ -182,6 +193,9 @@ internal sealed class SpeakerLoop
     private void Run()
     {
         bool ending = false;
+        // Killed, we are to be missed at once: the peers' connections do not wait for the rest of the process.
+        _ = OwnDescriptors.Separate(poller.WakeFd, bfd.WakeFd);
+        _ = UrgentThread.PreferCurrent();
         seenLive = Time.GetTimestamp();
         while (true)
         {

@@ -26,8 +26,8 @@ internal static class BalanceRules
                 yield return (at, "needs the fleet's \"balancer\", with its key and devices");
             if (service.OnNodes)
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
-            if (service.Host.Value == 0)
-                yield return (at, "only a service with a \"host\" has VIPs to balance");
+            if (!service.HasVips)
+                yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
             foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
         }
     }

@@ -97,6 +97,10 @@ public sealed class ApiServer(
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
             ReloadRefused = [.. reload.Refused],
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
+            Bfd = speaker is null
+                ? null
+                : new BfdView(
+                    speaker.BfdWorstLateness.TotalSeconds, speaker.Counters.BfdDeaths, speaker.BfdUrgency.ToString()),
             Rpki = origins?.View,
             Balancer = balancing is null ? null : BalancerView.Of(balancing),
             Dns = dns is null ? null : DnsViews.Of(dns),

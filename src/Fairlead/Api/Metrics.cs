@@ -132,6 +132,10 @@ internal static class Metrics
         Family(text, "fairlead_bfd_session_up", "gauge", "1 while BFD is up.");
         foreach (PeerView peer in status.Peers.Where(peer => peer.Bfd is not null))
             Sample(text, "fairlead_bfd_session_up", peer.Bfd == "Up" ? 1 : 0, ("peer", peer.Name));
+        Family(text, "fairlead_bfd_worst_lateness_seconds", "gauge", "How far after its time BFD ran at worst.");
+        Sample(text, "fairlead_bfd_worst_lateness_seconds", status.Bfd?.WorstLatenessSeconds ?? 0);
+        Family(text, "fairlead_bfd_process_deaths_total", "counter", "How often the BFD process was started again.");
+        Sample(text, "fairlead_bfd_process_deaths_total", status.Bfd?.Deaths ?? 0);
         Family(text, "fairlead_bgp_guard_rejections_total", "counter", "Announcements that the guard refused.");
         Sample(text, "fairlead_bgp_guard_rejections_total", status.GuardRefusals);
     }

@@ -36,6 +36,9 @@ public sealed record StatusView
 
     public required long GuardRefusals { get; init; }
 
+    /// <summary>Null: no BGP is spoken here.</summary>
+    public BfdView? Bfd { get; init; }
+
     /// <summary>Null: no RPKI cache is asked.</summary>
     public OriginView? Rpki { get; init; }
 
@@ -133,3 +136,6 @@ public sealed record Refusal(string Code, ImmutableArray<string> Messages);
 
 /// <summary>What resolvers may still answer though the fleet does not any more, the longest first.</summary>
 public sealed record OldAnswers(ImmutableArray<OldAnswer> Answers);
+
+/// <summary>How BFD runs here: how late it was at worst, and how often its process had to be started again.</summary>
+public sealed record BfdView(double WorstLatenessSeconds, long Deaths, string Urgency);

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Fairlead.Api;
 using Fairlead.Balancer;
@@ -180,7 +182,25 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             LogEvent(bgp, seen);
             if (seen is BgpEvent.Thawed) loop()?.Thawed();
             else loop()?.Wake();
-        });
+        }, bfdProcess: BfdProcess());
+    }
+
+    /// <summary>
+    /// This program once more. Compiled ahead and never again, with no collector in the background: nothing in it may
+    /// stop its threads.
+    /// </summary>
+    private static ProcessStartInfo BfdProcess()
+    {
+        string program = Environment.ProcessPath!;
+        bool isHost = Path.GetFileNameWithoutExtension(program) == "dotnet";
+        string[] assembly = isHost ? [typeof(FairleadNode).Assembly.Location] : [];
+        string self = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        var start = new ProcessStartInfo(program, [.. assembly, "bfd-process", self]);
+        start.Environment["DOTNET_TieredCompilation"] = "0";
+        start.Environment["DOTNET_gcConcurrent"] = "0";
+        start.Environment["DOTNET_GCHeapHardLimit"] = "0x2000000";
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        return start;
     }
 
     private static void LogEvent(ILogger bgp, BgpEvent seen)
@@ -192,6 +212,9 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
                 break;
             case BgpEvent.PeerDown down:
                 bgp.LogWarning("{Peer}: down, {Reason}", down.Peer, down.Reason);
+                break;
+            case BgpEvent.BfdProcessDied died:
+                bgp.LogError("BFD is started again: {Fault}", died.Text);
                 break;
             case BgpEvent.MalformedUpdate malformed:
                 bgp.LogWarning("{Peer}: malformed update, {Text}", malformed.Peer, malformed.Text);

@@ -9,6 +9,7 @@ public static class AllTargets
         new QueryTarget(), new MasterFileTarget(), new RdataTarget(), new MmdbTarget(), new CidrMapTarget(),
         new FleetFileTarget(), new TransferQueryTarget(), new TransferStreamTarget(),
         new BgpOpenTarget(), new BgpUpdateTarget(), new BgpNotificationTarget(), new BgpStreamTarget(), new BfdTarget(),
+        new RtrTarget(), new BmpTarget(),
     ];
 
     /// <summary>Words in a row, parted by blanks, each a token; ~ stands for a blank in one.</summary>

@@ -165,6 +165,39 @@ public class BfdTests
     }
 
     [Fact]
+    public void A_session_goes_on_in_another_engine_and_its_peer_notices_nothing()
+    {
+        var pair = new Pair(Target, Target);
+        pair.Run(TimeSpan.FromSeconds(3));
+        BfdStanding standing = pair.A.Standing!;
+        pair.Cut = true;
+        pair.Run(Ms(90));
+        pair.Cut = false;
+        pair.A = new BfdSession(Target with { Standing = standing }, standing.Mine, new Random(3), pair.Now);
+        pair.Run(TimeSpan.FromSeconds(3));
+
+        Assert.Equal((BfdState.Up, BfdState.Up, 0), (pair.A.State, pair.B.State, pair.Flaps));
+        Assert.Equal(Ms(150), pair.A.DetectionTime);
+    }
+
+    [Fact]
+    public void A_session_that_its_peer_gave_up_meanwhile_comes_up_anew()
+    {
+        var pair = new Pair(Target, Target);
+        pair.Run(TimeSpan.FromSeconds(3));
+        BfdStanding standing = pair.A.Standing!;
+        pair.Cut = true;
+        pair.Run(Ms(500));
+        pair.Cut = false;
+        pair.A = new BfdSession(Target with { Standing = standing }, standing.Mine, new Random(3), pair.Now);
+        pair.Run(Ms(1));
+        Assert.Equal(BfdState.Down, pair.B.State);
+        pair.Run(TimeSpan.FromSeconds(5));
+
+        Assert.Equal((BfdState.Up, BfdState.Up), (pair.A.State, pair.B.State));
+    }
+
+    [Fact]
     public void A_peer_that_takes_no_packets_gets_none()
     {
         var pair = new Pair(Target, Target);
@@ -182,7 +215,7 @@ public class BfdTests
     /// </summary>
     private sealed class Pair(BfdTarget a, BfdTarget b)
     {
-        public BfdSession A { get; } = new(a, 1, new Random(1), TimeSpan.Zero);
+        public BfdSession A { get; set; } = new(a, 1, new Random(1), TimeSpan.Zero);
 
         public BfdSession B { get; } = new(b, 2, new Random(2), TimeSpan.Zero);
 

@@ -1,0 +1,100 @@
+// What an announcer keeps in memory, with its BFD process: alone (one router, one service, BFD), and with a hundred
+// peers that announce a thousand routes each, which the looking glass keeps. Resident counts pages that both processes
+// map twice, and the pages of the program's files; proportional (smaps_rollup, Pss) counts each page once.
+// Ends with 1 where a bar is missed: 80 MB alone, 250 MB with the peers.
+//   bench/memory/run [PROGRAM]
+#pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
+using System.Diagnostics;
+using System.Globalization;
+using Fairlead.Lab;
+using Fairlead.Lab.Topologies;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+string program = Path.GetFullPath(
+    args.Length > 0 ? args[0] : Path.Combine(AppContext.BaseDirectory, "../../Fairlead/release/fairlead"));
+DateTime date = DateTime.UtcNow;
+var text = new StringWriter();
+text.WriteLine($"# bench/memory/run: {date:yyyy-MM-dd HH:mm} UTC; megabytes (10^6 bytes)");
+text.WriteLine($"{"case",-40} {"node",8} {"BFD",8} {"resident",10} {"bar",6} {"proportional",13}");
+bool held = Measure("alone, BFD 3 x 50 ms", peers: 1, routes: 0, bar: 80);
+held &= Measure("100 peers x 1,000 routes", peers: 100, routes: 1000, bar: 250);
+text.WriteLine(held ? "within the bars" : "OVER A BAR");
+Console.Write(text);
+string root = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../.."));
+File.WriteAllText(Path.Combine(root, "bench", "results", $"memory-{date:yyyy-MM-dd}.txt"), text.ToString());
+return held ? 0 : 1;
+
+bool Measure(string what, int peers, int routes, double bar)
+{
+    string folder = Directory.CreateTempSubdirectory("fairlead-memory").FullName;
+    using var bed = new Bed($"flmem{Environment.ProcessId}");
+    foreach (string host in new[] { "node", "router" }) bed.AddHost(host);
+    bed.AddLink("node", "eth0", "router", "eth0");
+    bed.AddAddress("node", "eth0", "10.0.0.2/16");
+    for (int i = 0; i < peers; i++) bed.AddAddress("router", "eth0", $"10.0.1.{i + 1}/16");
+    string bird = Path.Combine(folder, "bird.conf"), fleet = Path.Combine(folder, "fleet.yaml");
+    File.WriteAllText(bird, BirdConfiguration(peers, routes));
+    File.WriteAllText(fleet, FleetFile(peers));
+    bed.Start("router", Path.Combine(folder, "bird.log"), "bird", "-f", "-c", bird, "-s",
+        Path.Combine(folder, "bird.ctl"), "-P", Path.Combine(folder, "bird.pid"));
+    Process node = bed.Start("node", Path.Combine(folder, "node.log"), program, "node", "--fleet", fleet, "--pop", "here",
+        "--node", "n1", "--state", Path.Combine(folder, "state"), "--control", Path.Combine(folder, "node.sock"));
+    string log = Path.Combine(folder, "node.log");
+    var clock = Stopwatch.StartNew();
+    while (File.Exists(log) is false || File.ReadAllText(log).Split("PeerUp").Length - 1 < peers)
+    {
+        if (clock.Elapsed > TimeSpan.FromMinutes(2)) throw new TimeoutException(File.ReadAllText(log));
+        Thread.Sleep(100);
+    }
+
+    // Routes come, the compiler is done with what runs often, and the collector has seen it once.
+    Thread.Sleep(TimeSpan.FromSeconds(20));
+    int[] processes = [node.Id, .. Children(node.Id)];
+    double[] resident = [.. processes.Select(process => Kibibytes(process, "Rss:") * 1024 / 1e6)];
+    double proportional = processes.Sum(process => Kibibytes(process, "Pss:") * 1024 / 1e6);
+    string line = $"{what,-40} {resident[0],8:F1} {resident[1..].Sum(),8:F1} {resident.Sum(),10:F1} {bar,6:F0} "
+        + $"{proportional,13:F1}";
+    text.WriteLine(line);
+    Console.Error.WriteLine(line);
+    return resident.Sum() <= bar;
+}
+
+string BirdConfiguration(int peers, int routes) =>
+    "log stderr all;\nrouter id 10.0.1.1;\nprotocol device {}\n"
+    + "protocol bfd { interface \"*\" { interval 50 ms; multiplier 3; }; }\n"
+    + "protocol static { ipv4;\n"
+    + string.Concat(Enumerable.Range(0, routes).Select(i => $"route 100.64.{i / 256}.{i % 256}/32 blackhole;\n")) + "}\n"
+    + string.Concat(Enumerable.Range(0, peers).Select(i =>
+        $"protocol bgp p{i} {{ local 10.0.1.{i + 1} as 64500; neighbor 10.0.0.2 as 64501; connect delay time 1; "
+        + $"connect retry time 1; error wait time 1, 2;{(peers == 1 ? " bfd on;" : "")} "
+        + "ipv4 { import all; export where source = RTS_STATIC; }; }\n"));
+
+string FleetFile(int peers) => $$"""
+    fleet: bench
+    asn: 64500
+    anycast: {subnets: [192.0.2.0/24], cover: [192.0.2.0/24]}
+    pops:
+      here:
+        nodes: {n1: {asn: 64501, addresses: [10.0.0.2]}}
+        routers:
+    {{Routers(peers)}}
+    services:
+      resolver:
+        host: "::53"
+        ports: [udp/53, tcp/53]
+        check: {kind: tcp, port: 179, interval: 500ms, fall: 2, rise: 2}
+        onNodes: true
+    """;
+
+string Routers(int peers) => string.Join('\n', Enumerable.Range(0, peers).Select(i =>
+    $"      r{i}: {{addresses: [10.0.1.{i + 1}]{(peers == 1 ? ", bfd: {interval: 50ms, multiplier: 3}" : "")}}}"));
+
+static IEnumerable<int> Children(int process) =>
+    File.ReadAllText($"/proc/{process}/task/{process}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        .Concat(Directory.GetDirectories($"/proc/{process}/task").SelectMany(task =>
+            File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)))
+        .Distinct().Select(int.Parse);
+
+static double Kibibytes(int process, string field) => double.Parse(
+    File.ReadLines($"/proc/{process}/smaps_rollup").First(line => line.StartsWith(field, StringComparison.Ordinal))
+        .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);

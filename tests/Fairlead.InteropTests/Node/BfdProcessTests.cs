@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Fairlead.InteropTests.Node;
+
+/// <summary>The real node with its BFD process, BIRD as its router, and what becomes of the sessions when one dies.</summary>
+public class BfdProcessTests
+{
+    private const string Routers = """r1: {addresses: [10.0.0.1, "2001:db8:1::1"]}""";
+
+    [InteropFact("bird", "ip", "chrt")]
+    public void The_bfd_process_is_killed_and_the_sessions_go_on()
+    {
+        using NodeBed bed = WithBfd("1s");
+        using Process node = StartUp(bed, "3.000");
+        string sessions = Since(bed);
+        int before = Child(node);
+
+        bed.Until(() => Kill(before), "the process dies");
+        bed.AwaitLog("BFD is started again", 20);
+        bed.Until(() => Child(node) is var now && now > 0 && now != before, "another one", 20);
+        // Longer than BIRD waits for a packet.
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < TimeSpan.FromSeconds(5)) Assert.Equal(sessions, Since(bed));
+
+        Assert.DoesNotContain("PeerDown", bed.LogText, StringComparison.Ordinal);
+    }
+
+    [InteropFact("bird", "ip", "chrt")]
+    public void A_stopped_node_is_told_of_at_once_and_comes_back()
+    {
+        using NodeBed bed = WithBfd("2s");
+        using Process node = StartUp(bed, "6.000");
+
+        NodeBed.Signal(node, "STOP");
+        bed.Until(() => bed.Bird.BfdTimeouts().Count == 0, "both sessions are down long before the 6 s are over", 4);
+        NodeBed.Signal(node, "CONT");
+
+        bed.Until(() => bed.Bird.BfdTimeouts().Count == 2, "both are up again", 30);
+    }
+
+    [InteropFact("bird", "ip", "chrt")]
+    public void The_bfd_process_ends_with_its_node()
+    {
+        using NodeBed bed = WithBfd("1s");
+        using Process node = StartUp(bed, "3.000");
+        int child = Child(node);
+
+        node.Kill();
+        NodeBed.AwaitExit(node, 10);
+
+        bed.Until(() => !Directory.Exists($"/proc/{child}"), "it is gone");
+        bed.Until(() => bed.Bird.BfdTimeouts().Count == 0, "and its sessions");
+    }
+
+    private static NodeBed WithBfd(string interval)
+    {
+        var bed = new NodeBed(NodeBed.TwoPops.Replace(
+            Routers, Routers.Replace("]}", $"], bfd: {{interval: {interval}, multiplier: 3}}}}", StringComparison.Ordinal),
+            StringComparison.Ordinal));
+        _ = bed.Bird;
+        return bed;
+    }
+
+    private static Process StartUp(NodeBed bed, string timeout)
+    {
+        Process node = bed.StartNode();
+        bed.Until(() => bed.Bird.BfdTimeouts() is [var one, var other] && one == timeout && other == timeout,
+            $"BFD is up with {timeout} s on both", 60);
+        return node;
+    }
+
+    // Address, state and since when, of each session.
+    private static string Since(NodeBed bed) => string.Join('\n', bed.Bird.Ask("show bfd sessions").Split('\n')
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(columns => columns.Length >= 6)
+        .Select(columns => $"{columns[0]} {columns[2]} {columns[3]}").Order());
+
+    private static int Child(Process node) => Directory.GetDirectories($"/proc/{node.Id}/task")
+        .SelectMany(task => File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Select(id => int.Parse(id, CultureInfo.InvariantCulture))
+        .FirstOrDefault(id => File.ReadAllText($"/proc/{id}/cmdline").Contains("bfd-process", StringComparison.Ordinal));
+
+    private static bool Kill(int process)
+    {
+        using Process child = Process.GetProcessById(process);
+        child.Kill();
+        return true;
+    }
+}
