@@ -81,11 +81,12 @@ static __noinline int pick_changing(const struct fl_control *control, const stru
 		return 0;
 	}
 	if (p->is_syn) {
-		if (!c->backend)
+		if (!owner)
 			return 0;
 		c->other = former_owner;
 		c->how = FL_REMEMBERED;
-		if (remember(bucket, hash, owner, now, control->idle_seconds))
+		/* The new owner may not be reached yet: its way is looked up after the change. */
+		if (c->backend && remember(bucket, hash, owner, now, control->idle_seconds))
 			return 0;
 		/* Without an entry its later packets go to the former owner, so this one must, too. */
 		take(c, was, former_owner, owner, FL_NO_ROOM);

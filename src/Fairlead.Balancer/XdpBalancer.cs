@@ -36,6 +36,7 @@ public sealed class XdpBalancer : IDisposable
     private Dictionary<string, BpfObject> objects;
     private string load;
     private VipTable table = VipTable.Empty;
+    private IReadOnlyCollection<IPAddress> backends = [];
 
     private XdpBalancer(XdpOptions options, TimeProvider clock, Action<string> onFault)
     {
@@ -43,7 +44,7 @@ public sealed class XdpBalancer : IDisposable
         this.clock = clock;
         pins = new PinFolder(options.Pins);
         devices = new XdpDevices(pins, onFault);
-        hops = new NextHops(onFault);
+        hops = new NextHops();
         (objects, load, Tables) = TakeOver() ?? Load(BalancerSizes.Least);
         foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
         devices.Attach(options.Devices, objects["program balancer"]);
@@ -62,21 +63,37 @@ public sealed class XdpBalancer : IDisposable
     public static XdpBalancer Start(XdpOptions options, TimeProvider clock, Action<string> onFault) =>
         new(options, clock, onFault);
 
-    /// <summary>Goes over to this table; packets see all of the old one or all of the new one.</summary>
+    /// <summary>The devices, and whether each takes packets natively or the generic way.</summary>
+    public IReadOnlyList<XdpDevice> Devices => devices.Read(options.Devices);
+
+    /// <summary>Backends to which no way is known; what is for them is dropped, and counted as unreachable.</summary>
+    public IReadOnlyList<IPAddress> Unknown => [.. hops.Unknown];
+
+    /// <summary>Tend has more to do than one call does: call it again at once.</summary>
+    public bool IsUnfinished => hops.IsUnfinished;
+
+    /// <summary>
+    /// Goes over to this table; packets see all of the old one or all of the new one. It waits for nobody: the ways to
+    /// backends that are new are looked up by Tend. IOException, for the operator, says what cannot be.
+    /// </summary>
     public void Apply(VipTable next)
     {
-        BalancerSizes needed = BalancerSizes.For(next);
-        if (!Tables.Sizes.Holds(needed)) Grow(needed);
-        bool changed = hops.Look(
-            [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()]);
-        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: !changed);
+        for (int tries = 0; !Tables.Fits(next); tries++) Grow(next, tries);
+        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: true);
+        if (next == table) return;
         table = next;
+        backends = [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()];
     }
 
-    /// <summary>Once a second or so: looks after neighbours, and ends what is over.</summary>
+    /// <summary>
+    /// Once a second or so, and after each Apply: looks after devices and neighbours, and ends what is over. Some
+    /// milliseconds.
+    /// </summary>
     public void Tend()
     {
-        Apply(table);
+        Tables.Settle();
+        devices.Tend(options.Devices, objects["program balancer"]);
+        if (hops.Look(backends)) Tables.Apply(table, KernelTables.Seconds(clock), hops.Of);
         Tables.Tidy(KernelTables.Seconds(clock));
     }
 
@@ -142,6 +159,8 @@ public sealed class XdpBalancer : IDisposable
     /// <summary>Lets go; what is pinned goes on.</summary>
     public void Dispose()
     {
+        hops.Dispose();
+        devices.Dispose();
         Tables.Dispose();
         foreach (BpfObject one in objects.Values) one.Dispose();
     }
@@ -220,11 +239,19 @@ public sealed class XdpBalancer : IDisposable
     /// Larger tables: those of the kernel cannot grow. Flows that come to be remembered between the copy and the
     /// exchange, some milliseconds, are not remembered after it.
     /// </summary>
-    private void Grow(BalancerSizes needed)
+    private void Grow(VipTable next, int tries)
     {
+        if (tries > 3 || next.Services.Sum(service => (long)service.Backends.Length) > Layout.BackendMask / 2)
+        {
+            throw new IOException(
+                $"{next.Services.Length} services are more than one balancer's tables hold: divide them over more");
+        }
+
+        // What there is needs its place, too, until the next table is there.
+        BalancerSizes sizes = Tables.Sizes.Or(BalancerSizes.For(next));
         string before = load;
-        (objects, load, Tables) = Renew(objects, Tables, needed);
-        devices.Attach(options.Devices, objects["program balancer"]);
+        (objects, load, Tables) = Renew(objects, Tables, tries == 0 ? sizes : sizes.Doubled());
+        devices.Exchange(options.Devices, objects["program balancer"]);
         pins.RemoveLoad(before);
     }
 }

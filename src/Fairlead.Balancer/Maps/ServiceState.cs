@@ -46,6 +46,7 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
         for (int i = 0; i < slots.Length; i++)
         {
             Slot slot = slots[i].Read(), next;
+            if (slot.State == SlotState.Steady && slot.Owner == owners[i] && before.IsEmpty) continue;
             if (IsFresh)
             {
                 uint former = before.IsEmpty ? owners[i] : before[i];

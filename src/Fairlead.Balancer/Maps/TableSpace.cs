@@ -23,9 +23,19 @@ public sealed record BalancerSizes(
             Least.FragmentBuckets);
     }
 
-    /// <summary>Whether a table of this size fits, should nothing of what is there now go before it comes.</summary>
-    public bool Holds(BalancerSizes other) => Vips >= other.Vips && Services >= other.Services && Slots >= other.Slots
-        && Backends >= other.Backends;
+    /// <summary>The larger of both, in each.</summary>
+    public BalancerSizes Or(BalancerSizes other) => new(
+        Math.Max(Vips, other.Vips), Math.Max(Services, other.Services), Math.Max(Slots, other.Slots),
+        Math.Max(Backends, other.Backends), ExceptionBuckets, FragmentBuckets);
+
+    /// <summary>Twice as large in what grows with the table.</summary>
+    public BalancerSizes Doubled() => this with
+    {
+        Vips = 2 * Vips,
+        Services = 2 * Services,
+        Slots = 2 * Slots,
+        Backends = 2 * Backends,
+    };
 
     private static int Power(int number) =>
         (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
@@ -39,6 +49,23 @@ internal sealed class TableSpace(BalancerSizes sizes)
     private readonly Numbers vips = new(sizes.Vips, "VIPs");
     private readonly Dictionary<int, Queue<uint>> freeSlots = [];
     private uint slotsEnd;
+
+    /// <summary>
+    /// Whether there is room for services of these sizes once others of those sizes are gone, and for so many more.
+    /// </summary>
+    public bool HasRoom(IReadOnlyCollection<int> added, IReadOnlyCollection<int> gone, int newBackends, int allVips)
+    {
+        if (added.Count > services.Free + gone.Count || newBackends > backends.Free || allVips >= sizes.Vips)
+            return false;
+        long more = slotsEnd;
+        foreach (IGrouping<int, int> size in added.GroupBy(slots => slots))
+        {
+            int free = freeSlots.TryGetValue(size.Key, out Queue<uint>? runs) ? runs.Count : 0;
+            more += size.Key * Math.Max(0L, size.Count() - free - gone.Count(slots => slots == size.Key));
+        }
+
+        return more <= sizes.Slots;
+    }
 
     public uint TakeService() => services.Take();
 
@@ -87,6 +114,8 @@ internal sealed class TableSpace(BalancerSizes sizes)
         private readonly Queue<uint> free = new();
         private readonly HashSet<uint> held = [];
         private uint next = 1;
+
+        public int Free => end - 1 - held.Count;
 
         public uint Take()
         {
