@@ -5,13 +5,21 @@ namespace Fairlead.Lab.Topologies;
 
 /// <summary>
 /// Network namespaces and the processes in them, all named with one prefix and all gone after Dispose. The interop
-/// tests and the lab stand on it. It only ever touches what carries its prefix.
+/// tests and the lab stand on it. It only ever touches what carries its prefix. A bed that nobody disposed of, as when
+/// what stands on it failed while it was set up, goes with the process.
 /// </summary>
-public sealed class Bed(string prefix) : IDisposable
+public sealed class Bed : IDisposable
 {
+    private readonly string prefix;
     private readonly List<string> hosts = [];
     private readonly List<Process> processes = [];
     private readonly Lock gate = new();
+
+    public Bed(string prefix)
+    {
+        this.prefix = prefix;
+        AppDomain.CurrentDomain.ProcessExit += AtExit;
+    }
 
     public string Prefix => prefix;
 
@@ -75,6 +83,7 @@ public sealed class Bed(string prefix) : IDisposable
     /// <summary>Kills what was started (newest first) and deletes the namespaces.</summary>
     public void Dispose()
     {
+        AppDomain.CurrentDomain.ProcessExit -= AtExit;
         lock (gate)
         {
             foreach (Process process in Enumerable.Reverse(processes))
@@ -99,4 +108,6 @@ public sealed class Bed(string prefix) : IDisposable
             _ = Command.Try("ip", TimeSpan.FromSeconds(10), null, "netns", "delete", NamespaceOf(host));
         hosts.Clear();
     }
+
+    private void AtExit(object? sender, EventArgs arguments) => Dispose();
 }

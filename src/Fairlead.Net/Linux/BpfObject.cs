@@ -6,6 +6,8 @@ namespace Fairlead.Net.Linux;
 /// <summary>A map, a program or a link of the kernel, held by its descriptor. With the last holder it goes.</summary>
 public sealed unsafe class BpfObject(int fd) : IDisposable
 {
+    private int fd = fd;
+
     public int Fd => fd;
 
     /// <summary>The object pinned at this path; null: nothing is there.</summary>
@@ -110,7 +112,13 @@ public sealed unsafe class BpfObject(int fd) : IDisposable
         }
     }
 
-    public void Dispose() => _ = Libc.Close(fd);
+    /// <summary>
+    /// Once only: the number of a closed descriptor is soon another one's, which a second close would take away.
+    /// </summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref fd, -1) is >= 0 and var open) _ = Libc.Close(open);
+    }
 
     /// <summary>A result below 0 is the failure of the call before, in the operator's words.</summary>
     public static int Check(int result, string what)

@@ -35,15 +35,14 @@ public sealed unsafe class EventPoll : IDisposable
     private static readonly int Size = KeyOffset + sizeof(long);
 
     private readonly byte[] batch = new byte[BatchMax * Size];
-    private readonly int fd;
-    private readonly int wakeFd;
+    private readonly WakeUp wakeUp = new();
+    private int fd;
 
     /// <summary>IOException when the kernel gives no descriptor.</summary>
     public EventPoll()
     {
         fd = Libc.EpollCreate(Libc.EPOLL_CLOEXEC);
-        wakeFd = Libc.EventFd(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
-        int error = fd < 0 || wakeFd < 0 ? Marshal.GetLastPInvokeError() : Add(wakeFd, WakeKey, write: false);
+        int error = fd < 0 ? Marshal.GetLastPInvokeError() : Add(wakeUp.Fd, WakeKey, write: false);
         if (error == 0) return;
         Dispose();
         throw new IOException($"epoll: errno {error}");
@@ -52,11 +51,7 @@ public sealed unsafe class EventPoll : IDisposable
     /// <summary>
     /// Ends the wait of the thread that polls, now or at its next one. From any thread; never blocks.
     /// </summary>
-    public void Wake()
-    {
-        ulong one = 1;
-        _ = Libc.Write(wakeFd, &one, sizeof(ulong)); // EAGAIN would mean that wake-ups are queued already.
-    }
+    public void Wake() => wakeUp.Signal();
 
     /// <summary>Waits for this socket too: until it can be written to, or until there is something to read.</summary>
     public int Add(int socket, long key, bool write) => Control(Libc.EPOLL_CTL_ADD, socket, key, write);
@@ -78,7 +73,7 @@ public sealed unsafe class EventPoll : IDisposable
             {
                 long key = BitConverter.ToInt64(batch, (i * Size) + KeyOffset);
                 if (key != WakeKey) ready[keys++] = key;
-                else DrinkWakes();
+                else wakeUp.TakeSignals();
             }
 
             return keys;
@@ -87,14 +82,8 @@ public sealed unsafe class EventPoll : IDisposable
 
     public void Dispose()
     {
-        if (fd >= 0) _ = Libc.Close(fd);
-        if (wakeFd >= 0) _ = Libc.Close(wakeFd);
-    }
-
-    private void DrinkWakes()
-    {
-        ulong wakes;
-        _ = Libc.Read(wakeFd, &wakes, sizeof(ulong));
+        if (Interlocked.Exchange(ref fd, -1) is >= 0 and var open) _ = Libc.Close(open);
+        wakeUp.Dispose();
     }
 
     private int Control(int operation, int socket, long key, bool write)

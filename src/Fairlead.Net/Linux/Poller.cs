@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Fairlead.Net.Linux;
 
 /// <summary>
@@ -7,31 +5,22 @@ namespace Fairlead.Net.Linux;
 /// </summary>
 public sealed unsafe class Poller : IDisposable
 {
-    private readonly int wakeFd;
+    private readonly WakeUp wakeUp = new();
     private Libc.PollFd[] fds = new Libc.PollFd[16];
     private int count;
 
     /// <summary>IOException when the kernel gives no event descriptor.</summary>
-    public Poller()
-    {
-        wakeFd = Libc.EventFd(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
-        if (wakeFd < 0) throw new IOException($"eventfd: errno {Marshal.GetLastPInvokeError()}");
-        Clear();
-    }
+    public Poller() => Clear();
 
     /// <summary>
     /// Ends the wait of the thread that polls, now or at its next wait. From any thread; never blocks.
     /// </summary>
-    public void Wake()
-    {
-        ulong one = 1;
-        _ = Libc.Write(wakeFd, &one, sizeof(ulong)); // EAGAIN would mean that wake-ups are queued already.
-    }
+    public void Wake() => wakeUp.Signal();
 
     /// <summary>Forgets every socket.</summary>
     public void Clear()
     {
-        fds[0] = new Libc.PollFd { Fd = wakeFd, Events = Libc.POLLIN };
+        fds[0] = new Libc.PollFd { Fd = wakeUp.Fd, Events = Libc.POLLIN };
         count = 1;
     }
 
@@ -64,9 +53,7 @@ public sealed unsafe class Poller : IDisposable
             }
         }
 
-        if (fds[0].Returned == 0) return;
-        ulong wakes;
-        _ = Libc.Read(wakeFd, &wakes, sizeof(ulong));
+        if (fds[0].Returned != 0) wakeUp.TakeSignals();
     }
 
     /// <summary>Whether the socket has data, an end or an error to be read.</summary>
@@ -75,5 +62,5 @@ public sealed unsafe class Poller : IDisposable
     /// <summary>Whether the socket takes data again, or its connect has ended.</summary>
     public bool CanWrite(int slot) => (fds[slot].Returned & ~Libc.POLLIN) != 0;
 
-    public void Dispose() => _ = Libc.Close(wakeFd);
+    public void Dispose() => wakeUp.Dispose();
 }

@@ -53,8 +53,16 @@ public sealed class PeerBed : IAsyncDisposable
         };
         change ??= options => options;
         peers = [change(Peer("v4", RouterProgram.Its4)), change(Peer("v6", RouterProgram.Its6))];
-        Router = RouterProgram.Start(kind, bed, setup);
-        Speaker = StartSpeaker(peers);
+        try
+        {
+            Router = RouterProgram.Start(kind, bed, setup);
+            Speaker = StartSpeaker(peers);
+        }
+        catch
+        {
+            bed.Dispose();
+            throw;
+        }
     }
 
     public Bed Bed => bed;
