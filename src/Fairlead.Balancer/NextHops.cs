@@ -85,7 +85,8 @@ public sealed class NextHops : IDisposable
         bool changed = false;
         foreach ((IPAddress backend, KernelRoute? route) in routes)
         {
-            if (route is null || !neighbours.TryGetValue((route.Device, route.Gateway ?? backend), out var to)) continue;
+            if (route is null) continue;
+            if (!neighbours.TryGetValue((route.Device, route.Gateway ?? backend), out PhysicalAddress? to)) continue;
             if (!links.TryGetValue(route.Device, out KernelLink? link) || link.Address is null) continue;
             var hop = new NextHop(
                 link.Vlan != 0 ? link.Below : link.Index, link.Address, to, route.Source, link.Mtu, link.Vlan);

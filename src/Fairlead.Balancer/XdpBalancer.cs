@@ -1,4 +1,5 @@
 using System.Net;
+using System.Numerics;
 using Fairlead.Balancer.Maps;
 using Fairlead.Balancer.Programs;
 using Fairlead.Net.Linux;
@@ -19,6 +20,12 @@ public sealed record XdpOptions
 
     /// <summary>A flow that is remembered and silent for so long may be forgotten.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>
+    /// How many flows of changing slots can be remembered at the same time, up to the next power of two. It is said
+    /// when the first process starts: those after it find the table as it is.
+    /// </summary>
+    public int RememberedFlows { get; init; } = BalancerSizes.Least.ExceptionBuckets * Layout.Ways;
 }
 
 /// <summary>
@@ -45,7 +52,9 @@ public sealed class XdpBalancer : IDisposable
         pins = new PinFolder(options.Pins);
         devices = new XdpDevices(pins, onFault);
         hops = new NextHops();
-        (objects, load, Tables) = TakeOver() ?? Load(BalancerSizes.Least);
+        uint buckets = (uint)Math.Clamp(options.RememberedFlows / Layout.Ways, 1, 1 << 24);
+        (objects, load, Tables) = TakeOver() ?? Load(
+            BalancerSizes.Least with { ExceptionBuckets = (int)BitOperations.RoundUpToPowerOf2(buckets) });
         foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
         devices.Attach(options.Devices, objects["program balancer"]);
     }
@@ -140,13 +149,20 @@ public sealed class XdpBalancer : IDisposable
     /// <summary>
     /// Where this flow's packets go, and why; null: it is for no VIP, or for none that this process knows.
     /// </summary>
-    public FlowStory? Explain(Flow flow)
+    public FlowStory? Explain(Flow flow) => Explain(flow, []);
+
+    /// <summary>The same for a UDP packet with this payload, by whose QUIC connection id it may go.</summary>
+    public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> payload)
     {
         ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == flow.To.Port))
             ?? Array.Find([.. table.Services], service => service.Vips.Any(vip =>
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == 0));
-        return service is null ? null : FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
+        if (service is null) return null;
+        FlowStory story = FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
+        return flow.Protocol == 17 && QuicServerId.BackendOf(service, payload) is { } made
+            && Tables.States[KernelTables.NameOf(service.Name)].NumberOf(made) != 0
+            ? story with { ByQuicId = made, Goes = made } : story;
     }
 
     /// <summary>Takes the balancer out of the kernel.</summary>
@@ -270,6 +286,12 @@ public sealed record FlowStory(
     string Service, ulong Hash, int Slot, SlotState State, IPAddress? Owner, IPAddress? Former, IPAddress? Remembered,
     int RememberedSeconds, IPAddress? Goes)
 {
+    /// <summary>Who owned the slot between the former owner and this one.</summary>
+    public IPAddress? Third { get; init; }
+
+    /// <summary>The backend that made the QUIC connection id; null: the slot decides.</summary>
+    public IPAddress? ByQuicId { get; init; }
+
     public static FlowStory Tell(KernelTables tables, ServiceEntry service, Flow flow, uint now)
     {
         ulong hash = tables.Key.Of(flow);
@@ -280,7 +302,10 @@ public sealed record FlowStory(
         bool staysFormer = slot.State == SlotState.Changing && slot.Former != 0;
         return new FlowStory(service.Name, hash, at, slot.State, Address(slot.Owner), Address(slot.Former),
             isRemembered ? Address(entry!.Value.Backend) : null, isRemembered ? entry!.Value.AgeSeconds : 0,
-            isRemembered ? Address(entry!.Value.Backend) : staysFormer ? Address(slot.Former) : Address(slot.Owner));
+            isRemembered ? Address(entry!.Value.Backend) : staysFormer ? Address(slot.Former) : Address(slot.Owner))
+        {
+            Third = Address(slot.Third),
+        };
 
         IPAddress? Address(uint number) => tables.BackendAt(number) is { Family: not 0 } row
             ? BackendRow.Backend(row).Address : null;

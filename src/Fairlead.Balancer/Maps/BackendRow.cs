@@ -48,7 +48,7 @@ public static class BackendRow
             row.Mtu + Overhead((DeliveryMode)row.Mode, row.Family == 4), row.Vlan);
     }
 
-    /// <summary>What the mode adds to a packet at the most: during a change, GUE names the other backend.</summary>
+    /// <summary>What the mode adds to a packet at the most: during changes, GUE names two other backends.</summary>
     public static int Overhead(DeliveryMode mode, bool isIPv4)
     {
         int header = isIPv4 ? 20 : 40, address = isIPv4 ? 4 : 16;
@@ -56,7 +56,7 @@ public static class BackendRow
         {
             DeliveryMode.L2 => 0,
             DeliveryMode.Ip => header,
-            _ => header + UdpAndGue + OtherHead + address,
+            _ => header + UdpAndGue + OtherHead + Layout.Others * address,
         };
     }
 

@@ -18,6 +18,7 @@ public sealed class KernelTables : IDisposable
     private readonly BpfArray<FlService> services;
     private readonly BpfArray<FlSlot> slots;
     private readonly BpfArray<FlBackend> backends;
+    private readonly BpfArray<FlQuicId> quicIds;
     private readonly IReadOnlyDictionary<string, BpfObject> maps;
     private readonly Dirt[] dirty = [new(), new()];
     private readonly TableSpace space;
@@ -40,10 +41,11 @@ public sealed class KernelTables : IDisposable
         services = new(maps["services"]);
         slots = new(maps["slots"]);
         backends = new(maps["backends"]);
+        quicIds = new(maps["quic_ids"]);
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
-            Exceptions.Length, Fragments.Length);
+            Exceptions.Length, Fragments.Length) { QuicIds = quicIds.Length / 2 };
         space = new TableSpace(Sizes);
         rows = new FlBackend[Sizes.Backends];
         Key = key;
@@ -72,7 +74,7 @@ public sealed class KernelTables : IDisposable
 
     /// <summary>What the tables take in memory, counters aside.</summary>
     public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes
-        + Exceptions.Bytes + Fragments.Bytes;
+        + quicIds.Bytes + Exceptions.Bytes + Fragments.Bytes;
 
     public uint IdleSeconds => control[0].IdleSeconds;
 
@@ -91,10 +93,11 @@ public sealed class KernelTables : IDisposable
     {
         var kept = new HashSet<ulong>();
         var added = new List<int>();
-        int newBackends = 0;
+        int newBackends = 0, quic = 0;
         bool sameVips = true;
         foreach (ServiceEntry entry in table.Services)
         {
+            quic += entry.QuicIds.Length;
             bool isKept = states.TryGetValue(NameOf(entry.Name), out ServiceState? state)
                 && state.Slots.Length == entry.Slots;
             if (isKept) kept.Add(state!.Name);
@@ -106,10 +109,12 @@ public sealed class KernelTables : IDisposable
                 ? entry.Backends.Count(backend => state!.NumberOf(backend.Address) == 0) : entry.Backends.Length;
         }
 
+        // An eighth full: a place is found within the probes there are.
+        if (8 * quic > Sizes.QuicIds) return false;
         int[] freed = [.. states.Values.Where(one => !kept.Contains(one.Name)).Select(one => one.Slots.Length)];
         if (sameVips && freed.Length == 0) return space.HasRoom(added, freed, newBackends, 0);
         uint[] hashes =
-            [.. VipPlaces(table).Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
+            [.. VipRow.Of(table).Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
         return space.HasRoom(added, freed, newBackends, hashes.Length)
             && PlaceTable.TryPlace(hashes, Sizes.Vips, out _, out _);
     }
@@ -128,6 +133,8 @@ public sealed class KernelTables : IDisposable
         {
             if (!Maglev.IsPrime(entry.Slots))
                 throw new IOException($"service {entry.Name}: {entry.Slots} slots: the number must be a prime");
+            if (QuicServerId.Problem(entry) is { } problem)
+                throw new IOException($"service {entry.Name}: {problem}");
             sizes[NameOf(entry.Name)] = entry.Slots;
         }
 
@@ -182,7 +189,8 @@ public sealed class KernelTables : IDisposable
     {
         Settle();
         bool changed = false;
-        List<ServiceState> settled = [.. states.Values.Where(state => state.HasSettled)];
+        List<ServiceState> settled =
+            [.. states.Values.Where(state => state.HasSettled && state.ChangingUntil == 0)];
         if (settled.Count > 0)
         {
             Dictionary<uint, int> counts = Maps.Exceptions.Count(Exceptions, now, IdleSeconds);
@@ -217,6 +225,7 @@ public sealed class KernelTables : IDisposable
         services.Dispose();
         slots.Dispose();
         backends.Dispose();
+        quicIds.Dispose();
         Exceptions.Dispose();
         Fragments.Dispose();
     }
@@ -258,7 +267,20 @@ public sealed class KernelTables : IDisposable
 
         if (entry.Equals(state.Entry)) return changed;
         uint flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0);
-        if (flags != state.Flags) SoilVips();
+        // Ids speak of backends' numbers, which may be others now.
+        if (flags != state.Flags || entry.QuicIds.Length > 0 || state.QuicLengths != 0) SoilVips();
+        state.QuicLengths = 0;
+        foreach (QuicServerId id in entry.QuicIds)
+            state.QuicLengths = (state.QuicLengths & ~(0xfu << (4 * id.Config))) | ((uint)id.Bytes << (4 * id.Config));
+        state.QuicIds =
+        [
+            .. entry.QuicIds.Select(id => new FlQuicId
+            {
+                Id = id.Bits,
+                Service = state.Id,
+                Backend = state.NumberOf(id.Backend) | ((uint)id.Config << Layout.QuicConfig),
+            }),
+        ];
         state.Flags = flags;
         turning.Add((state, entry));
         return Soil(state);
@@ -269,7 +291,9 @@ public sealed class KernelTables : IDisposable
         if (state.Entry is not null && state.Entry.Backends.SequenceEqual(entry.Backends)) return;
         bool isFresh = state.IsFresh;
         uint[] owners = Numbered(state, entry.Backends, entry.Slots);
-        uint[] before = isFresh && entry.Former.Length > 0 ? Numbered(state, entry.Former, entry.Slots) : [];
+        IEnumerable<ImmutableArray<BackendEntry>> sets = [.. entry.Earlier.Reverse(), entry.Former];
+        uint[][] before = isFresh
+            ? [.. sets.Where(set => set.Length > 0).Select(set => Numbered(state, set, entry.Slots))] : [];
         if (state.Turn(owners, before, [.. state.Numbers.Values]))
             state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
     }
@@ -379,18 +403,24 @@ public sealed class KernelTables : IDisposable
                 Slots = (uint)state.Slots.Length,
                 Flags = state.Flags,
                 ChangingUntil = state.ChangingUntil,
+                QuicLengths = state.QuicLengths,
             };
         }
 
-        if (dirty[into].HasVips) WriteVips(ref copy);
+        if (dirty[into].HasVips)
+        {
+            WriteVips(ref copy);
+            WriteQuicIds(ref copy, into * Sizes.QuicIds);
+        }
+
         dirty[into].Clear();
     }
 
     private void WriteVips(ref FlCopy copy)
     {
-        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow(vip.Key, vip.Value.Number, vip.Value.Service))];
+        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow.Of(vip.Key, vip.Value.Number, vip.Value.Service))];
         HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
-        AddFragments(all, sticky);
+        VipRow.AddFragments(all, sticky);
         uint[] hashes = [.. all.Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
         if (!PlaceTable.TryPlace(hashes, Sizes.Vips, out int[] at, out uint mask))
             throw new IOException($"{all.Count} VIPs do not fit into {Sizes.Vips} places");
@@ -401,40 +431,16 @@ public sealed class KernelTables : IDisposable
         copy.AnyPort = all.Exists(vip => (ushort)vip.PortProtocol == 0) ? 1u : 0;
     }
 
-    /// <summary>A sticky service's fragments need no port to be told apart.</summary>
-    private static void AddFragments(List<FlVip> all, HashSet<uint> sticky)
+    private void WriteQuicIds(ref FlCopy copy, int first)
     {
-        HashSet<(ulong, ulong, uint)> any = [.. all.Where(v => (ushort)v.PortProtocol == 0).Select(PlaceOf)];
-        foreach (FlVip vip in all.Where(vip => sticky.Contains(vip.Service)).ToList())
-        {
-            FlVip fragments = vip with { PortProtocol = vip.PortProtocol & 0xffff0000, OnlyFragments = 1 };
-            if (any.Add(PlaceOf(fragments))) all.Add(fragments);
-        }
-    }
-
-    /// <summary>The places that a table's VIPs will ask for; a service's number here is its place in the table.</summary>
-    private static List<FlVip> VipPlaces(VipTable table)
-    {
-        List<FlVip> all = [.. table.Services.Index().SelectMany(service => service.Item.Vips
-            .Select(vip => VipRow(vip, 0, (uint)service.Index + 1))).DistinctBy(PlaceOf)];
-        AddFragments(all, [.. table.Services.Index().Where(s => s.Item.IsSticky).Select(s => (uint)s.Index + 1)]);
-        return all;
-    }
-
-    private static (ulong, ulong, uint) PlaceOf(FlVip vip) => (vip.Address0, vip.Address1, vip.PortProtocol);
-
-    private static FlVip VipRow(VipPort vip, uint number, uint service)
-    {
-        (ulong first, ulong second) = FlowHash.Halves(vip.Address);
-        ushort port = (ushort)IPAddress.HostToNetworkOrder((short)vip.Port);
-        return new FlVip
-        {
-            Address0 = first,
-            Address1 = second,
-            PortProtocol = port | ((uint)vip.Protocol << 16),
-            Service = service,
-            Number = number,
-        };
+        FlQuicId[] all = [.. states.Values.SelectMany(state => state.QuicIds)];
+        uint[] hashes = [.. all.Select(id => PlaceTable.Hash(id.Id, id.Service, id.Backend >> Layout.QuicConfig))];
+        if (!PlaceTable.TryPlace(hashes, Sizes.QuicIds, out int[] at, out uint mask))
+            throw new IOException($"{all.Length} QUIC server ids do not fit into {Sizes.QuicIds} places");
+        Span<FlQuicId> places = quicIds.Slice(first, (int)mask + 1);
+        places.Clear();
+        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
+        (copy.QuicFirst, copy.QuicMask) = ((uint)first, mask);
     }
 
     /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
@@ -449,6 +455,8 @@ public sealed class KernelTables : IDisposable
                 IsFresh = state.IsFresh,
                 Entry = state.Entry,
                 Flags = state.Flags,
+                QuicLengths = state.QuicLengths,
+                QuicIds = state.QuicIds,
                 ChangingUntil = state.ChangingUntil,
             };
             space.Hold(states[state.Name]);
@@ -508,6 +516,7 @@ public sealed class KernelTables : IDisposable
             }
 
             if (used.ContainsKey(vip.Service)) continue;
+            uint service = vip.Service;
             FlService found = services[(int)(copy.ServiceFirst + vip.Service)];
             FlSlot[] owned = slots.Slice((int)(copy.SlotFirst + found.First), (int)found.Slots).ToArray();
             used[vip.Service] = states[found.Name] = new ServiceState(vip.Service, found.Name, found.First, owned)
@@ -515,6 +524,9 @@ public sealed class KernelTables : IDisposable
                 IsFresh = false,
                 Flags = found.Flags,
                 ChangingUntil = found.ChangingUntil,
+                QuicLengths = found.QuicLengths,
+                QuicIds = [.. quicIds.Slice((int)copy.QuicFirst, (int)copy.QuicMask + 1).ToArray()
+                    .Where(id => id.Service == service)],
             };
             space.Hold(used[vip.Service]);
         }

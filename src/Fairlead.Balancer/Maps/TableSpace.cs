@@ -6,8 +6,13 @@ namespace Fairlead.Balancer.Maps;
 public sealed record BalancerSizes(
     int Vips, int Services, int Slots, int Backends, int ExceptionBuckets, int FragmentBuckets)
 {
-    /// <summary>Some services of the usual size; a million remembered flows.</summary>
-    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 17, 1 << 10);
+    /// <summary>
+    /// Some services of the usual size; a quarter of a million remembered flows. Four times as many cost each packet
+    /// of theirs twice the time: the kernel maps such tables in small pages.
+    /// </summary>
+    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 15, 1 << 10);
+
+    public int QuicIds { get; init; } = 64;
 
     /// <summary>What this table needs, with room to grow, and no less than Least.</summary>
     public static BalancerSizes For(VipTable table)
@@ -20,13 +25,19 @@ public sealed record BalancerSizes(
             Math.Max(Least.Slots, table.Services.Sum(service => service.Slots) * 3 / 2),
             Math.Max(Least.Backends, backends * 2 + 1),
             Least.ExceptionBuckets,
-            Least.FragmentBuckets);
+            Least.FragmentBuckets)
+        {
+            QuicIds = Math.Max(Least.QuicIds, Power(table.Services.Sum(service => service.QuicIds.Length)) * 8),
+        };
     }
 
     /// <summary>The larger of both, in each.</summary>
     public BalancerSizes Or(BalancerSizes other) => new(
         Math.Max(Vips, other.Vips), Math.Max(Services, other.Services), Math.Max(Slots, other.Slots),
-        Math.Max(Backends, other.Backends), ExceptionBuckets, FragmentBuckets);
+        Math.Max(Backends, other.Backends), ExceptionBuckets, FragmentBuckets)
+    {
+        QuicIds = Math.Max(QuicIds, other.QuicIds),
+    };
 
     /// <summary>Twice as large in what grows with the table.</summary>
     public BalancerSizes Doubled() => this with
@@ -35,6 +46,7 @@ public sealed record BalancerSizes(
         Services = 2 * Services,
         Slots = 2 * Slots,
         Backends = 2 * Backends,
+        QuicIds = 2 * QuicIds,
     };
 
     private static int Power(int number) =>

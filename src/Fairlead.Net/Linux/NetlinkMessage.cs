@@ -79,7 +79,8 @@ public static class Netlink
 
     public static uint U32(ReadOnlySpan<byte> value) => value.Length >= 4 ? MemoryMarshal.Read<uint>(value) : 0;
 
-    public static ushort U16(ReadOnlySpan<byte> value) => value.Length >= 2 ? MemoryMarshal.Read<ushort>(value) : (ushort)0;
+    public static ushort U16(ReadOnlySpan<byte> value) =>
+        value.Length >= 2 ? MemoryMarshal.Read<ushort>(value) : (ushort)0;
 
     public static byte U8(ReadOnlySpan<byte> value) => value.Length >= 1 ? value[0] : (byte)0;
 

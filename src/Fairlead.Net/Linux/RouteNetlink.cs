@@ -85,7 +85,8 @@ public sealed unsafe class RouteNetlink : IDisposable
         Ask(GetNeighbour, question, NewNeighbour, body =>
         {
             if (body.Length < 12 || (Netlink.U16(body[8..]) & Answers) == 0) return;
-            ReadOnlySpan<byte> to = NetlinkAttributes.Find(body[12..], 1), address = NetlinkAttributes.Find(body[12..], 2);
+            ReadOnlySpan<byte> all = body[12..];
+            ReadOnlySpan<byte> to = NetlinkAttributes.Find(all, 1), address = NetlinkAttributes.Find(all, 2);
             if (to.Length is 4 or 16 && address.Length == 6)
                 neighbours[(Netlink.U32(body[4..]), new IPAddress(to))] = new PhysicalAddress(address.ToArray());
         });

@@ -97,6 +97,47 @@ public sealed class XdpBalancerTests
         balancer.Dispose();
     }
 
+    [InteropFact("ip", "ethtool", "dotnet")]
+    public async Task Two_thousand_connections_live_through_kill_9_of_the_balancers_process()
+    {
+        using var bed = new XdpBed(3);
+        await using var crowd = new TcpCrowd(bed);
+        for (int i = 1; i <= 3; i++)
+        {
+            bed.StartBackend(i, 3);
+            crowd.Serve(i);
+        }
+
+        using var first = new BalancerProcess(bed, "node");
+        Assert.False(first.HasTakenOver);
+        first.Apply("1 2");
+        await crowd.OpenAsync(XdpBed.Vip4, 1000);
+        first.Apply("1 2 3");
+        await crowd.OpenAsync(XdpBed.Vip6, 1000);
+        await Unharmed(crowd, "opening");
+        first.Kill();
+        await Unharmed(crowd, "killed");
+
+        using var second = new BalancerProcess(bed, "node");
+        Assert.True(second.HasTakenOver);
+        await Unharmed(crowd, "taken over");
+        second.Apply("1 2:0 3");
+        await Unharmed(crowd, "a backend drained");
+        // Killed in the middle of it, wherever that is.
+        second.Tell("1 2 3");
+        second.Kill();
+        await Unharmed(crowd, "killed in a change");
+
+        using var third = new BalancerProcess(bed, "node");
+        Assert.True(third.HasTakenOver);
+        third.Apply("1 2 3");
+        await Unharmed(crowd, "taken over again");
+        crowd.Hellos.Clear();
+        await crowd.OpenAsync(XdpBed.Vip4, 60);
+        Assert.Equal(["b1", "b2", "b3"], crowd.Hellos.Select(hello => hello.Backend).Distinct().Order());
+        await Unharmed(crowd, "new connections");
+    }
+
     [InteropFact("ip", "ethtool")]
     public async Task Two_thousand_connections_go_over_to_a_balancer_that_has_never_seen_them()
     {
@@ -197,7 +238,7 @@ public sealed class XdpBalancerTests
         bed.StartBackend(1, 1);
         using XdpBalancer balancer = bed.StartBalancer("node");
         bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Gue, false, "1"));
-        // 1460 bytes are left in GUE: the client learns it by the balancer's answer.
+        // 1456 bytes are left in GUE: the client learns it by the balancer's answer.
         foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
         {
             (int there, int back) = await Bulk.BothWaysAsync(bed, "client", vip);

@@ -103,11 +103,13 @@ internal sealed class XdpBed : IDisposable
         Bed.Ip(host, "-6", "route", "add", "default", "via", by6);
     }
 
-    public XdpOptions Options(string node) => new()
+    public XdpOptions Options(string node) => OptionsAt(Pins(node));
+
+    public static XdpOptions OptionsAt(string pins) => new()
     {
         Devices = ["eth1"],
         Key = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
-        Pins = Pins(node),
+        Pins = pins,
     };
 
     public XdpBalancer StartBalancer(string node, XdpOptions? options = null) =>
@@ -146,7 +148,7 @@ internal sealed class XdpBed : IDisposable
         Tend(balancer);
     });
 
-    /// <summary>In the balancer's namespace. Each call waits some milliseconds for neighbours that do not answer.</summary>
+    /// <summary>In the balancer's namespace. Each call waits some milliseconds for who does not answer.</summary>
     public static void Tend(XdpBalancer balancer)
     {
         long begin = Stopwatch.GetTimestamp();
