@@ -3,9 +3,9 @@
  * The backend's side: takes the packet out of what a balancer put it in, and hands it to the kernel, which has the VIP
  * on its loopback. Only what comes from a balancer and is for a VIP is opened; all else passes on untouched.
  *
- * Second chance: while a flow may belong to two backends, GUE names the other one. Who gets a packet of a TCP flow
- * that he does not know passes it on to that one, once. So a flow lives on even when its balancer is gone, and the
- * next one has never seen it.
+ * Second chance: while a flow may belong to others, GUE names them. Who gets a packet of a TCP flow that he does not
+ * know passes it on to the next of them. So a flow lives on even when its balancer is gone, and the next one has never
+ * seen it.
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
@@ -70,7 +70,7 @@ static __always_inline int open_gue(struct xdp_md *ctx, struct outer *o, __u32 a
 	if (h->gue.version_length < 2)
 		return FL_DECAPSULATED;
 	other = HEADER(ctx, struct fl_other, at + sizeof(*h));
-	if (other && other->kind == FL_OTHER_KIND && other->family == o->family)
+	if (other && other->kind == FL_OTHER_KIND && other->family == o->family && other->left)
 		o->other_family = other->family;
 	return FL_DECAPSULATED;
 }
@@ -163,6 +163,35 @@ static __always_inline __be16 update_sum(__be16 check, __u32 taken, __u32 given)
 	return sum ? sum : 0xffff;
 }
 
+/* Of the next one's address and what is left after it: the checksum's words that give way, and come in. */
+static __always_inline __u32 other_words(__u32 family, __u32 left)
+{
+	return bpf_htons(FL_OTHER_KIND << 8 | family) + bpf_htons(left << 8);
+}
+
+/* Where there is a second address it becomes the first, and the first takes its place: they add up to the same. */
+static __noinline int swap_others(struct xdp_md *ctx, __u32 at, __u32 bytes)
+{
+	if (bytes == 4) {
+		struct { __be32 address[2]; } *o = HEADER(ctx, typeof(*o), at & 0xff), was;
+
+		if (!o)
+			return FL_HERE_MALFORMED;
+		was = *o;
+		o->address[0] = was.address[1];
+		o->address[1] = was.address[0];
+	} else {
+		struct { struct in6_addr address[2]; } *o = HEADER(ctx, typeof(*o), at & 0xff), was;
+
+		if (!o)
+			return FL_HERE_MALFORMED;
+		was = *o;
+		o->address[0] = was.address[1];
+		o->address[1] = was.address[0];
+	}
+	return FL_DECAPSULATED;
+}
+
 static __noinline int pass_on4(struct xdp_md *ctx)
 {
 	struct {
@@ -175,6 +204,7 @@ static __noinline int pass_on4(struct xdp_md *ctx)
 	} __attribute__((packed)) *h = HEADER(ctx, typeof(*h), 0);
 	struct fl_address key;
 	struct fl_peer *peer;
+	__u32 left;
 
 	if (!h || h->ip.ttl <= 1)
 		return FL_HERE_NO_WAY;
@@ -182,15 +212,18 @@ static __noinline int pass_on4(struct xdp_md *ctx)
 	peer = bpf_map_lookup_elem(&peers, &key);
 	if (!peer)
 		return FL_HERE_NO_WAY;
-	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 4) + bpf_htons(FL_OTHER_KIND << 8 | 4),
-				  add_words(&h->address, 4) + bpf_htons(FL_OTHER_USED << 8 | 4));
-	h->other.kind = FL_OTHER_USED;
+	left = h->other.left;
+	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 4) + other_words(4, left),
+				  add_words(&h->address, 4) + other_words(4, left - 1));
+	h->other.left = left - 1;
 	h->ip.daddr = h->address;
 	h->ip.ttl--;
 	h->ip.check = 0;
 	h->ip.check = ~fold(add_words(&h->ip, sizeof(h->ip)));
 	__builtin_memcpy(h->ethernet.h_dest, peer->mac_to, ETH_ALEN);
 	__builtin_memcpy(h->ethernet.h_source, peer->mac_from, ETH_ALEN);
+	if (left > 1)
+		swap_others(ctx, sizeof(*h) - 4, 4);
 	return FL_HERE_PASSED_ON;
 }
 
@@ -206,6 +239,7 @@ static __noinline int pass_on6(struct xdp_md *ctx)
 	} __attribute__((packed)) *h = HEADER(ctx, typeof(*h), 0);
 	struct fl_address key;
 	struct fl_peer *peer;
+	__u32 left;
 
 	if (!h || h->ip.hop_limit <= 1)
 		return FL_HERE_NO_WAY;
@@ -213,13 +247,16 @@ static __noinline int pass_on6(struct xdp_md *ctx)
 	peer = bpf_map_lookup_elem(&peers, &key);
 	if (!peer)
 		return FL_HERE_NO_WAY;
-	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 16) + bpf_htons(FL_OTHER_KIND << 8 | 6),
-				  add_words(&h->address, 16) + bpf_htons(FL_OTHER_USED << 8 | 6));
-	h->other.kind = FL_OTHER_USED;
+	left = h->other.left;
+	h->udp.check = update_sum(h->udp.check, add_words(&h->ip.daddr, 16) + other_words(6, left),
+				  add_words(&h->address, 16) + other_words(6, left - 1));
+	h->other.left = left - 1;
 	h->ip.daddr = h->address;
 	h->ip.hop_limit--;
 	__builtin_memcpy(h->ethernet.h_dest, peer->mac_to, ETH_ALEN);
 	__builtin_memcpy(h->ethernet.h_source, peer->mac_from, ETH_ALEN);
+	if (left > 1)
+		swap_others(ctx, sizeof(*h) - 16, 16);
 	return FL_HERE_PASSED_ON;
 }
 

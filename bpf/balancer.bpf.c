@@ -7,6 +7,7 @@
 #include "parse.h"
 #include "vip.h"
 #include "pick.h"
+#include "quic.h"
 #include "encapsulate.h"
 #include "toobig.h"
 #include "fragment.h"
@@ -22,7 +23,7 @@ SEC("xdp")
 int balancer(struct xdp_md *ctx)
 {
 	const struct fl_control *settings = LOOK(control, 0);
-	const struct fl_backend *other = NULL;
+	const struct fl_backend *other = NULL, *third = NULL;
 	const struct fl_service *service;
 	const struct fl_copy *copy;
 	struct choice choice = {};
@@ -51,6 +52,8 @@ int balancer(struct xdp_md *ctx)
 		service = LOOK(services, copy->service_first + vip->service);
 		if (!service)
 			return leave(number, FL_NO_BACKEND);
+		if (service->quic_lengths && p.protocol == IPPROTO_UDP && !p.is_error)
+			pick_by_quic_id(ctx, service, vip->service, &p, &choice);
 		reason = pick(settings, service, &p, &choice, &hash);
 		if (reason)
 			return leave(number, reason);
@@ -59,12 +62,11 @@ int balancer(struct xdp_md *ctx)
 	}
 	if (p.length > choice.backend->mtu)
 		return leave(number, answer_too_big(ctx, &p, choice.backend->mtu));
-	if (choice.other && choice.backend->mode == FL_GUE)
-		other = living(copy, choice.other);
-	/* The way there was measured for an address of its own family. */
-	if (other && other->family != choice.backend->family)
-		other = NULL;
-	reason = encapsulate(ctx, &p, choice.backend, hash, other);
+	if (choice.state && choice.backend->mode == FL_GUE) {
+		other = other_owner(&choice, NULL);
+		third = other ? other_owner(&choice, other) : NULL;
+	}
+	reason = encapsulate(ctx, &p, choice.backend, hash, other, third);
 	if (reason)
 		return leave(number, reason);
 	count_forwarded(number, choice.number, &p, p.is_error ? FL_BY_ERROR : choice.how);

@@ -5,7 +5,7 @@
  *   L2    [ethernet (vlan)]                        [the packet]
  *   IP    [ethernet (vlan)][outer IP]              [the packet]    protocol 4 or 41
  *   GUE   [ethernet (vlan)][outer IP][UDP][GUE]    [the packet]    draft-ietf-intarea-gue-09
- *         [ethernet (vlan)][outer IP][UDP][GUE][fl_other][address][the packet]
+ *         [ethernet (vlan)][outer IP][UDP][GUE][fl_other][address (two)][the packet]
  *
  * An outer IP header has one source for all flows, so a backend's card puts them into one queue; GUE has the flow in
  * its source port, and is the better choice for a backend with many cores.
@@ -100,25 +100,47 @@ static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct fl_backe
 	__builtin_memcpy(&ip->daddr, b->to, 16);
 }
 
-/* The second half of a GUE header that names the other backend. Gives its bytes; 0 when the frame is too short. */
-static __always_inline __u32 write_other(struct xdp_md *ctx, __u32 at, const struct fl_backend *other)
+/* The second half of a GUE header, which names others. False: the frame is too short. */
+static __always_inline bool write_others(struct xdp_md *ctx, __u32 at, const struct fl_backend *other,
+					 const struct fl_backend *third)
 {
-	if (other->family == 4) {
-		struct { struct fl_other head; __u8 address[4]; } *o = HEADER(ctx, typeof(*o), at);
+	struct fl_other *head = HEADER(ctx, struct fl_other, at);
+	const struct fl_backend *one = other;
 
-		if (!o)
-			return 0;
-		o->head = (struct fl_other){ .kind = FL_OTHER_KIND, .family = 4 };
-		__builtin_memcpy(o->address, other->to, 4);
-	} else {
-		struct { struct fl_other head; __u8 address[16]; } *o = HEADER(ctx, typeof(*o), at);
+	if (!head)
+		return false;
+	*head = (struct fl_other){ .kind = FL_OTHER_KIND, .family = other->family, .left = third ? 2 : 1 };
+	at += sizeof(*head);
+#pragma unroll
+	for (int i = 0; i < FL_OTHERS; i++) {
+		if (one && one->family == 4) {
+			struct { __u8 byte[4]; } *to = HEADER(ctx, typeof(*to), at);
 
-		if (!o)
-			return 0;
-		o->head = (struct fl_other){ .kind = FL_OTHER_KIND, .family = 6 };
-		__builtin_memcpy(o->address, other->to, 16);
+			if (!to)
+				return false;
+			__builtin_memcpy(to, one->to, 4);
+			at += 4;
+		} else if (one) {
+			struct { __u8 byte[16]; } *to = HEADER(ctx, typeof(*to), at);
+
+			if (!to)
+				return false;
+			__builtin_memcpy(to, one->to, 16);
+			at += 16;
+		}
+		one = third;
 	}
-	return 1;
+	return true;
+}
+
+static __always_inline __u32 add_others(const struct fl_backend *other, const struct fl_backend *third)
+{
+	__u32 sum = bpf_htons(FL_OTHER_KIND << 8 | other->family) + bpf_htons((third ? 2 : 1) << 8);
+
+	sum += other->family == 4 ? add_words(other->to, 4) : add_words(other->to, 16);
+	if (third)
+		sum += third->family == 4 ? add_words(third->to, 4) : add_words(third->to, 16);
+	return sum;
 }
 
 /*
@@ -126,7 +148,7 @@ static __always_inline __u32 write_other(struct xdp_md *ctx, __u32 at, const str
  * packet's own checksum says: nobody reads the payload.
  */
 static __always_inline __be16 udp_checksum(const struct packet *p, const struct fl_backend *b, const struct udphdr *udp,
-					   const struct fl_backend *other)
+					   const struct fl_backend *other, const struct fl_backend *third)
 {
 	const struct gue *gue = (const void *)(udp + 1);
 	__u32 sum = p->sum + bpf_htons(IPPROTO_UDP) + udp->len;
@@ -138,16 +160,15 @@ static __always_inline __be16 udp_checksum(const struct packet *p, const struct 
 		sum += add_words(b->from, 4) + add_words(b->to, 4);
 	else
 		sum += add_words(b->from, 16) + add_words(b->to, 16);
-	if (other) {
-		sum += bpf_htons(FL_OTHER_KIND << 8 | other->family);
-		sum += other->family == 4 ? add_words(other->to, 4) : add_words(other->to, 16);
-	}
+	if (other)
+		sum += add_others(other, third);
 	sum = (__u16)~fold(sum);
 	return sum ? sum : 0xffff;
 }
 
 static __always_inline int write_gue(struct xdp_md *ctx, const struct packet *p, const struct fl_backend *b, __u64 hash,
-				     const struct fl_backend *other, __u32 at, __u32 size)
+				     const struct fl_backend *other, const struct fl_backend *third, __u32 at,
+				     __u32 size)
 {
 	struct { struct udphdr udp; struct gue gue; } *h = HEADER(ctx, typeof(*h), at);
 
@@ -159,8 +180,8 @@ static __always_inline int write_gue(struct xdp_md *ctx, const struct packet *p,
 	h->gue.version_length = (size - sizeof(*h)) / 4;
 	h->gue.protocol = p->family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	h->gue.flags = 0;
-	h->udp.check = udp_checksum(p, b, &h->udp, other);
-	if (other && !write_other(ctx, at + sizeof(*h), other))
+	h->udp.check = udp_checksum(p, b, &h->udp, other, third);
+	if (other && !write_others(ctx, at + sizeof(*h), other, third))
 		return FL_NO_HEADROOM;
 	return FL_FORWARDED;
 }
@@ -188,7 +209,7 @@ static __always_inline int write_ethernet(struct xdp_md *ctx, const struct fl_ba
 }
 
 static __always_inline int encapsulate(struct xdp_md *ctx, struct packet *p, const struct fl_backend *b, __u64 hash,
-				       const struct fl_backend *other)
+				       const struct fl_backend *other, const struct fl_backend *third)
 {
 	__u32 l2 = sizeof(struct ethhdr) + (b->vlan ? sizeof(struct vlan_tag) : 0), ip = 0, gue = 0, inner, protocol;
 	int grow;
@@ -198,7 +219,7 @@ static __always_inline int encapsulate(struct xdp_md *ctx, struct packet *p, con
 	if (b->mode == FL_GUE) {
 		gue = sizeof(struct udphdr) + sizeof(struct gue);
 		if (other)
-			gue += sizeof(struct fl_other) + (other->family == 4 ? 4 : 16);
+			gue += sizeof(struct fl_other) + (third ? 2 : 1) * (other->family == 4 ? 4 : 16);
 	}
 	if (b->mode != FL_L2)
 		ip = b->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -224,7 +245,7 @@ static __always_inline int encapsulate(struct xdp_md *ctx, struct packet *p, con
 			return FL_NO_HEADROOM;
 		write_ipv6(outer, b, p->length + gue, protocol, p->tos, hash & 0xfffff);
 	}
-	return gue ? write_gue(ctx, p, b, hash, other, l2 + ip, gue) : FL_FORWARDED;
+	return gue ? write_gue(ctx, p, b, hash, other, third, l2 + ip, gue) : FL_FORWARDED;
 }
 
 #endif

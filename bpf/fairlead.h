@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of a layout or of what a field means: a newer process then loads afresh. */
-#define FL_ABI 1
+#define FL_ABI 2
 
 #define FL_COPIES 2
 /* A VIP or a connection id lies at most so far behind its hash's place; user space makes the table larger until so. */
@@ -35,6 +35,8 @@ struct fl_copy {
 	__u32 backend_first;
 	__u32 any_port;		/* some VIP has any port: then a miss is looked up once more */
 	__u32 generation;
+	__u32 quic_first;
+	__u32 quic_mask;
 	__u32 reserved;
 };
 
@@ -69,19 +71,34 @@ struct fl_service {
 	__u32 slots;		/* prime */
 	__u32 flags;
 	__u32 changing_until;	/* seconds of CLOCK_MONOTONIC; for user space, which ends transitions */
+	__u32 quic_lengths;	/* bytes of a server id, four bits for each configuration; 0: there is none */
+	__u32 reserved;
 };
+
+/* Which backend made a QUIC connection id: open addressing by fl_quic_hash. */
+struct fl_quic_id {
+	__u64 id;		/* the server id's bytes, the first in the lowest */
+	__u32 service;		/* 0: the place is free */
+	__u32 backend;		/* its number, the configuration above */
+};
+#define FL_QUIC_BYTES 8
+#define FL_QUIC_CONFIG 24
 
 enum {
 	FL_STEADY = 0,
 	FL_CHANGING = 1,	/* the flows that the former owner has stay with it; new ones are remembered */
 	FL_SETTLED = 2,		/* those that are remembered stay; the rest belongs to the owner */
 };
-#define FL_SLOT_STATE 24
-#define FL_SLOT_BACKEND 0x00ffffff
+#define FL_SLOT_FORMER 20
+#define FL_SLOT_THIRD 40
+#define FL_SLOT_STATE 60
 
+/*
+ * state 4 | third 20 | former 20 | owner 20. The third is who owned the slot between the former one and this: whoever
+ * has not seen the changes that came one upon the other cannot know which of the three a flow began with.
+ */
 struct fl_slot {
-	__u32 owner;		/* its number, the state above */
-	__u32 former;
+	__u64 word;
 };
 
 enum { FL_L2 = 0, FL_IP = 1, FL_GUE = 2 };
@@ -139,6 +156,7 @@ enum fl_reason {
 	FL_NO_ROOM,
 	FL_BY_FRAGMENT,
 	FL_BY_ERROR,
+	FL_BY_QUIC_ID,
 };
 
 struct fl_vip_count {
@@ -173,15 +191,15 @@ struct fl_address {
 	__u64 half[2];		/* IPv4 in its mapped form */
 };
 
-/* What follows the GUE header while a flow may belong to two backends: the other one's address. */
+/* What follows the GUE header while a flow may belong to others: the addresses of one or two of them. */
 struct fl_other {
 	__u8 kind;		/* FL_OTHER_KIND */
-	__u8 family;		/* 4: four bytes follow; 6: sixteen */
-	__u16 reserved;
+	__u8 family;		/* of each address: 4 or 6 */
+	__u8 left;		/* addresses that nobody has asked yet; they come first. With none, who has it keeps it */
+	__u8 reserved;
 };
 #define FL_OTHER_KIND 0xf1
-/* The packet has been passed on: whoever has it now keeps it. */
-#define FL_OTHER_USED 0xf2
+#define FL_OTHERS 2
 
 /* The way from one backend to another. */
 struct fl_peer {

@@ -38,7 +38,7 @@ static __noinline int follow_fragment(const struct fl_control *control, const st
 	number = recall(bucket, hash, seconds_now());
 	backend = living(c->copy, number);
 	if (backend)
-		take(c, backend, number, 0, FL_BY_FRAGMENT);
+		take(c, backend, number, FL_BY_FRAGMENT);
 	return 0;
 }
 

@@ -31,6 +31,7 @@ TABLE(slots, struct fl_slot);
 TABLE(backends, struct fl_backend);
 TABLE(exceptions, struct fl_bucket);
 TABLE(fragments, struct fl_bucket);
+TABLE(quic_ids, struct fl_quic_id);
 COUNTERS(vip_counts, struct fl_vip_count, 1);
 COUNTERS(backend_counts, struct fl_backend_count, 1);
 

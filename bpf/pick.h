@@ -13,9 +13,10 @@ struct choice {
 	const struct fl_copy *copy;
 	struct fl_backend *backend;
 	__u32 number;
-	__u32 former;		/* the slot's former owner */
+	__u32 owner;		/* the slot's owners */
+	__u32 former;
+	__u32 third;
 	__u32 state;		/* the slot's */
-	__u32 other;		/* whose the flow may be as well; 0: nobody's */
 	__u32 how;		/* the reason to count beside; 0: by the slot */
 };
 
@@ -32,11 +33,10 @@ static __always_inline struct fl_backend *living(const struct fl_copy *copy, __u
 	return backend && backend->flags & FL_ALIVE ? backend : NULL;
 }
 
-static __always_inline void take(struct choice *c, struct fl_backend *backend, __u32 number, __u32 other, __u32 how)
+static __always_inline void take(struct choice *c, struct fl_backend *backend, __u32 number, __u32 how)
 {
 	c->backend = backend;
 	c->number = number;
-	c->other = other;
 	c->how = how;
 }
 
@@ -44,19 +44,15 @@ static __always_inline void take(struct choice *c, struct fl_backend *backend, _
 static __noinline int pick_changing(const struct fl_control *control, const struct packet *p, struct choice *c,
 				    __u64 hash)
 {
-	const struct fl_copy *copy = c->copy;
-	__u32 owner = c->number;
 	bool is_changing = c->state == FL_CHANGING;
-	__u32 former_owner = c->former, known = 0, now;
-	struct fl_backend *was = living(copy, former_owner), *is;
+	struct fl_backend *was = living(c->copy, c->former), *is;
+	__u32 known, now;
 	struct fl_bucket *bucket;
 
 	/* UDP has no beginning that one could see: it stays where it was until the change is over. */
 	if (p->protocol != IPPROTO_TCP || p->fragment == LATER) {
 		if (is_changing && was)
-			take(c, was, former_owner, owner, FL_BY_FORMER);
-		else
-			c->other = was ? former_owner : 0;
+			take(c, was, c->former, FL_BY_FORMER);
 		return 0;
 	}
 	bucket = LOOK(exceptions, entry_bucket(hash, control->exception_mask));
@@ -64,37 +60,56 @@ static __noinline int pick_changing(const struct fl_control *control, const stru
 		return 0;
 	now = seconds_now();
 	known = recall(bucket, hash, now);
-	is = living(copy, known);
+	is = living(c->copy, known);
 	if (is && (!p->is_syn || is->flags & FL_ACCEPTS)) {
-		take(c, is, known, known == owner ? former_owner : owner, FL_BY_EXCEPTION);
+		take(c, is, known, FL_BY_EXCEPTION);
 		return 0;
 	}
 	/* What is remembered is gone, or takes no new flows and this one begins anew. */
 	if (known)
 		forget(bucket, hash);
-	if (!is_changing || !was) {
-		c->other = was ? former_owner : 0;
+	if (!is_changing || !was)
 		return 0;
-	}
 	if (p->is_error) {
-		take(c, was, former_owner, owner, FL_BY_FORMER);
+		take(c, was, c->former, FL_BY_FORMER);
 		return 0;
 	}
 	if (p->is_syn) {
-		if (!c->backend)
+		if (!c->owner)
 			return 0;
-		c->other = former_owner;
 		c->how = FL_REMEMBERED;
-		if (remember(bucket, hash, owner, now, control->idle_seconds))
+		/* The new owner may not be reached yet: its way is looked up after the change. */
+		if (c->backend && remember(bucket, hash, c->owner, now, control->idle_seconds))
 			return 0;
 		/* Without an entry its later packets go to the former owner, so this one must, too. */
-		take(c, was, former_owner, owner, FL_NO_ROOM);
+		take(c, was, c->former, FL_NO_ROOM);
 		return 0;
 	}
 	/* Remembered, too: it stays there when the change is over. */
-	remember(bucket, hash, former_owner, now, control->idle_seconds);
-	take(c, was, former_owner, owner, FL_BY_FORMER);
+	remember(bucket, hash, c->former, now, control->idle_seconds);
+	take(c, was, c->former, FL_BY_FORMER);
 	return 0;
+}
+
+/*
+ * Whom else a packet's flow may belong to: another of the slot's owners, of the family that the way is measured for.
+ * `after`: not this one, who was named already.
+ */
+static __always_inline struct fl_backend *other_owner(const struct choice *c, const struct fl_backend *after)
+{
+	const __u32 owners[] = { c->owner, c->former, c->third };
+	struct fl_backend *found = NULL;
+
+	if (!c->state)
+		return NULL;
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		struct fl_backend *other = owners[i] == c->number || found ? NULL : living(c->copy, owners[i]);
+
+		if (other && other != after && other->family == c->backend->family)
+			found = other;
+	}
+	return found;
 }
 
 /* A reason, FL_FORWARDED when there is a choice. */
@@ -102,22 +117,27 @@ static __always_inline int pick(const struct fl_control *control, const struct f
 				const struct packet *p, struct choice *c, __u64 *hash)
 {
 	const struct fl_copy *copy = c->copy;
-	__u64 place;
+	__u64 place, word;
 	struct fl_slot *slot;
 
 	*hash = flow_hash(control, p, p->ports);
+	if (c->backend)
+		return FL_FORWARDED;
 	place = *hash;
 	if (service->flags & FL_STICKY)
 		place = flow_hash(control, p, 0);
 	slot = LOOK(slots, copy->slot_first + service->first + (__u32)((place >> 32) * service->slots >> 32));
 	if (!slot)
 		return FL_NO_BACKEND;
-	c->state = slot->owner >> FL_SLOT_STATE;
-	c->number = slot->owner & FL_SLOT_BACKEND;
-	c->former = slot->former;
+	word = *(volatile __u64 *)&slot->word;
+	c->state = word >> FL_SLOT_STATE;
+	c->number = c->owner = word & FL_BACKEND_MASK;
 	c->backend = living(copy, c->number);
-	if (c->state)
+	if (c->state) {
+		c->former = word >> FL_SLOT_FORMER & FL_BACKEND_MASK;
+		c->third = word >> FL_SLOT_THIRD & FL_BACKEND_MASK;
 		pick_changing(control, p, c, *hash);
+	}
 	if (!c->number)
 		return FL_NO_BACKEND;
 	return c->backend ? FL_FORWARDED : FL_UNREACHABLE;

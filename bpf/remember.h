@@ -27,7 +27,10 @@ static __always_inline __u32 entry_bucket(__u64 hash, __u32 mask)
 	return (hash >> (64 - FL_ENTRY_TAG)) & mask;
 }
 
-/* The backend that is remembered, 0: none. `seen` keeps it, and marks it as one that came again. */
+/* An entry's time is written again only when it is so old: a line that is not written is nobody's to write back. */
+#define FRESH_SECONDS 4
+
+/* The backend that is remembered, 0: none. To be found keeps it, and marks it as one that came again. */
 static __always_inline __u32 recall(struct fl_bucket *bucket, __u64 hash, __u32 now)
 {
 	__u64 tag = entry_tag(hash);
@@ -37,11 +40,8 @@ static __always_inline __u32 recall(struct fl_bucket *bucket, __u64 hash, __u32 
 		__u64 entry = bucket->entry[i];
 
 		if (entry >> FL_ENTRY_TAG == tag >> FL_ENTRY_TAG && entry) {
-			__u64 fresh = (entry & ~0xffffULL) | FL_ENTRY_SEEN | (now & 0xffff);
-
-			/* Written only when it says something new: a line that is not written stays shared. */
-			if (fresh != entry)
-				bucket->entry[i] = fresh;
+			if (!(entry & FL_ENTRY_SEEN) || ((now - (__u32)entry) & 0xffff) >= FRESH_SECONDS)
+				bucket->entry[i] = (entry & ~0xffffULL) | FL_ENTRY_SEEN | (now & 0xffff);
 			return (entry >> FL_ENTRY_BACKEND) & FL_BACKEND_MASK;
 		}
 	}

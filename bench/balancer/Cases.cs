@@ -33,7 +33,7 @@ internal sealed record Case(
 internal static class Cases
 {
     private const int SteadyBar = 60, ExceptionBar = 120, NewBar = 150, NotVipBar = 25;
-    private const int Few = 1, Many = 1 << 16, Most = 1 << 19;
+    private const int Few = 1, Many = 1 << 16, More = 1 << 17, Most = 1 << 19;
 
     private static readonly (string Name, DeliveryMode Mode, bool IsIPv6)[] Ways =
     [
@@ -64,10 +64,10 @@ internal static class Cases
 
         for (int way = 0; way < Ways.Length; way++)
         {
-            foreach (int flows in (int[])[Few, Many, Most])
+            foreach (int flows in (int[])[Few, Many, More, Most])
                 yield return new($"remembered flow, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, false, flows, ExceptionBar);
-            yield return new($"new flow in a changing slot, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, true, Most, NewBar, true);
-            yield return new($"new flow in a changing slot, TCP IPv6, {Ways[way].Name}", 11 + way, 6, 6, true, Most, NewBar, true);
+            yield return new($"new flow in a changing slot, TCP IPv4, {Ways[way].Name}", 11 + way, 4, 6, true, More, NewBar, true);
+            yield return new($"new flow in a changing slot, TCP IPv6, {Ways[way].Name}", 11 + way, 6, 6, true, More, NewBar, true);
         }
     }
 

@@ -51,7 +51,7 @@ public sealed class BackendSide : IDisposable
     private BackendSide(BackendSideOptions options, Action<string> onFault)
     {
         this.options = options;
-        hops = new NextHops(onFault);
+        hops = new NextHops();
         pins = new PinFolder(options.Pins);
         foreach (IPAddress vip in options.Vips) Hold(vip, onFault);
         // The balancer answers ARP for its VIPs (arp_ignore); they are never the source of a question (arp_announce).
@@ -119,6 +119,7 @@ public sealed class BackendSide : IDisposable
 
     public void Dispose()
     {
+        hops.Dispose();
         foreach (BpfObject one in objects.Values) one.Dispose();
     }
 

@@ -24,9 +24,13 @@ public static class Maglev
         int[] order = [.. Enumerable.Range(0, backends.Count).Where(i => backends[i].Weight > 0)
             .OrderBy(i => Fairlead.Net.Addresses.Prefix.BitsOf(backends[i].Address))];
         if (order.Length == 0) return owners;
-        int count = order.Length, heaviest = order.Max(i => backends[i].Weight);
-        int[] next = new int[count], step = new int[count];
+        int count = order.Length;
+        int[] weights = [.. order.Select(i => backends[i].Weight)], next = new int[count], step = new int[count];
+        int heaviest = weights.Max();
+        bool isEven = weights.Min() == heaviest;
         long[] credit = new long[count];
+        // A bit a slot: what the walks look at most fits into the nearest cache.
+        ulong[] taken = new ulong[slots / 64 + 1];
         Span<byte> address = stackalloc byte[16];
         for (int i = 0; i < count; i++)
         {
@@ -41,17 +45,22 @@ public static class Maglev
         {
             for (int i = 0; i < count; i++)
             {
-                // The heaviest takes each turn, the others as often as their weight's share of his says.
-                credit[i] += backends[order[i]].Weight;
-                if (credit[i] < heaviest) continue;
-                credit[i] -= heaviest;
-                int at = next[i];
-                while (owners[at] >= 0)
+                if (!isEven)
                 {
-                    at += step[i];
+                    // The heaviest takes each turn, the others as often as their weight's share of his says.
+                    credit[i] += weights[i];
+                    if (credit[i] < heaviest) continue;
+                    credit[i] -= heaviest;
+                }
+
+                int at = next[i], by = step[i];
+                while ((taken[at >> 6] & (1UL << at)) != 0)
+                {
+                    at += by;
                     if (at >= slots) at -= slots;
                 }
 
+                taken[at >> 6] |= 1UL << at;
                 owners[at] = order[i];
                 next[i] = at;
                 if (--left == 0) return owners;

@@ -64,6 +64,12 @@ public sealed record ServiceEntry
     /// </summary>
     public ImmutableArray<BackendEntry> Former { get; init; } = [];
 
+    /// <summary>The sets before that one, the newest first, where changes came one upon the other.</summary>
+    public ImmutableArray<ImmutableArray<BackendEntry>> Earlier { get; init; } = [];
+
+    /// <summary>Who makes which QUIC connection ids. Empty: UDP is UDP.</summary>
+    public ImmutableArray<QuicServerId> QuicIds { get; init; } = [];
+
     public DeliveryMode Mode { get; init; }
 
     /// <summary>
@@ -87,9 +93,13 @@ public sealed record ServiceEntry
     public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
         && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
         && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
-        && AreSame(Former, other.Former);
+        && AreSame(Former, other.Former) && AreSame(QuicIds, other.QuicIds)
+        && (Earlier == other.Earlier || Earlier.AsSpan().SequenceEqual(other.Earlier.AsSpan(), Sets));
 
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
+
+    private static readonly EqualityComparer<ImmutableArray<BackendEntry>> Sets =
+        EqualityComparer<ImmutableArray<BackendEntry>>.Create(AreSame);
 
     private static bool AreSame<T>(ImmutableArray<T> one, ImmutableArray<T> other) where T : IEquatable<T> =>
         one == other || one.AsSpan().SequenceEqual(other.AsSpan());

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Numerics;
 using Fairlead.Balancer.Maps;
 using Fairlead.Balancer.Programs;
 using Fairlead.Net.Linux;
@@ -19,6 +20,12 @@ public sealed record XdpOptions
 
     /// <summary>A flow that is remembered and silent for so long may be forgotten.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>
+    /// How many flows of changing slots can be remembered at the same time, up to the next power of two. It is said
+    /// when the first process starts: those after it find the table as it is.
+    /// </summary>
+    public int RememberedFlows { get; init; } = BalancerSizes.Least.ExceptionBuckets * Layout.Ways;
 }
 
 /// <summary>
@@ -36,6 +43,7 @@ public sealed class XdpBalancer : IDisposable
     private Dictionary<string, BpfObject> objects;
     private string load;
     private VipTable table = VipTable.Empty;
+    private IReadOnlyCollection<IPAddress> backends = [];
 
     private XdpBalancer(XdpOptions options, TimeProvider clock, Action<string> onFault)
     {
@@ -43,8 +51,10 @@ public sealed class XdpBalancer : IDisposable
         this.clock = clock;
         pins = new PinFolder(options.Pins);
         devices = new XdpDevices(pins, onFault);
-        hops = new NextHops(onFault);
-        (objects, load, Tables) = TakeOver() ?? Load(BalancerSizes.Least);
+        hops = new NextHops();
+        uint buckets = (uint)Math.Clamp(options.RememberedFlows / Layout.Ways, 1, 1 << 24);
+        (objects, load, Tables) = TakeOver() ?? Load(
+            BalancerSizes.Least with { ExceptionBuckets = (int)BitOperations.RoundUpToPowerOf2(buckets) });
         foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
         devices.Attach(options.Devices, objects["program balancer"]);
     }
@@ -62,21 +72,37 @@ public sealed class XdpBalancer : IDisposable
     public static XdpBalancer Start(XdpOptions options, TimeProvider clock, Action<string> onFault) =>
         new(options, clock, onFault);
 
-    /// <summary>Goes over to this table; packets see all of the old one or all of the new one.</summary>
+    /// <summary>The devices, and whether each takes packets natively or the generic way.</summary>
+    public IReadOnlyList<XdpDevice> Devices => devices.Read(options.Devices);
+
+    /// <summary>Backends to which no way is known; what is for them is dropped, and counted as unreachable.</summary>
+    public IReadOnlyList<IPAddress> Unknown => [.. hops.Unknown];
+
+    /// <summary>Tend has more to do than one call does: call it again at once.</summary>
+    public bool IsUnfinished => hops.IsUnfinished;
+
+    /// <summary>
+    /// Goes over to this table; packets see all of the old one or all of the new one. It waits for nobody: the ways to
+    /// backends that are new are looked up by Tend. IOException, for the operator, says what cannot be.
+    /// </summary>
     public void Apply(VipTable next)
     {
-        BalancerSizes needed = BalancerSizes.For(next);
-        if (!Tables.Sizes.Holds(needed)) Grow(needed);
-        bool changed = hops.Look(
-            [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()]);
-        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: !changed);
+        for (int tries = 0; !Tables.Fits(next); tries++) Grow(next, tries);
+        Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: true);
+        if (next == table) return;
         table = next;
+        backends = [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()];
     }
 
-    /// <summary>Once a second or so: looks after neighbours, and ends what is over.</summary>
+    /// <summary>
+    /// Once a second or so, and after each Apply: looks after devices and neighbours, and ends what is over. Some
+    /// milliseconds.
+    /// </summary>
     public void Tend()
     {
-        Apply(table);
+        Tables.Settle();
+        devices.Tend(options.Devices, objects["program balancer"]);
+        if (hops.Look(backends)) Tables.Apply(table, KernelTables.Seconds(clock), hops.Of);
         Tables.Tidy(KernelTables.Seconds(clock));
     }
 
@@ -123,13 +149,20 @@ public sealed class XdpBalancer : IDisposable
     /// <summary>
     /// Where this flow's packets go, and why; null: it is for no VIP, or for none that this process knows.
     /// </summary>
-    public FlowStory? Explain(Flow flow)
+    public FlowStory? Explain(Flow flow) => Explain(flow, []);
+
+    /// <summary>The same for a UDP packet with this payload, by whose QUIC connection id it may go.</summary>
+    public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> payload)
     {
         ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == flow.To.Port))
             ?? Array.Find([.. table.Services], service => service.Vips.Any(vip =>
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == 0));
-        return service is null ? null : FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
+        if (service is null) return null;
+        FlowStory story = FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
+        return flow.Protocol == 17 && QuicServerId.BackendOf(service, payload) is { } made
+            && Tables.States[KernelTables.NameOf(service.Name)].NumberOf(made) != 0
+            ? story with { ByQuicId = made, Goes = made } : story;
     }
 
     /// <summary>Takes the balancer out of the kernel.</summary>
@@ -142,6 +175,8 @@ public sealed class XdpBalancer : IDisposable
     /// <summary>Lets go; what is pinned goes on.</summary>
     public void Dispose()
     {
+        hops.Dispose();
+        devices.Dispose();
         Tables.Dispose();
         foreach (BpfObject one in objects.Values) one.Dispose();
     }
@@ -220,11 +255,19 @@ public sealed class XdpBalancer : IDisposable
     /// Larger tables: those of the kernel cannot grow. Flows that come to be remembered between the copy and the
     /// exchange, some milliseconds, are not remembered after it.
     /// </summary>
-    private void Grow(BalancerSizes needed)
+    private void Grow(VipTable next, int tries)
     {
+        if (tries > 3 || next.Services.Sum(service => (long)service.Backends.Length) > Layout.BackendMask / 2)
+        {
+            throw new IOException(
+                $"{next.Services.Length} services are more than one balancer's tables hold: divide them over more");
+        }
+
+        // What there is needs its place, too, until the next table is there.
+        BalancerSizes sizes = Tables.Sizes.Or(BalancerSizes.For(next));
         string before = load;
-        (objects, load, Tables) = Renew(objects, Tables, needed);
-        devices.Attach(options.Devices, objects["program balancer"]);
+        (objects, load, Tables) = Renew(objects, Tables, tries == 0 ? sizes : sizes.Doubled());
+        devices.Exchange(options.Devices, objects["program balancer"]);
         pins.RemoveLoad(before);
     }
 }
@@ -243,6 +286,12 @@ public sealed record FlowStory(
     string Service, ulong Hash, int Slot, SlotState State, IPAddress? Owner, IPAddress? Former, IPAddress? Remembered,
     int RememberedSeconds, IPAddress? Goes)
 {
+    /// <summary>Who owned the slot between the former owner and this one.</summary>
+    public IPAddress? Third { get; init; }
+
+    /// <summary>The backend that made the QUIC connection id; null: the slot decides.</summary>
+    public IPAddress? ByQuicId { get; init; }
+
     public static FlowStory Tell(KernelTables tables, ServiceEntry service, Flow flow, uint now)
     {
         ulong hash = tables.Key.Of(flow);
@@ -253,7 +302,10 @@ public sealed record FlowStory(
         bool staysFormer = slot.State == SlotState.Changing && slot.Former != 0;
         return new FlowStory(service.Name, hash, at, slot.State, Address(slot.Owner), Address(slot.Former),
             isRemembered ? Address(entry!.Value.Backend) : null, isRemembered ? entry!.Value.AgeSeconds : 0,
-            isRemembered ? Address(entry!.Value.Backend) : staysFormer ? Address(slot.Former) : Address(slot.Owner));
+            isRemembered ? Address(entry!.Value.Backend) : staysFormer ? Address(slot.Former) : Address(slot.Owner))
+        {
+            Third = Address(slot.Third),
+        };
 
         IPAddress? Address(uint number) => tables.BackendAt(number) is { Family: not 0 } row
             ? BackendRow.Backend(row).Address : null;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using Fairlead.Net.Addresses;
 
@@ -33,11 +34,21 @@ public static class BackendRow
         way.From.GetAddressBytes().CopyTo(row.MacFrom);
         row.Device = way.Device;
         row.Vlan = way.Vlan;
-        row.Mtu = (ushort)(way.Mtu - Overhead(service.Mode, isIPv4));
+        row.Mtu = (ushort)Math.Clamp(way.Mtu - Overhead(service.Mode, isIPv4), 0, ushort.MaxValue);
         return row;
     }
 
-    /// <summary>What the mode adds to a packet at the most: during a change, GUE names the other backend.</summary>
+    /// <summary>The way that a row has; null: it has none.</summary>
+    public static NextHop? WayOf(FlBackend row)
+    {
+        if ((row.Flags & Layout.Alive) == 0) return null;
+        var source = new IPAddress(((ReadOnlySpan<byte>)row.From)[..(row.Family == 4 ? 4 : 16)]);
+        return new NextHop(row.Device, new PhysicalAddress([.. (ReadOnlySpan<byte>)row.MacFrom]),
+            new PhysicalAddress([.. (ReadOnlySpan<byte>)row.MacTo]), source,
+            row.Mtu + Overhead((DeliveryMode)row.Mode, row.Family == 4), row.Vlan);
+    }
+
+    /// <summary>What the mode adds to a packet at the most: during changes, GUE names two other backends.</summary>
     public static int Overhead(DeliveryMode mode, bool isIPv4)
     {
         int header = isIPv4 ? 20 : 40, address = isIPv4 ? 4 : 16;
@@ -45,7 +56,7 @@ public static class BackendRow
         {
             DeliveryMode.L2 => 0,
             DeliveryMode.Ip => header,
-            _ => header + UdpAndGue + OtherHead + address,
+            _ => header + UdpAndGue + OtherHead + Layout.Others * address,
         };
     }
 

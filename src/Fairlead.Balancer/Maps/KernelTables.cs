@@ -18,6 +18,7 @@ public sealed class KernelTables : IDisposable
     private readonly BpfArray<FlService> services;
     private readonly BpfArray<FlSlot> slots;
     private readonly BpfArray<FlBackend> backends;
+    private readonly BpfArray<FlQuicId> quicIds;
     private readonly IReadOnlyDictionary<string, BpfObject> maps;
     private readonly Dirt[] dirty = [new(), new()];
     private readonly TableSpace space;
@@ -26,6 +27,7 @@ public sealed class KernelTables : IDisposable
     private readonly FlBackend[] rows;
     private readonly HashSet<uint> released = [];
     private uint generation;
+    private bool isSettled = true;
 
     /// <summary>
     /// On these maps. Those of an earlier process are taken over as they are; a key that is not theirs is refused, for
@@ -39,10 +41,11 @@ public sealed class KernelTables : IDisposable
         services = new(maps["services"]);
         slots = new(maps["slots"]);
         backends = new(maps["backends"]);
+        quicIds = new(maps["quic_ids"]);
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
-            Exceptions.Length, Fragments.Length);
+            Exceptions.Length, Fragments.Length) { QuicIds = quicIds.Length / 2 };
         space = new TableSpace(Sizes);
         rows = new FlBackend[Sizes.Backends];
         Key = key;
@@ -71,7 +74,7 @@ public sealed class KernelTables : IDisposable
 
     /// <summary>What the tables take in memory, counters aside.</summary>
     public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes
-        + Exceptions.Bytes + Fragments.Bytes;
+        + quicIds.Bytes + Exceptions.Bytes + Fragments.Bytes;
 
     public uint IdleSeconds => control[0].IdleSeconds;
 
@@ -85,26 +88,97 @@ public sealed class KernelTables : IDisposable
 
     public static ulong NameOf(string service) => new FlowHash(0, 0).OfBytes(Encoding.UTF8.GetBytes(service));
 
+    /// <summary>Whether Apply has room for this table, beside what still goes on.</summary>
+    public bool Fits(VipTable table)
+    {
+        var kept = new HashSet<ulong>();
+        var added = new List<int>();
+        int newBackends = 0, quic = 0;
+        bool sameVips = true;
+        foreach (ServiceEntry entry in table.Services)
+        {
+            quic += entry.QuicIds.Length;
+            bool isKept = states.TryGetValue(NameOf(entry.Name), out ServiceState? state)
+                && state.Slots.Length == entry.Slots;
+            if (isKept) kept.Add(state!.Name);
+            else added.Add(entry.Slots);
+            if (isKept && entry.Equals(state!.Entry)) continue;
+            sameVips &= isKept && state!.Entry is { } before && before.IsSticky == entry.IsSticky
+                && before.Vips.SequenceEqual(entry.Vips);
+            newBackends += isKept
+                ? entry.Backends.Count(backend => state!.NumberOf(backend.Address) == 0) : entry.Backends.Length;
+        }
+
+        // An eighth full: a place is found within the probes there are.
+        if (8 * quic > Sizes.QuicIds) return false;
+        int[] freed = [.. states.Values.Where(one => !kept.Contains(one.Name)).Select(one => one.Slots.Length)];
+        if (sameVips && freed.Length == 0) return space.HasRoom(added, freed, newBackends, 0);
+        uint[] hashes =
+            [.. VipRow.Of(table).Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
+        return space.HasRoom(added, freed, newBackends, hashes.Length)
+            && PlaceTable.TryPlace(hashes, Sizes.Vips, out _, out _);
+    }
+
     /// <summary>
-    /// Goes over to this table. `way` tells how a backend is reached; null: it is not, and packets for it are dropped
-    /// and counted until it is. With `sameWays`, no way has changed since the last time.
+    /// Goes over to this table, which Fits. `way` tells how a backend is reached; null: it is not, and packets for it
+    /// are dropped and counted until it is. With `sameWays`, no way has changed since the last time. Packets see the
+    /// table when this returns; what is left to do after it, Settle does.
     /// </summary>
     public void Apply(VipTable table, uint now, Func<IPAddress, NextHop?> way, bool sameWays = false)
     {
+        Settle();
         bool changed = false;
-        var wanted = new HashSet<ulong>();
+        var sizes = new Dictionary<ulong, int>();
+        foreach (ServiceEntry entry in table.Services)
+        {
+            if (!Maglev.IsPrime(entry.Slots))
+                throw new IOException($"service {entry.Name}: {entry.Slots} slots: the number must be a prime");
+            if (QuicServerId.Problem(entry) is { } problem)
+                throw new IOException($"service {entry.Name}: {problem}");
+            sizes[NameOf(entry.Name)] = entry.Slots;
+        }
+
+        // A service of another size is another one to the kernel: its flows go where the new one has them.
+        foreach (ServiceState gone in states.Values
+            .Where(state => sizes.GetValueOrDefault(state.Name) != state.Slots.Length).ToList())
+            changed |= Remove(gone);
+        var turning = new List<(ServiceState State, ServiceEntry Entry)>();
         foreach (ServiceEntry entry in table.Services)
         {
             ulong name = NameOf(entry.Name);
-            wanted.Add(name);
             if (sameWays && states.TryGetValue(name, out ServiceState? state) && entry.Equals(state.Entry)) continue;
-            changed |= Update(entry, name, now, way);
+            changed |= Update(entry, name, way, turning);
         }
 
-        foreach (ServiceState gone in states.Values.Where(state => !wanted.Contains(state.Name)).ToList())
-            changed |= Remove(gone);
+        // Each is by itself, and this is nearly all of the work.
+        Parallel.ForEach(turning, one => Turn(one.State, one.Entry, now));
+        foreach ((ServiceState state, ServiceEntry entry) in turning) state.Entry = entry;
         changed |= PlaceVips(table);
         if (changed) Publish();
+    }
+
+    /// <summary>
+    /// What a change leaves to do once packets see it: waits until none of them reads the former copy, writes it, too,
+    /// so that the next change finds it as it should be, and gives numbers back. Some milliseconds, mostly of waiting.
+    /// </summary>
+    public void Settle()
+    {
+        if (isSettled) return;
+        // Every program that began before the word changed has ended after this (membarrier(2): an RCU grace period).
+        if (Libc.MemBarrier(Libc.MEMBARRIER_CMD_GLOBAL) != 0)
+            throw new IOException($"membarrier: errno {Marshal.GetLastPInvokeError()} (nohz_full has none)");
+        WriteCopy(1 - (int)(control[0].Active & 1));
+        isSettled = true;
+        if (released.Count == 0) return;
+        Maps.Exceptions.Remove(Exceptions, released);
+        Maps.Exceptions.Remove(Fragments, released);
+        foreach (uint number in released)
+        {
+            BpfPerCpu.Write<FlBackendCount>(maps["backend_counts"], number, new FlBackendCount[BpfPerCpu.Cpus]);
+            space.GiveBackBackend(number);
+        }
+
+        released.Clear();
     }
 
     /// <summary>
@@ -113,8 +187,10 @@ public sealed class KernelTables : IDisposable
     /// </summary>
     public void Tidy(uint now)
     {
+        Settle();
         bool changed = false;
-        List<ServiceState> settled = [.. states.Values.Where(state => state.HasSettled)];
+        List<ServiceState> settled =
+            [.. states.Values.Where(state => state.HasSettled && state.ChangingUntil == 0)];
         if (settled.Count > 0)
         {
             Dictionary<uint, int> counts = Maps.Exceptions.Count(Exceptions, now, IdleSeconds);
@@ -149,12 +225,17 @@ public sealed class KernelTables : IDisposable
         services.Dispose();
         slots.Dispose();
         backends.Dispose();
+        quicIds.Dispose();
         Exceptions.Dispose();
         Fragments.Dispose();
     }
 
-    /// <summary>Brings a service up to date. False: nothing changed that the kernel sees.</summary>
-    private bool Update(ServiceEntry entry, ulong name, uint now, Func<IPAddress, NextHop?> way)
+    /// <summary>
+    /// Brings a service's rows up to date; whose slots must be worked out is added to `turning`. False: nothing
+    /// changed that the kernel sees.
+    /// </summary>
+    private bool Update(ServiceEntry entry, ulong name, Func<IPAddress, NextHop?> way,
+        List<(ServiceState State, ServiceEntry Entry)> turning)
     {
         if (!states.TryGetValue(name, out ServiceState? state))
         {
@@ -162,8 +243,6 @@ public sealed class KernelTables : IDisposable
             states[name] = state;
         }
 
-        if (state.Slots.Length != entry.Slots)
-            throw new InvalidOperationException($"service {entry.Name}: its {state.Slots.Length} slots cannot change");
         bool changed = !entry.Equals(state.Entry);
         HashSet<Prefix> set = [.. entry.Backends.Select(backend => Prefix.Host(backend.Address))];
         foreach (Prefix gone in state.Numbers.Keys.Where(address => !set.Contains(address)).ToList())
@@ -181,29 +260,51 @@ public sealed class KernelTables : IDisposable
                 number = state.Numbers[address] = space.TakeBackend();
             }
 
-            changed |= Write(number, BackendRow.Of(entry, backend, way(backend.Address), (ushort)state.Id));
+            // A way that stands in the kernel is good until there is another: a new process has not looked yet.
+            NextHop? hop = way(backend.Address) ?? BackendRow.WayOf(rows[number]);
+            changed |= Write(number, BackendRow.Of(entry, backend, hop, (ushort)state.Id));
         }
 
         if (entry.Equals(state.Entry)) return changed;
-
-        if (state.Entry is null || !state.Entry.Backends.SequenceEqual(entry.Backends))
-        {
-            bool isFresh = state.IsFresh;
-            uint[] owners = Numbered(state, entry.Backends, entry.Slots);
-            uint[] before = isFresh && entry.Former.Length > 0 ? Numbered(state, entry.Former, entry.Slots) : [];
-            if (state.Turn(owners, before, [.. state.Numbers.Values]))
-                state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
-        }
-
-        state.Flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0);
-        state.Entry = entry;
+        uint flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0);
+        // Ids speak of backends' numbers, which may be others now.
+        if (flags != state.Flags || entry.QuicIds.Length > 0 || state.QuicLengths != 0) SoilVips();
+        state.QuicLengths = 0;
+        foreach (QuicServerId id in entry.QuicIds)
+            state.QuicLengths = (state.QuicLengths & ~(0xfu << (4 * id.Config))) | ((uint)id.Bytes << (4 * id.Config));
+        state.QuicIds =
+        [
+            .. entry.QuicIds.Select(id => new FlQuicId
+            {
+                Id = id.Bits,
+                Service = state.Id,
+                Backend = state.NumberOf(id.Backend) | ((uint)id.Config << Layout.QuicConfig),
+            }),
+        ];
+        state.Flags = flags;
+        turning.Add((state, entry));
         return Soil(state);
+    }
+
+    private static void Turn(ServiceState state, ServiceEntry entry, uint now)
+    {
+        if (state.Entry is not null && state.Entry.Backends.SequenceEqual(entry.Backends)) return;
+        bool isFresh = state.IsFresh;
+        uint[] owners = Numbered(state, entry.Backends, entry.Slots);
+        IEnumerable<ImmutableArray<BackendEntry>> sets = [.. entry.Earlier.Reverse(), entry.Former];
+        uint[][] before = isFresh
+            ? [.. sets.Where(set => set.Length > 0).Select(set => Numbered(state, set, entry.Slots))] : [];
+        if (state.Turn(owners, before, [.. state.Numbers.Values]))
+            state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
     }
 
     private static uint[] Numbered(ServiceState state, ImmutableArray<BackendEntry> set, int count)
     {
         uint[] numbers = [.. set.Select(backend => state.NumberOf(backend.Address))];
-        return [.. Maglev.Owners(set, count).Select(owner => owner < 0 ? 0 : numbers[owner])];
+        int[] owners = Maglev.Owners(set, count);
+        uint[] numbered = new uint[count];
+        for (int i = 0; i < count; i++) numbered[i] = owners[i] < 0 ? 0 : numbers[owners[i]];
+        return numbered;
     }
 
     private bool Remove(ServiceState gone)
@@ -226,6 +327,11 @@ public sealed class KernelTables : IDisposable
     {
         foreach (Dirt copy in dirty) copy.Services.Add(state);
         return true;
+    }
+
+    private void SoilVips()
+    {
+        foreach (Dirt copy in dirty) copy.HasVips = true;
     }
 
     private bool Write(uint number, FlBackend row)
@@ -262,22 +368,30 @@ public sealed class KernelTables : IDisposable
             vipNumbers[vip] = (known.Number, service);
         }
 
+        if (changed) SoilVips();
         return changed;
     }
 
-    /// <summary>
-    /// Brings the copy that is not read up to date, has it read, and waits until nobody reads the other.
-    /// </summary>
+    /// <summary>Brings the copy that is not read up to date, and has it read.</summary>
     private void Publish()
     {
+        Settle();
         ref FlControl settings = ref control[0];
         int into = 1 - (int)(settings.Active & 1);
-        ref FlCopy copy = ref settings.Copy[into];
+        generation++;
+        WriteCopy(into);
+        Volatile.Write(ref settings.Active, (uint)into);
+        isSettled = false;
+    }
+
+    private void WriteCopy(int into)
+    {
+        ref FlCopy copy = ref control[0].Copy[into];
         copy.VipFirst = (uint)(into * Sizes.Vips);
         copy.ServiceFirst = (uint)(into * Sizes.Services);
         copy.SlotFirst = (uint)(into * Sizes.Slots);
         copy.BackendFirst = (uint)(into * Sizes.Backends);
-        copy.Generation = ++generation;
+        copy.Generation = generation;
         foreach (uint number in dirty[into].Backends) backends[(int)(copy.BackendFirst + number)] = rows[number];
         foreach (ServiceState state in dirty[into].Services.Where(one => states.GetValueOrDefault(one.Name) == one))
         {
@@ -289,63 +403,44 @@ public sealed class KernelTables : IDisposable
                 Slots = (uint)state.Slots.Length,
                 Flags = state.Flags,
                 ChangingUntil = state.ChangingUntil,
+                QuicLengths = state.QuicLengths,
             };
         }
 
-        dirty[into].Clear();
-        WriteVips(ref copy);
-        Volatile.Write(ref settings.Active, (uint)into);
-        // Every program that began before the word changed has ended after this (membarrier(2): an RCU grace period).
-        if (Libc.MemBarrier(Libc.MEMBARRIER_CMD_GLOBAL) != 0)
-            throw new IOException($"membarrier: errno {Marshal.GetLastPInvokeError()} (nohz_full has none)");
-        if (released.Count == 0) return;
-        Maps.Exceptions.Remove(Exceptions, released);
-        Maps.Exceptions.Remove(Fragments, released);
-        foreach (uint number in released)
+        if (dirty[into].HasVips)
         {
-            BpfPerCpu.Write<FlBackendCount>(maps["backend_counts"], number, new FlBackendCount[BpfPerCpu.Cpus]);
-            space.GiveBackBackend(number);
+            WriteVips(ref copy);
+            WriteQuicIds(ref copy, into * Sizes.QuicIds);
         }
 
-        released.Clear();
+        dirty[into].Clear();
     }
 
     private void WriteVips(ref FlCopy copy)
     {
-        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow(vip.Key, vip.Value.Number, vip.Value.Service))];
-        // A sticky service's fragments need no port to be told apart.
-        HashSet<(ulong, ulong, uint)> any = [.. all.Where(v => (ushort)v.PortProtocol == 0).Select(PlaceOf)];
+        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow.Of(vip.Key, vip.Value.Number, vip.Value.Service))];
         HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
-        foreach (FlVip vip in all.Where(vip => sticky.Contains(vip.Service)).ToList())
-        {
-            FlVip fragments = vip with { PortProtocol = vip.PortProtocol & 0xffff0000, OnlyFragments = 1 };
-            if (any.Add(PlaceOf(fragments))) all.Add(fragments);
-        }
-
+        VipRow.AddFragments(all, sticky);
         uint[] hashes = [.. all.Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
         if (!PlaceTable.TryPlace(hashes, Sizes.Vips, out int[] at, out uint mask))
-            throw new InvalidOperationException($"{all.Count} VIPs do not fit into {Sizes.Vips} places");
+            throw new IOException($"{all.Count} VIPs do not fit into {Sizes.Vips} places");
         Span<FlVip> places = vips.Slice((int)copy.VipFirst, (int)mask + 1);
         places.Clear();
         for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
         copy.VipMask = mask;
-        copy.AnyPort = any.Count > 0 ? 1u : 0;
+        copy.AnyPort = all.Exists(vip => (ushort)vip.PortProtocol == 0) ? 1u : 0;
     }
 
-    private static (ulong, ulong, uint) PlaceOf(FlVip vip) => (vip.Address0, vip.Address1, vip.PortProtocol);
-
-    private static FlVip VipRow(VipPort vip, uint number, uint service)
+    private void WriteQuicIds(ref FlCopy copy, int first)
     {
-        (ulong first, ulong second) = FlowHash.Halves(vip.Address);
-        ushort port = (ushort)IPAddress.HostToNetworkOrder((short)vip.Port);
-        return new FlVip
-        {
-            Address0 = first,
-            Address1 = second,
-            PortProtocol = port | ((uint)vip.Protocol << 16),
-            Service = service,
-            Number = number,
-        };
+        FlQuicId[] all = [.. states.Values.SelectMany(state => state.QuicIds)];
+        uint[] hashes = [.. all.Select(id => PlaceTable.Hash(id.Id, id.Service, id.Backend >> Layout.QuicConfig))];
+        if (!PlaceTable.TryPlace(hashes, Sizes.QuicIds, out int[] at, out uint mask))
+            throw new IOException($"{all.Length} QUIC server ids do not fit into {Sizes.QuicIds} places");
+        Span<FlQuicId> places = quicIds.Slice(first, (int)mask + 1);
+        places.Clear();
+        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
+        (copy.QuicFirst, copy.QuicMask) = ((uint)first, mask);
     }
 
     /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
@@ -357,9 +452,11 @@ public sealed class KernelTables : IDisposable
             states[state.Name] = new ServiceState(state.Id, state.Name, first, state.Slots)
             {
                 Numbers = state.Numbers,
-                IsFresh = false,
+                IsFresh = state.IsFresh,
                 Entry = state.Entry,
                 Flags = state.Flags,
+                QuicLengths = state.QuicLengths,
+                QuicIds = state.QuicIds,
                 ChangingUntil = state.ChangingUntil,
             };
             space.Hold(states[state.Name]);
@@ -379,7 +476,9 @@ public sealed class KernelTables : IDisposable
         CopyCounts<FlVipCount>(other, "vip_counts", other.Sizes.Vips);
         CopyCounts<FlBackendCount>(other, "backend_counts", other.Sizes.Backends);
         generation = other.generation;
+        SoilVips();
         Publish();
+        Settle();
     }
 
     private static void Copy(BpfArray<FlBucket> from, BpfArray<FlBucket> to)
@@ -417,6 +516,7 @@ public sealed class KernelTables : IDisposable
             }
 
             if (used.ContainsKey(vip.Service)) continue;
+            uint service = vip.Service;
             FlService found = services[(int)(copy.ServiceFirst + vip.Service)];
             FlSlot[] owned = slots.Slice((int)(copy.SlotFirst + found.First), (int)found.Slots).ToArray();
             used[vip.Service] = states[found.Name] = new ServiceState(vip.Service, found.Name, found.First, owned)
@@ -424,6 +524,9 @@ public sealed class KernelTables : IDisposable
                 IsFresh = false,
                 Flags = found.Flags,
                 ChangingUntil = found.ChangingUntil,
+                QuicLengths = found.QuicLengths,
+                QuicIds = [.. quicIds.Slice((int)copy.QuicFirst, (int)copy.QuicMask + 1).ToArray()
+                    .Where(id => id.Service == service)],
             };
             space.Hold(used[vip.Service]);
         }
@@ -439,6 +542,9 @@ public sealed class KernelTables : IDisposable
         foreach (ServiceState state in states.Values) Soil(state);
         foreach (Dirt half in dirty)
             half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
+        SoilVips();
+        // Nor may its packets be gone: the process before may have died right after it flipped.
+        isSettled = false;
     }
 
     /// <summary>What a copy has not been told yet.</summary>
@@ -448,10 +554,13 @@ public sealed class KernelTables : IDisposable
 
         public HashSet<uint> Backends { get; } = [];
 
+        public bool HasVips { get; set; }
+
         public void Clear()
         {
             Services.Clear();
             Backends.Clear();
+            HasVips = false;
         }
     }
 }

@@ -9,13 +9,14 @@ namespace Fairlead.Balancer.Maps;
 /// </summary>
 public static class Layout
 {
-    public const uint Abi = 1;
+    public const uint Abi = 2;
     public const int Copies = 2;
     public const int Probes = 8;
     public const int Ways = 8;
     public const int Reasons = 24;
-    public const int SlotStateShift = 24;
-    public const uint SlotBackend = 0xffffff;
+    public const int SlotFormer = 20;
+    public const int SlotThird = 40;
+    public const int SlotState = 60;
     public const int EntryTag = 37;
     public const ulong EntrySeen = 1UL << 36;
     public const int EntryBackend = 16;
@@ -31,6 +32,9 @@ public static class Layout
 
     public const ushort GuePort = 6080;
     public const byte OtherKind = 0xf1;
+    public const int Others = 2;
+    public const int QuicBytes = 8;
+    public const int QuicConfig = 24;
 }
 
 /// <summary>struct fl_copy.</summary>
@@ -44,6 +48,8 @@ public struct FlCopy
     public uint BackendFirst;
     public uint AnyPort;
     public uint Generation;
+    public uint QuicFirst;
+    public uint QuicMask;
     public uint Reserved;
 }
 
@@ -103,20 +109,33 @@ public struct FlService
     public uint Slots;
     public uint Flags;
     public uint ChangingUntil;
+    public uint QuicLengths;
+    public uint Reserved;
+}
+
+/// <summary>struct fl_quic_id.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlQuicId
+{
+    public ulong Id;
+    public uint Service;
+    public uint Backend;
 }
 
 /// <summary>struct fl_slot.</summary>
 [StructLayout(LayoutKind.Sequential)]
 public struct FlSlot
 {
-    public uint Owner;
-    public uint Former;
+    public ulong Word;
 
-    public static FlSlot Of(Slot slot) =>
-        new() { Owner = slot.Owner | ((uint)slot.State << Layout.SlotStateShift), Former = slot.Former };
+    public static FlSlot Of(Slot slot) => new()
+    {
+        Word = slot.Owner | ((ulong)slot.Former << Layout.SlotFormer) | ((ulong)slot.Third << Layout.SlotThird)
+            | ((ulong)slot.State << Layout.SlotState),
+    };
 
-    public readonly Slot Read() =>
-        new((SlotState)(Owner >> Layout.SlotStateShift), Owner & Layout.SlotBackend, Former);
+    public readonly Slot Read() => new((SlotState)(Word >> Layout.SlotState), (uint)Word & Layout.BackendMask,
+        (uint)(Word >> Layout.SlotFormer) & Layout.BackendMask, (uint)(Word >> Layout.SlotThird) & Layout.BackendMask);
 }
 
 /// <summary>struct fl_backend: one cache line.</summary>
@@ -203,4 +222,5 @@ public enum PacketReason
     NoRoom,
     ByFragment,
     ByError,
+    ByQuicId,
 }

@@ -24,6 +24,11 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
 
     public uint Flags { get; set; }
 
+    /// <summary>fl_service's: bytes of a server id, four bits for each configuration.</summary>
+    public uint QuicLengths { get; set; }
+
+    public FlQuicId[] QuicIds { get; set; } = [];
+
     /// <summary>When the changing slots settle, in the kernel's monotonic seconds.</summary>
     public uint ChangingUntil { get; set; }
 
@@ -37,30 +42,24 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     public uint NumberOf(IPAddress address) => Numbers.GetValueOrDefault(Prefix.Host(address));
 
     /// <summary>
-    /// Goes over to these owners (a number a slot). True: some slot is changing that was not before, or changes anew.
+    /// Goes over to these owners (a number a slot). A service that is new here takes the owners of before first, the
+    /// oldest first, as a balancer did that was there then. True: some slot is changing that was not before, or changes
+    /// anew.
     /// </summary>
-    public bool Turn(ReadOnlySpan<uint> owners, ReadOnlySpan<uint> before, HashSet<uint> living)
+    public bool Turn(ReadOnlySpan<uint> owners, IReadOnlyList<uint[]> before, HashSet<uint> living)
     {
         bool begins = false;
         HasSettled = false;
+        Func<uint, bool> lives = living.Contains;
         for (int i = 0; i < slots.Length; i++)
         {
-            Slot slot = slots[i].Read(), next;
-            if (IsFresh)
-            {
-                uint former = before.IsEmpty ? owners[i] : before[i];
-                next = former == owners[i] || former == 0
-                    ? new(SlotState.Steady, owners[i], 0)
-                    : new(SlotState.Changing, owners[i], former);
-            }
-            else
-            {
-                next = Transition.Next(slot, owners[i], living.Contains(slot.Owner), living.Contains(slot.Former));
-            }
-
+            Slot slot = slots[i].Read(), next = slot;
+            if (slot.State == SlotState.Steady && slot.Owner == owners[i]) continue;
+            foreach (uint[] then in before) next = Transition.Next(next, then[i], lives);
+            next = Transition.Next(next, owners[i], lives);
             HasSettled |= next.State == SlotState.Settled;
             if (next == slot) continue;
-            begins |= next.State == SlotState.Changing;
+            begins |= next.State == SlotState.Changing || (next.State == SlotState.Settled && before.Count > 0);
             slots[i] = FlSlot.Of(next);
         }
 

@@ -6,8 +6,13 @@ namespace Fairlead.Balancer.Maps;
 public sealed record BalancerSizes(
     int Vips, int Services, int Slots, int Backends, int ExceptionBuckets, int FragmentBuckets)
 {
-    /// <summary>Some services of the usual size; a million remembered flows.</summary>
-    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 17, 1 << 10);
+    /// <summary>
+    /// Some services of the usual size; a quarter of a million remembered flows. Four times as many cost each packet
+    /// of theirs twice the time: the kernel maps such tables in small pages.
+    /// </summary>
+    public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 15, 1 << 10);
+
+    public int QuicIds { get; init; } = 64;
 
     /// <summary>What this table needs, with room to grow, and no less than Least.</summary>
     public static BalancerSizes For(VipTable table)
@@ -20,12 +25,29 @@ public sealed record BalancerSizes(
             Math.Max(Least.Slots, table.Services.Sum(service => service.Slots) * 3 / 2),
             Math.Max(Least.Backends, backends * 2 + 1),
             Least.ExceptionBuckets,
-            Least.FragmentBuckets);
+            Least.FragmentBuckets)
+        {
+            QuicIds = Math.Max(Least.QuicIds, Power(table.Services.Sum(service => service.QuicIds.Length)) * 8),
+        };
     }
 
-    /// <summary>Whether a table of this size fits, should nothing of what is there now go before it comes.</summary>
-    public bool Holds(BalancerSizes other) => Vips >= other.Vips && Services >= other.Services && Slots >= other.Slots
-        && Backends >= other.Backends;
+    /// <summary>The larger of both, in each.</summary>
+    public BalancerSizes Or(BalancerSizes other) => new(
+        Math.Max(Vips, other.Vips), Math.Max(Services, other.Services), Math.Max(Slots, other.Slots),
+        Math.Max(Backends, other.Backends), ExceptionBuckets, FragmentBuckets)
+    {
+        QuicIds = Math.Max(QuicIds, other.QuicIds),
+    };
+
+    /// <summary>Twice as large in what grows with the table.</summary>
+    public BalancerSizes Doubled() => this with
+    {
+        Vips = 2 * Vips,
+        Services = 2 * Services,
+        Slots = 2 * Slots,
+        Backends = 2 * Backends,
+        QuicIds = 2 * QuicIds,
+    };
 
     private static int Power(int number) =>
         (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
@@ -39,6 +61,23 @@ internal sealed class TableSpace(BalancerSizes sizes)
     private readonly Numbers vips = new(sizes.Vips, "VIPs");
     private readonly Dictionary<int, Queue<uint>> freeSlots = [];
     private uint slotsEnd;
+
+    /// <summary>
+    /// Whether there is room for services of these sizes once others of those sizes are gone, and for so many more.
+    /// </summary>
+    public bool HasRoom(IReadOnlyCollection<int> added, IReadOnlyCollection<int> gone, int newBackends, int allVips)
+    {
+        if (added.Count > services.Free + gone.Count || newBackends > backends.Free || allVips >= sizes.Vips)
+            return false;
+        long more = slotsEnd;
+        foreach (IGrouping<int, int> size in added.GroupBy(slots => slots))
+        {
+            int free = freeSlots.TryGetValue(size.Key, out Queue<uint>? runs) ? runs.Count : 0;
+            more += size.Key * Math.Max(0L, size.Count() - free - gone.Count(slots => slots == size.Key));
+        }
+
+        return more <= sizes.Slots;
+    }
 
     public uint TakeService() => services.Take();
 
@@ -87,6 +126,8 @@ internal sealed class TableSpace(BalancerSizes sizes)
         private readonly Queue<uint> free = new();
         private readonly HashSet<uint> held = [];
         private uint next = 1;
+
+        public int Free => end - 1 - held.Count;
 
         public uint Take()
         {

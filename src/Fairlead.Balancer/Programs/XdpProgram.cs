@@ -19,6 +19,7 @@ public static class XdpProgram
                 ["backends"] = sizes.Backends * Layout.Copies,
                 ["exceptions"] = sizes.ExceptionBuckets,
                 ["fragments"] = sizes.FragmentBuckets,
+                ["quic_ids"] = sizes.QuicIds * Layout.Copies,
                 ["vip_counts"] = sizes.Vips,
                 ["backend_counts"] = sizes.Backends,
             },

@@ -14,19 +14,18 @@ namespace Fairlead.InteropTests.Balancer;
 /// </summary>
 internal sealed class CaseBed : IDisposable
 {
+    private const int Last = 2;
     public static readonly FlowHash Key = new(0x0706050403020100, 0x0f0e0d0c0b0a0908);
     private readonly Dictionary<string, BpfObject> loaded;
 
     public CaseBed()
     {
-        BalancerSizes sizes = BalancerSizes.For(Table(isBefore: false)) with { ExceptionBuckets = 1024 };
+        BalancerSizes sizes = BalancerSizes.For(Table(Last)) with { ExceptionBuckets = 1024 };
         loaded = XdpProgram.LoadBalancer(sizes, log: true);
         Tables = new KernelTables(loaded, Key, TimeSpan.FromMinutes(5));
         Program = loaded["program balancer"];
-        VipTable after = Table(isBefore: false);
         uint now = KernelTables.Seconds(TimeProvider.System);
-        Tables.Apply(Table(isBefore: true), now, Way);
-        Tables.Apply(after, now, Way);
+        for (int stage = 0; stage <= Last; stage++) Tables.Apply(Table(stage), now, Way);
         // The one whose transition is over.
         Tables.Tidy(now + 10);
     }
@@ -50,7 +49,7 @@ internal sealed class CaseBed : IDisposable
     }
 
     /// <summary>How often each reason was counted, over all VIPs and CPUs.</summary>
-    public ulong[] Reasons()
+    public Dictionary<string, ulong> Reasons()
     {
         var counts = new FlVipCount[BpfPerCpu.Cpus];
         ulong[] sums = new ulong[Layout.Reasons];
@@ -61,7 +60,7 @@ internal sealed class CaseBed : IDisposable
                 for (int i = 0; i < sums.Length; i++) sums[i] += i == 0 ? count.Packets : count.Reason[i];
         }
 
-        return sums;
+        return Enum.GetValues<PacketReason>().ToDictionary(reason => $"{reason}", reason => sums[(int)reason]);
     }
 
     public void Dispose()
@@ -82,7 +81,7 @@ internal sealed class CaseBed : IDisposable
             new PhysicalAddress([2, 0, 0, 0, 1, number]), source, 1500, number is 21 or 23 ? (ushort)100 : (ushort)0);
     }
 
-    private static VipTable Table(bool isBefore) => new(1, [])
+    private static VipTable Table(int stage) => new(1, [])
     {
         Services =
         [
@@ -103,20 +102,31 @@ internal sealed class CaseBed : IDisposable
             Service(12, DeliveryMode.Gue, V4(22)),
             Service(13, DeliveryMode.L2, V4(23)),
             // From b34 to b44, b35 to b45 and so on; the former ones stay alive and take nothing new.
-            Change(14, DeliveryMode.Ip, V4, isBefore),
-            Change(15, DeliveryMode.Gue, V4, isBefore),
-            Change(16, DeliveryMode.Gue, V6, isBefore),
-            Change(17, DeliveryMode.Gue, V4, isBefore) with { Transition = TimeSpan.FromSeconds(5) },
+            Change(14, DeliveryMode.Ip, V4, stage > 0),
+            Change(15, DeliveryMode.Gue, V4, stage > 0),
+            Change(16, DeliveryMode.Gue, V6, stage > 0),
+            Change(17, DeliveryMode.Gue, V4, stage > 0) with { Transition = TimeSpan.FromSeconds(5) },
             // The former owner goes away altogether.
-            isBefore ? Service(18, DeliveryMode.Ip, V4(38)) : Service(18, DeliveryMode.Ip, V4(48)),
+            Service(18, DeliveryMode.Ip, V4(stage > 0 ? 48 : 38)),
+            // Two changes within one transition: from b59 to b69 to b79, and b60 to b70 to b80.
+            Changes(19, V4, stage),
+            Changes(20, V6, stage),
+            Service(21, DeliveryMode.Ip, V4(61), V4(62), V4(63)) with
+            {
+                QuicIds = [new(0, "c4605e", V4(61).Address), new(0, "c4605f", V4(62).Address),
+                    new(1, "350d28b420", V4(63).Address)],
+            },
         ],
     };
 
     private static ServiceEntry Change(
-        int number, DeliveryMode mode, Func<int, int, BackendEntry> backend, bool isBefore) =>
-        isBefore
-            ? Service(number, mode, backend(20 + number, 1))
-            : Service(number, mode, backend(20 + number, 0), backend(30 + number, 1));
+        int number, DeliveryMode mode, Func<int, int, BackendEntry> backend, bool isAfter) => isAfter
+            ? Service(number, mode, backend(20 + number, 0), backend(30 + number, 1))
+            : Service(number, mode, backend(20 + number, 1));
+
+    private static ServiceEntry Changes(int number, Func<int, int, BackendEntry> backend, int stage) =>
+        Service(number, DeliveryMode.Gue, [.. Enumerable.Range(0, stage + 1)
+            .Select(i => backend(40 + number + 10 * i, i == stage ? 1 : 0))]);
 
     private static ServiceEntry Service(int number, DeliveryMode mode, params BackendEntry[] backends) => new()
     {

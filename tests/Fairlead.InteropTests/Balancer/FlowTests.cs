@@ -70,6 +70,67 @@ public sealed class FlowTests : IDisposable
     }
 
     [InteropFact]
+    public void The_kernel_and_the_program_agree_on_whose_a_quic_packet_is()
+    {
+        var random = new Random(4);
+        ServiceEntry service = new()
+        {
+            Name = "q",
+            Vips = [new(IPAddress.Parse("192.0.2.1"), 17, 80)],
+            Backends = [.. Enumerable.Range(1, 50).Select(i => new BackendEntry(new IPAddress([10, 0, 0, (byte)i])))],
+            QuicIds =
+            [
+                .. Enumerable.Range(1, 50).Select(i => Id(2, $"{i:x2}", i)),
+                .. Enumerable.Range(1, 9).Select(i => Id(5, $"{i:x16}", i)),
+            ],
+            Mode = DeliveryMode.Ip,
+            Slots = 251,
+        };
+        var mac = new PhysicalAddress([2, 0, 0, 0, 0, 1]);
+        var quick = new VipTable(1, []) { Services = [service] };
+        Assert.False(tables.Fits(quick with { Services = [.. Enumerable.Repeat(service, 9)] }));
+        Dictionary<string, BpfObject> larger = XdpProgram.LoadBalancer(BalancerSizes.For(quick));
+        using var room = new KernelTables(larger, new FlowHash(11, 22), TimeSpan.FromMinutes(15));
+        Assert.True(room.Fits(quick));
+        room.Apply(quick, now, _ => new NextHop(1, mac, mac, IPAddress.Parse("10.0.0.1")));
+        int byId = 0;
+        for (int i = 0; i < 20_000; i++)
+        {
+            Flow flow = Any(random) with { Protocol = 17 };
+            byte[] payload = new byte[random.Next(12, 30)];
+            random.NextBytes(payload);
+            if (i % 3 == 0) (payload[0], payload[1], payload[2]) = (0x40, 0x47, (byte)random.Next(60));
+            if (i % 3 == 1) new byte[] { 0xc0, 0, 0, 0, 1, 9, 0xa8, 0, 0, 0, 0, 0 }.CopyTo(payload, 0);
+            if (i % 3 == 1 && payload.Length > 14) payload.AsSpan(12, 3).Clear();
+            if (i % 3 == 1 && payload.Length > 14) payload[14] = (byte)random.Next(12);
+            IPAddress? made = QuicServerId.BackendOf(service, payload);
+            if (made is not null) byId++;
+            IPAddress goes = made ?? FlowStory.Tell(room, service, flow, now).Goes!;
+            Assert.Equal(goes.GetAddressBytes()[3], SendUdp(larger["program balancer"], flow, payload));
+        }
+
+        Assert.InRange(byId, 5_000, 15_000);
+        foreach (BpfObject one in larger.Values) one.Dispose();
+
+        static QuicServerId Id(byte config, string id, int backend) =>
+            new(config, id, new IPAddress([10, 0, 0, (byte)backend]));
+    }
+
+    private int SendUdp(BpfObject program, Flow flow, byte[] payload)
+    {
+        byte[] frame = [.. new byte[42], .. payload];
+        frame[12] = 8;
+        (frame[14], frame[22], frame[23]) = (0x45, 64, 17);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(16), (ushort)(28 + payload.Length));
+        flow.From.Address.TryWriteBytes(frame.AsSpan(26), out _);
+        flow.To.Address.TryWriteBytes(frame.AsSpan(30), out _);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(34), (ushort)flow.From.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(36), (ushort)flow.To.Port);
+        Assert.Equal(3u, program.Run(frame, after, out _));
+        return after[33];
+    }
+
+    [InteropFact]
     public void A_flood_of_two_million_connections_moves_nobody()
     {
         var random = new Random(3);

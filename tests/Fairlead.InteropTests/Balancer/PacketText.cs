@@ -122,7 +122,8 @@ internal static class PacketText
     private static byte[] Udp(Layer layer, byte[] payload, Layer below, ulong hash)
     {
         int from = layer.From == "flow" ? 0xc000 | (int)(hash & 0x3fff) : layer.FromNumber;
-        byte[] data = [.. new byte[layer.Value("data", 0)], .. payload];
+        byte[] data =
+            [.. Convert.FromHexString(layer.Text("hex") ?? ""), .. new byte[layer.Value("data", 0)], .. payload];
         byte[] datagram = [.. Be16(from), .. Be16(layer.ToNumber), .. Be16(8 + data.Length), 0, 0, .. data];
         if (layer.Has("nosum")) return datagram;
         Summed(datagram, 6, Pseudo(below, 17));
@@ -132,9 +133,12 @@ internal static class PacketText
 
     private static byte[] Gue(Layer layer, Layer? next)
     {
-        byte[] other = layer.Text("other") is { } address ? IPAddress.Parse(address).GetAddressBytes() : [];
-        byte[] head = [(byte)(other.Length == 0 ? 0 : 1 + other.Length / 4), (byte)Protocol(layer, next), 0, 0];
-        return other.Length == 0 ? head : [.. head, 0xf1, (byte)(other.Length == 4 ? 4 : 6), 0, 0, .. other];
+        byte[][] others =
+            [.. (layer.Text("other")?.Split(',') ?? []).Select(other => IPAddress.Parse(other).GetAddressBytes())];
+        byte[] all = [.. others.SelectMany(other => other)];
+        byte[] head = [(byte)(all.Length == 0 ? 0 : 1 + all.Length / 4), (byte)Protocol(layer, next), 0, 0];
+        return all.Length == 0 ? head : [.. head, 0xf1, (byte)(others[0].Length == 4 ? 4 : 6),
+            (byte)layer.Value("left", others.Length), 0, .. all];
     }
 
     private static byte[] Summed(byte[] message, int at, byte[] pseudo)

@@ -30,7 +30,7 @@ public sealed class XdpBalancerTests
             // Another name each time: another service, which knows nothing of the one before.
             VipTable table = XdpBed.Table(mode, isIPv6, "1", "2");
             table = table with { Services = [table.Services[0] with { Name = $"{mode}{isIPv6}" }] };
-            bed.In("node", () => balancer.Apply(table));
+            bed.Apply("node", balancer, table);
             await using var clients = new TcpCrowd(bed);
             await clients.OpenAsync(XdpBed.Vip4, 20);
             await clients.OpenAsync(XdpBed.Vip6, 20);
@@ -56,19 +56,19 @@ public sealed class XdpBalancerTests
         }
 
         XdpBalancer balancer = bed.StartBalancer("node");
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2")));
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2"));
         await crowd.OpenAsync(XdpBed.Vip4, 1000);
         await crowd.OpenAsync(XdpBed.Vip6, 1000);
         await Unharmed(crowd, "opening");
 
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3")));
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3"));
         await Unharmed(crowd, "a backend added");
         await crowd.OpenAsync(XdpBed.Vip4, 60);
         Assert.Contains(crowd.Hellos, hello => hello.Backend == "b3");
 
         // Weight 0: nothing new for b2, and nothing lost.
         VipTable drained = XdpBed.Table(DeliveryMode.Ip, false, "1", "2:0", "3");
-        bed.In("node", () => balancer.Apply(drained));
+        bed.Apply("node", balancer, drained);
         crowd.Hellos.Clear();
         await crowd.OpenAsync(XdpBed.Vip4, 40);
         Assert.DoesNotContain(crowd.Hellos, hello => hello.Backend == "b2");
@@ -79,9 +79,9 @@ public sealed class XdpBalancerTests
         await Unharmed(crowd, "the process gone");
         balancer = bed.StartBalancer("node");
         Assert.True(balancer.HasTakenOver);
-        bed.In("node", () => balancer.Apply(drained));
+        bed.Apply("node", balancer, drained);
         await Unharmed(crowd, "the next process");
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3")));
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "3"));
         await Unharmed(crowd, "the backend back");
 
         // More services than the tables hold: larger ones take their place.
@@ -91,10 +91,51 @@ public sealed class XdpBalancerTests
             Services = [.. many.Services, .. Enumerable.Range(1, 40).Select(i => many.Services[0] with
                 { Name = $"s{i}", Vips = [new(IPAddress.Parse($"192.0.2.{100 + i}"), 6, 80)] })],
         };
-        bed.In("node", () => balancer.Apply(many));
+        bed.Apply("node", balancer, many);
         await Unharmed(crowd, "larger tables");
         Assert.Empty(bed.Faults);
         balancer.Dispose();
+    }
+
+    [InteropFact("ip", "ethtool", "dotnet")]
+    public async Task Two_thousand_connections_live_through_kill_9_of_the_balancers_process()
+    {
+        using var bed = new XdpBed(3);
+        await using var crowd = new TcpCrowd(bed);
+        for (int i = 1; i <= 3; i++)
+        {
+            bed.StartBackend(i, 3);
+            crowd.Serve(i);
+        }
+
+        using var first = new BalancerProcess(bed, "node");
+        Assert.False(first.HasTakenOver);
+        first.Apply("1 2");
+        await crowd.OpenAsync(XdpBed.Vip4, 1000);
+        first.Apply("1 2 3");
+        await crowd.OpenAsync(XdpBed.Vip6, 1000);
+        await Unharmed(crowd, "opening");
+        first.Kill();
+        await Unharmed(crowd, "killed");
+
+        using var second = new BalancerProcess(bed, "node");
+        Assert.True(second.HasTakenOver);
+        await Unharmed(crowd, "taken over");
+        second.Apply("1 2:0 3");
+        await Unharmed(crowd, "a backend drained");
+        // Killed in the middle of it, wherever that is.
+        second.Tell("1 2 3");
+        second.Kill();
+        await Unharmed(crowd, "killed in a change");
+
+        using var third = new BalancerProcess(bed, "node");
+        Assert.True(third.HasTakenOver);
+        third.Apply("1 2 3");
+        await Unharmed(crowd, "taken over again");
+        crowd.Hellos.Clear();
+        await crowd.OpenAsync(XdpBed.Vip4, 60);
+        Assert.Equal(["b1", "b2", "b3"], crowd.Hellos.Select(hello => hello.Backend).Distinct().Order());
+        await Unharmed(crowd, "new connections");
     }
 
     [InteropFact("ip", "ethtool")]
@@ -107,10 +148,10 @@ public sealed class XdpBalancerTests
         VipTable before = XdpBed.Table(DeliveryMode.Gue, false, "1", "2");
         VipTable after = XdpBed.Table(DeliveryMode.Gue, false, "1", "2", "3");
         using XdpBalancer balancer = bed.StartBalancer("node");
-        bed.In("node", () => balancer.Apply(before));
+        bed.Apply("node", balancer, before);
         await crowd.OpenAsync(XdpBed.Vip4, 900);
         await crowd.OpenAsync(XdpBed.Vip6, 900);
-        bed.In("node", () => balancer.Apply(after));
+        bed.Apply("node", balancer, after);
         await crowd.OpenAsync(XdpBed.Vip4, 100);
         await crowd.OpenAsync(XdpBed.Vip6, 100);
         Assert.Contains(crowd.Hellos, hello => hello.Backend == "b3");
@@ -118,8 +159,8 @@ public sealed class XdpBalancerTests
 
         // It knows the set before and the set now. Whose a flow is that began after the change, a backend tells.
         using XdpBalancer other = bed.StartBalancer("node2");
-        bed.In("node2", () => other.Apply(
-            after with { Services = [after.Services[0] with { Former = before.Services[0].Backends }] }));
+        bed.Apply("node2", other,
+            after with { Services = [after.Services[0] with { Former = before.Services[0].Backends }] });
         bed.Route(2);
         await Unharmed(crowd, "another balancer");
         Assert.True(sides.Sum(side => (long)side.Counts()[BackendReason.PassedOn]) > 0, "nobody was passed on");
@@ -174,7 +215,7 @@ public sealed class XdpBalancerTests
         bed.StartBackend(1, 1);
         crowd.Serve(1);
         using XdpBalancer balancer = bed.StartBalancer("node");
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1")));
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1"));
         await crowd.OpenAsync(XdpBed.Vip4, 5);
 
         VipCount vip = balancer.Vips().Single(vip => $"{vip.Vip}" == $"{XdpBed.Vip4}:80/tcp");
@@ -196,8 +237,8 @@ public sealed class XdpBalancerTests
         using var bed = new XdpBed(1);
         bed.StartBackend(1, 1);
         using XdpBalancer balancer = bed.StartBalancer("node");
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Gue, false, "1")));
-        // 1460 bytes are left in GUE: the client learns it by the balancer's answer.
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Gue, false, "1"));
+        // 1456 bytes are left in GUE: the client learns it by the balancer's answer.
         foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
         {
             (int there, int back) = await Bulk.BothWaysAsync(bed, "client", vip);
@@ -215,7 +256,7 @@ public sealed class XdpBalancerTests
         bed.StartBackend(1, 1);
         bed.AddFarClient(mtu: 1400);
         using XdpBalancer balancer = bed.StartBalancer("node");
-        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1")));
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1"));
         // The client says 1460; the backend learns by ICMP errors to the VIP, which the balancer brings to it.
         foreach (string vip in (string[])[XdpBed.Vip4, XdpBed.Vip6])
         {
@@ -223,5 +264,114 @@ public sealed class XdpBalancerTests
             Assert.True(moved == (Bulk.Bytes, Bulk.Bytes), $"{vip}: {moved}");
         }
         Assert.Equal(2, balancer.Vips().Count(vip => vip.Reasons.ContainsKey(PacketReason.ByError)));
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task A_device_that_goes_and_comes_back_is_balanced_again_and_told_of_once()
+    {
+        using var bed = new XdpBed(1);
+        bed.StartBackend(1, 1);
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1"));
+        Assert.Equal([new XdpDevice("eth1", XdpAttachment.Native)], bed.In("node", () => balancer.Devices));
+
+        bed.Bed.Ip("node", "link", "delete", "eth1");
+        for (int i = 0; i < 3; i++) bed.In("node", balancer.Tend);
+        Assert.Equal("there is no device eth1: see `ip link`", Assert.Single(bed.Faults));
+        Assert.Equal([new XdpDevice("eth1", XdpAttachment.None)], bed.In("node", () => balancer.Devices));
+
+        bed.JoinNode("node", 1);
+        bed.In("node", balancer.Tend);
+        Assert.Equal("eth1 is back, and balanced again", bed.Faults.Last());
+        Assert.Equal([new XdpDevice("eth1", XdpAttachment.Native)], bed.In("node", () => balancer.Devices));
+        await using var crowd = new TcpCrowd(bed);
+        crowd.Serve(1);
+        await crowd.OpenAsync(XdpBed.Vip4, 5);
+        Assert.Equal((5, 0), (crowd.Hellos.Count, crowd.Broken.Count));
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task A_service_whose_slots_or_addresses_family_change_is_another_one()
+    {
+        using var bed = new XdpBed(1);
+        await using var servers = new TcpCrowd(bed);
+        bed.StartBackend(1, 1);
+        servers.Serve(1);
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        VipTable table = XdpBed.Table(DeliveryMode.Ip, false, "1");
+        foreach (VipTable next in (VipTable[])
+            [table, table with { Services = [table.Services[0] with { Slots = 2003 }] },
+                XdpBed.Table(DeliveryMode.Gue, true, "1")])
+        {
+            bed.Apply("node", balancer, next);
+            await using var crowd = new TcpCrowd(bed);
+            await crowd.OpenAsync(XdpBed.Vip4, 5);
+            Assert.Equal((5, 0), (crowd.Hellos.Count, crowd.Broken.Count));
+        }
+
+        IOException refusal = Assert.Throws<IOException>(() => balancer.Apply(
+            table with { Services = [table.Services[0] with { Slots = 1000 }] }));
+        Assert.Equal("service web: 1000 slots: the number must be a prime", refusal.Message);
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public async Task A_table_waits_for_no_neighbour_and_new_connections_go_where_there_is_a_way()
+    {
+        using var bed = new XdpBed(2);
+        await using var crowd = new TcpCrowd(bed);
+        for (int i = 1; i <= 2; i++)
+        {
+            bed.StartBackend(i, 2);
+            crowd.Serve(i);
+        }
+
+        using XdpBalancer balancer = bed.StartBalancer("node");
+        bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2"));
+        // Nobody is 10.0.0.19: its neighbours' question has no answer, and until it has one it gets nothing.
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "9")));
+        for (int i = 0; i < 3; i++) bed.In("node", balancer.Tend);
+        Assert.Equal([IPAddress.Parse("10.0.0.19")], balancer.Unknown);
+        await crowd.OpenAsync(XdpBed.Vip4, 60);
+        Assert.Equal((60, 0), (crowd.Hellos.Count, crowd.Broken.Count));
+        // A backend's end is in the kernel when Apply returns.
+        bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "2", "9")));
+        await using var after = new TcpCrowd(bed);
+        await after.OpenAsync(XdpBed.Vip6, 20);
+        Assert.All(after.Hellos, hello => Assert.Equal("b2", hello.Backend));
+        Assert.Empty(bed.Faults);
+    }
+
+    [InteropFact("ip", "ethtool")]
+    public void The_kernels_routes_neighbours_and_devices_are_read_as_ip_shows_them()
+    {
+        using var bed = new XdpBed(1);
+        bed.Bed.Ip("node", "neighbour", "add", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", "eth0");
+        bed.Bed.Ip("node", "route", "add", "198.51.100.0/24", "via", "10.0.0.77");
+        bed.Bed.Ip("node", "route", "add", "198.51.101.0/24", "via", "inet6", "2001:db8:1::77");
+        bed.Bed.Ip("node", "route", "add", "unreachable", "198.51.102.0/24");
+        using RouteNetlink kernel = bed.In("node", () => new RouteNetlink());
+        var links = kernel.Links().ToDictionary(link => link.Name);
+        Assert.Equal((1u, 65536, (ushort)0), (links["lo"].Index, links["lo"].Mtu, links["lo"].Vlan));
+        Assert.Equal(
+            bed.Bed.Run("node", "cat", "/sys/class/net/eth0/address").Trim().Replace(":", "", StringComparison.Ordinal),
+            $"{links["eth0"].Address}", ignoreCase: true);
+        Assert.Equal("020000000077", $"{kernel.Neighbours()[(links["eth0"].Index, IPAddress.Parse("10.0.0.77"))]}");
+
+        string[] to = ["10.0.0.11", "198.51.100.1", "198.51.101.1", "198.51.102.1", "10.0.0.1", "2001:db8:1::11"];
+        KernelRoute?[] routes = kernel.Routes([.. to.Select(IPAddress.Parse)]);
+        Assert.Equal(
+            ["eth0 () 10.0.0.1", "eth0 (10.0.0.77) 10.0.0.1", "eth0 (2001:db8:1::77) 10.0.0.1", "", "",
+                "eth0 () 2001:db8:1::1"],
+            routes.Select(way => way is null ? ""
+                : $"{links.Values.Single(link => link.Index == way.Device).Name} ({way.Gateway}) {way.Source}"));
+
+        // Word comes of what changes, and only of that.
+        _ = kernel.TakeChanges(TimeSpan.Zero);
+        bed.Bed.Ip("node", "neighbour", "add", "10.0.0.78", "lladdr", "02:00:00:00:00:78", "dev", "eth0");
+        Assert.Equal(KernelChanges.Neighbours, kernel.TakeChanges(TimeSpan.FromMilliseconds(900)));
+        bed.Bed.Ip("node", "route", "delete", "198.51.100.0/24");
+        Assert.Equal(KernelChanges.Routes, kernel.TakeChanges(TimeSpan.FromMilliseconds(900)) & KernelChanges.Routes);
+        IPAddress[] many = [.. Enumerable.Repeat(IPAddress.Parse("10.0.0.11"), 2000)];
+        Assert.Equal(2000, kernel.Routes(many).Count(route => route is not null));
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using Fairlead.Balancer;
 using Fairlead.Balancer.Programs;
@@ -102,11 +103,13 @@ internal sealed class XdpBed : IDisposable
         Bed.Ip(host, "-6", "route", "add", "default", "via", by6);
     }
 
-    public XdpOptions Options(string node) => new()
+    public XdpOptions Options(string node) => OptionsAt(Pins(node));
+
+    public static XdpOptions OptionsAt(string pins) => new()
     {
         Devices = ["eth1"],
         Key = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
-        Pins = Pins(node),
+        Pins = pins,
     };
 
     public XdpBalancer StartBalancer(string node, XdpOptions? options = null) =>
@@ -137,6 +140,22 @@ internal sealed class XdpBed : IDisposable
         work();
         return 0;
     });
+
+    /// <summary>The balancer goes over to this table, and knows the way to everybody in it.</summary>
+    public void Apply(string host, XdpBalancer balancer, VipTable table) => In(host, () =>
+    {
+        balancer.Apply(table);
+        Tend(balancer);
+    });
+
+    /// <summary>In the balancer's namespace. Each call waits some milliseconds for who does not answer.</summary>
+    public static void Tend(XdpBalancer balancer)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        do balancer.Tend();
+        while (balancer.Unknown.Count > 0 && Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(5));
+        Assert.Empty(balancer.Unknown);
+    }
 
     /// <summary>A service of the backends with these numbers; a weight follows after a colon.</summary>
     public static VipTable Table(DeliveryMode mode, bool isIPv6Outside, params string[] backends) => new(1, [])
@@ -199,10 +218,14 @@ internal sealed class XdpBed : IDisposable
         links.Add(link ?? throw new IOException($"{port}: errno {error}"));
     }
 
+    /// <summary>The node's device on the clients' side, again after it was deleted.</summary>
+    public void JoinNode(string name, int number) =>
+        Join(name, "eth1", "edge", $"203.0.113.{number}/24", $"2001:db8:e::{number}/64");
+
     private void AddNode(string name, int number)
     {
         Bed.AddHost(name, forwards: true);
-        Join(name, "eth1", "edge", $"203.0.113.{number}/24", $"2001:db8:e::{number}/64");
+        JoinNode(name, number);
         Join(name, "eth0", "lan", $"10.0.0.{number}/24", $"2001:db8:1::{number}/64");
     }
 }

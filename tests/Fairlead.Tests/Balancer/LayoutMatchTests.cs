@@ -16,7 +16,7 @@ public partial class LayoutMatchTests
         (typeof(FlCopy), "fl_copy"), (typeof(FlControl), "fl_control"), (typeof(FlVip), "fl_vip"),
         (typeof(FlService), "fl_service"), (typeof(FlSlot), "fl_slot"), (typeof(FlBackend), "fl_backend"),
         (typeof(FlBucket), "fl_bucket"), (typeof(FlVipCount), "fl_vip_count"),
-        (typeof(FlBackendCount), "fl_backend_count"),
+        (typeof(FlBackendCount), "fl_backend_count"), (typeof(FlQuicId), "fl_quic_id"),
     ];
 
     [Fact]
