@@ -69,7 +69,7 @@ string BirdConfiguration(int peers, int routes) =>
         + $"connect retry time 1; error wait time 1, 2;{(peers == 1 ? " bfd on;" : "")} "
         + "ipv4 { import all; export where source = RTS_STATIC; }; }\n"));
 
-string FleetFile(int peers) => $$"""
+string FleetFile(int peers) => $$$"""
     fleet: bench
     asn: 64500
     anycast: {subnets: [192.0.2.0/24], cover: [192.0.2.0/24]}
@@ -77,7 +77,7 @@ string FleetFile(int peers) => $$"""
       here:
         nodes: {n1: {asn: 64501, addresses: [10.0.0.2]}}
         routers:
-    {{Routers(peers)}}
+    {{{Routers(peers)}}}
     services:
       resolver:
         host: "::53"

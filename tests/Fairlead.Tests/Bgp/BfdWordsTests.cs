@@ -38,9 +38,9 @@ public class BfdWordsTests
             while (words.TryNext(out BfdWord word, out BinaryReader? body))
             {
                 read.Add(word);
-                if (word == BfdWord.Targets) Assert.Equal(targets, BfdWords.ReadTargets(body));
+                if (word == BfdWord.Targets) Assert.Equal([.. targets], BfdWords.ReadTargets(body).ToArray());
                 if (word == BfdWord.Change) Assert.Equal(change, BfdWords.ReadChange(body));
-                if (word == BfdWord.Status) Assert.Equal(sessions, BfdWords.ReadStatus(body));
+                if (word == BfdWord.Status) Assert.Equal([.. sessions], BfdWords.ReadStatus(body).ToArray());
             }
         }
 

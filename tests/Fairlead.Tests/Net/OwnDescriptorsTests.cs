@@ -15,6 +15,7 @@ public class OwnDescriptorsTests
         using var others = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         others.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         EndPoint othersAddress = others.LocalEndPoint!;
+        int port = ((IPEndPoint)mine.LocalEndPoint!).Port;
         using var connected = new ManualResetEventSlim();
         using var end = new ManualResetEventSlim();
         bool separate = false;
@@ -23,7 +24,7 @@ public class OwnDescriptorsTests
         {
             separate = OwnDescriptors.Separate();
             KernelSocket socket = KernelSocket.Tcp(AddressFamily.InterNetwork);
-            error = socket.Connect(IPAddress.Loopback, ((IPEndPoint)mine.LocalEndPoint!).Port);
+            error = socket.Connect(IPAddress.Loopback, port);
             connected.Set();
             end.Wait(); // And ends without closing.
         });
