@@ -70,6 +70,18 @@ enum { ICMP_DEST_UNREACH = 3, ICMP_TIME_EXCEEDED = 11, ICMP_PARAMETERPROB = 12, 
 /* Where the IP header begins, in bounds that the verifier sees again after a call: two tags at the most. */
 #define L3(p) ((p)->l3 & 0x1f)
 
+/*
+ * A length as the machine reads it. Kernel 6.1 forgets the bounds of a number whose bytes were swapped, and the
+ * compiler knows them too well to say them again unless it is kept from knowing.
+ */
+static __always_inline __u32 length_of(__be16 word)
+{
+	__u64 length = bpf_ntohs(word);
+
+	asm volatile("" : "+r"(length));
+	return length & 0xffff;
+}
+
 struct vlan_tag {
 	__be16 tci;
 	__be16 protocol;
@@ -237,7 +249,7 @@ static __always_inline int parse_ipv4(struct xdp_md *ctx, struct packet *p)
 		return FL_MALFORMED;
 	header = ip->ihl * 4;
 	p->family = 4;
-	p->length = bpf_ntohs(ip->tot_len);
+	p->length = length_of(ip->tot_len);
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
 	p->protocol = ip->protocol;
@@ -272,7 +284,7 @@ static __always_inline int parse_ipv6(struct xdp_md *ctx, struct packet *p)
 	if (!ip || ip->version != 6)
 		return FL_MALFORMED;
 	p->family = 6;
-	p->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+	p->length = length_of(ip->payload_len) + sizeof(*ip);
 	p->ttl = ip->hop_limit;
 	p->tos = (ip->priority << 4) | (ip->flow_lbl[0] >> 4);
 	p->may_not_split = 1;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 
 namespace Fairlead.Balancer;
 
@@ -19,11 +20,20 @@ public static class Maglev
     public static int[] Owners(IReadOnlyList<BackendEntry> backends, int slots)
     {
         int[] owners = new int[slots];
-        Array.Fill(owners, -1);
+        Owners(backends, owners);
+        return owners;
+    }
+
+    /// <summary>The same, a slot of the span each. Compiled well at its first call: a thousand may come at once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Owners(IReadOnlyList<BackendEntry> backends, Span<int> owners)
+    {
+        int slots = owners.Length;
+        owners.Fill(-1);
         // In the order of addresses, whatever order they came in.
         int[] order = [.. Enumerable.Range(0, backends.Count).Where(i => backends[i].Weight > 0)
             .OrderBy(i => Fairlead.Net.Addresses.Prefix.BitsOf(backends[i].Address))];
-        if (order.Length == 0) return owners;
+        if (order.Length == 0) return;
         int count = order.Length;
         int[] weights = [.. order.Select(i => backends[i].Weight)], next = new int[count], step = new int[count];
         int heaviest = weights.Max();
@@ -63,7 +73,7 @@ public static class Maglev
                 taken[at >> 6] |= 1UL << at;
                 owners[at] = order[i];
                 next[i] = at;
-                if (--left == 0) return owners;
+                if (--left == 0) return;
             }
         }
     }

@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Fairlead.Net.Addresses;
@@ -28,6 +30,7 @@ public sealed class KernelTables : IDisposable
     private readonly HashSet<uint> released = [];
     private uint generation;
     private bool isSettled = true;
+    private bool hasTakenOver;
 
     /// <summary>
     /// On these maps. Those of an earlier process are taken over as they are; a key that is not theirs is refused, for
@@ -45,7 +48,10 @@ public sealed class KernelTables : IDisposable
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
-            Exceptions.Length, Fragments.Length) { QuicIds = quicIds.Length / 2 };
+            Exceptions.Length, Fragments.Length)
+        {
+            QuicIds = quicIds.Length / 2,
+        };
         space = new TableSpace(Sizes);
         rows = new FlBackend[Sizes.Backends];
         Key = key;
@@ -169,6 +175,7 @@ public sealed class KernelTables : IDisposable
             throw new IOException($"membarrier: errno {Marshal.GetLastPInvokeError()} (nohz_full has none)");
         WriteCopy(1 - (int)(control[0].Active & 1));
         isSettled = true;
+        if (hasTakenOver) RemoveLeftovers();
         if (released.Count == 0) return;
         Maps.Exceptions.Remove(Exceptions, released);
         Maps.Exceptions.Remove(Fragments, released);
@@ -289,21 +296,25 @@ public sealed class KernelTables : IDisposable
     private static void Turn(ServiceState state, ServiceEntry entry, uint now)
     {
         if (state.Entry is not null && state.Entry.Backends.SequenceEqual(entry.Backends)) return;
-        bool isFresh = state.IsFresh;
-        uint[] owners = Numbered(state, entry.Backends, entry.Slots);
+        uint[] scratch = ArrayPool<uint>.Shared.Rent(entry.Slots);
         IEnumerable<ImmutableArray<BackendEntry>> sets = [.. entry.Earlier.Reverse(), entry.Former];
-        uint[][] before = isFresh
-            ? [.. sets.Where(set => set.Length > 0).Select(set => Numbered(state, set, entry.Slots))] : [];
+        uint[][] before = [.. sets.Where(set => set.Length > 0 && state.IsFresh)
+            .Select(set => Numbered(state, set, new uint[entry.Slots]).ToArray())];
+        ReadOnlySpan<uint> owners = Numbered(state, entry.Backends, scratch.AsSpan(0, entry.Slots));
         if (state.Turn(owners, before, [.. state.Numbers.Values]))
             state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
+        ArrayPool<uint>.Shared.Return(scratch);
     }
 
-    private static uint[] Numbered(ServiceState state, ImmutableArray<BackendEntry> set, int count)
+    /// <summary>Who owns each slot, by number; into this span.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static ReadOnlySpan<uint> Numbered(
+        ServiceState state, ImmutableArray<BackendEntry> set, Span<uint> numbered)
     {
         uint[] numbers = [.. set.Select(backend => state.NumberOf(backend.Address))];
-        int[] owners = Maglev.Owners(set, count);
-        uint[] numbered = new uint[count];
-        for (int i = 0; i < count; i++) numbered[i] = owners[i] < 0 ? 0 : numbers[owners[i]];
+        Span<int> owners = MemoryMarshal.Cast<uint, int>(numbered);
+        Maglev.Owners(set, owners);
+        for (int i = 0; i < owners.Length; i++) numbered[i] = owners[i] < 0 ? 0 : numbers[owners[i]];
         return numbered;
     }
 
@@ -543,8 +554,20 @@ public sealed class KernelTables : IDisposable
         foreach (Dirt half in dirty)
             half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
         SoilVips();
-        // Nor may its packets be gone: the process before may have died right after it flipped.
+        // Nor may its packets be gone, nor the entries of backends that are: the process before may have died right
+        // after it flipped.
         isSettled = false;
+        hasTakenOver = true;
+    }
+
+    /// <summary>Takes out what is remembered for backends that are nobody's.</summary>
+    private void RemoveLeftovers()
+    {
+        hasTakenOver = false;
+        HashSet<uint> nobody = [.. Enumerable.Range(1, Sizes.Backends - 1).Select(number => (uint)number)
+            .Where(number => rows[number].Family == 0)];
+        Maps.Exceptions.Remove(Exceptions, nobody);
+        Maps.Exceptions.Remove(Fragments, nobody);
     }
 
     /// <summary>What a copy has not been told yet.</summary>

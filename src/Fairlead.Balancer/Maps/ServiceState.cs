@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Balancer.Maps;
@@ -46,8 +47,15 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     /// oldest first, as a balancer did that was there then. True: some slot is changing that was not before, or changes
     /// anew.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool Turn(ReadOnlySpan<uint> owners, IReadOnlyList<uint[]> before, HashSet<uint> living)
     {
+        if (IsFresh && before.Count == 0)
+        {
+            for (int i = 0; i < slots.Length; i++) slots[i] = FlSlot.Of(new Slot(SlotState.Steady, owners[i], 0));
+            return IsFresh = false;
+        }
+
         bool begins = false;
         HasSettled = false;
         Func<uint, bool> lives = living.Contains;
