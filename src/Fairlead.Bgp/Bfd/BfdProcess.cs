@@ -25,6 +25,7 @@ internal sealed class BfdProcess : IBfd
     private readonly Poller poller = new();
     private readonly Dictionary<string, BfdStanding> standing = [];
     private readonly long[] rejects = new long[Enum.GetValues<BfdReject>().Length];
+    private readonly long[] rejectsOfDead = new long[Enum.GetValues<BfdReject>().Length];
     private Thread? thread;
     private ImmutableArray<BfdTarget>[]? nextTargets;
     private TaskCompletionSource<ImmutableArray<BfdStatus>>? question;
@@ -127,6 +128,13 @@ internal sealed class BfdProcess : IBfd
     private void TakeIn()
     {
         if (Interlocked.Exchange(ref nextTargets, null) is not [var next]) return;
+        foreach (BfdTarget old in targets)
+        {
+            // Another path of the same name does not stand where this one did.
+            if (!next.Any(target => target.Peer == old.Peer && target.Address.Equals(old.Address)))
+                standing.Remove(old.Peer);
+        }
+
         targets = next;
         if (process is not null) Say(BfdWords.Write(targets));
     }
@@ -149,6 +157,7 @@ internal sealed class BfdProcess : IBfd
         Pipe.NeverBlock(into);
         Pipe.NeverBlock(outOf);
         words = new BfdWords();
+        rejects.CopyTo(rejectsOfDead, 0);
         Say(BfdWords.Write([.. targets.Select(target =>
             target with { Standing = standing.GetValueOrDefault(target.Peer) })]));
     }
@@ -187,8 +196,9 @@ internal sealed class BfdProcess : IBfd
         {
             case BfdWord.Ask:
                 Volatile.Write(ref urgency, body.ReadByte());
-                Interlocked.Exchange(ref worstLateness, body.ReadInt64());
-                for (int i = 0; i < rejects.Length; i++) Interlocked.Exchange(ref rejects[i], body.ReadInt64());
+                Interlocked.Exchange(ref worstLateness, Math.Max(worstLateness, body.ReadInt64()));
+                for (int i = 0; i < rejects.Length; i++)
+                    Interlocked.Exchange(ref rejects[i], rejectsOfDead[i] + body.ReadInt64());
                 Volatile.Write(ref asked, true);
                 askForTurn();
                 break;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Fairlead.Net.Linux;
@@ -5,18 +6,23 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>
-/// The BFD process of a node (BfdProcess starts it): the engine, and a thread that hears the node on standard input.
-/// Nothing else runs here. So nothing can hold the engine's thread up: a collection or a compiler stops every thread
+/// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, and one
+/// that tells it what the engine has to say. Nothing else runs here. So nothing can hold the engine's thread up: a collection or a compiler stops every thread
 /// of its process until the last of them has come to a place where it may stop, which takes a busy node tenths of a
 /// second.
 /// </summary>
 public sealed class BfdWorker
 {
     private const int Input = 0, Output = 1;
+    private const int WaitingMax = 10_000;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);
 
     private readonly BfdEngine engine;
     private readonly ProcessState node;
-    private readonly byte[] ask = BfdWords.NewAsk();
+    private readonly ConcurrentQueue<byte[]> toSay = new();
+    private readonly Poller speaks = new();
+    private bool asks;
+    private bool ending;
 
     private BfdWorker(int nodeProcess)
     {
@@ -37,6 +43,8 @@ public sealed class BfdWorker
         worker.engine.Stop(mourning: !ended);
         worker.engine.Dispose();
         worker.node.Dispose();
+        Volatile.Write(ref worker.ending, true);
+        worker.speaks.Wake();
         return 0;
     }
 
@@ -46,9 +54,9 @@ public sealed class BfdWorker
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => signal.Cancel = true);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal => signal.Cancel = true);
-        Pipe.NeverBlock(Output);
         // Not later than the engine's: what it tells the node must be heard, and its answer be brought.
         _ = UrgentThread.RaiseCurrent();
+        new Thread(Speak) { IsBackground = true, Name = "bfd-speaks" }.Start();
         engine.Start();
         var words = new BfdWords();
         int read;
@@ -87,13 +95,39 @@ public sealed class BfdWorker
 
     private void Ask()
     {
-        BfdWords.WriteAsk(ask, engine);
-        Say(ask);
+        Volatile.Write(ref asks, true);
+        speaks.Wake();
     }
 
-    // The node reads nothing any more: it is beyond help, and will start another one of us if it comes back.
-    private static void Say(ReadOnlySpan<byte> word)
+    private void Say(byte[] word)
     {
-        if (!Pipe.TryWrite(Output, word)) Environment.Exit(1);
+        // The node reads nothing any more: it is beyond help, and will start another one of us if it comes back.
+        if (toSay.Count >= WaitingMax) Environment.Exit(1);
+        toSay.Enqueue(word);
+        speaks.Wake();
+    }
+
+    // Not the engine's thread: while the node takes a word in, the pipe is locked, and the node may have to wait for its
+    // memory just then.
+    private void Speak()
+    {
+        _ = UrgentThread.RaiseCurrent();
+        byte[] ask = BfdWords.NewAsk();
+        while (!Volatile.Read(ref ending))
+        {
+            speaks.Clear();
+            speaks.Wait(Timeout);
+            bool heard = true;
+            while (heard && toSay.TryDequeue(out byte[]? word)) heard = Pipe.TryWrite(Output, word);
+            if (heard && Interlocked.Exchange(ref asks, false))
+            {
+                BfdWords.WriteAsk(ask, engine);
+                heard = Pipe.TryWrite(Output, ask);
+            }
+
+            if (heard) continue;
+            engine.Stop(mourning: true); // The node is gone.
+            Environment.Exit(1);
+        }
     }
 }

@@ -77,8 +77,8 @@ public abstract record BgpEvent(string Peer)
     public sealed record Thawed(TimeSpan Gap) : BgpEvent("");
 
     /// <summary>
-    /// The process that speaks BFD has died or cannot be started; it is started again, and its sessions go on. Told on
-    /// another thread than the speaker's. Peer is empty.
+    /// The process that speaks BFD has died or cannot be started; it is started again, and its sessions go on. Peer is
+    /// empty.
     /// </summary>
     public sealed record BfdProcessDied(string Text) : BgpEvent("");
 

@@ -27,6 +27,7 @@ internal sealed class SpeakerLoop
     private readonly Listeners listeners;
     private readonly IBfd bfd;
     private readonly ConcurrentQueue<BfdChange> bfdChanges = new();
+    private readonly ConcurrentQueue<string> bfdFaults = new();
     private readonly List<Peer> peers = [];
     private readonly List<(KernelSocket Socket, TimeSpan Until)> closing = [];
     private readonly List<(int Slot, Peer? Peer, Connection? Connection)> polled = [];
@@ -181,7 +182,8 @@ internal sealed class SpeakerLoop
     private void OnBfdFault(string fault)
     {
         Counters.CountBfdDeath();
-        Emit(new BgpEvent.BfdProcessDied(fault));
+        bfdFaults.Enqueue(fault);
+        poller.Wake();
     }
 
     private void OnBfd(BfdChange change)
@@ -254,6 +256,7 @@ internal sealed class SpeakerLoop
     private void TakeIn()
     {
         if (Interlocked.Exchange(ref nextPeers, null) is [var options]) TakePeers(options);
+        while (bfdFaults.TryDequeue(out string? fault)) Emit(new BgpEvent.BfdProcessDied(fault));
         while (bfdChanges.TryDequeue(out BfdChange? change))
             peers.Find(peer => peer.Options.Name == change.Peer)?.OnBfd(change);
         Answer();
