@@ -9,7 +9,7 @@ namespace Fairlead.Cli;
 /// <summary>What an operator says: drains and announcements. Each has a reason and an end.</summary>
 internal static class IntentCommands
 {
-    public static IEnumerable<Command> All() => 
+    public static IEnumerable<Command> All() =>
     [
         Drain(), Undrain(), Announce(), Unannounce(), Blackhole(), Unblackhole(), Override(),
     ];

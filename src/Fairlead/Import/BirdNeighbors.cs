@@ -139,9 +139,9 @@ internal sealed class BirdNeighbors
         (int interval, int multiplier) = (100, 5); // BIRD's own: 100 ms, and 5.
         foreach (BlockStatement option in bfd.Block ?? [])
         {
-            int.TryParse(option.Words[^1] is "ms" or "s" or "us" ? option.Words[^2] : option.Words[^1],
-                NumberStyles.None, CultureInfo.InvariantCulture, out int number);
-            if (number == 0) continue;
+            string given = option.Words is [.., var before, "ms" or "s" or "us"] ? before : option.Words[^1];
+            if (!int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || number == 0)
+                continue;
             if (option.Key == "multiplier") multiplier = number;
             else if (option.Key == "interval" || option.Words is ["min", "tx" or "rx", ..])
                 interval = Math.Max(

@@ -28,9 +28,19 @@ internal sealed class ExabgpHealthcheck
 
     private static readonly Dictionary<string, string> Short = new(StringComparer.Ordinal)
     {
-        ["s"] = "silent", ["sF"] = "syslog-facility", ["d"] = "debug", ["a"] = "no-ack", ["n"] = "name",
-        ["F"] = "config", ["p"] = "pid", ["i"] = "interval", ["f"] = "fast-interval", ["t"] = "timeout",
-        ["c"] = "command", ["N"] = "next-hop", ["cmd"] = "command",
+        ["s"] = "silent",
+        ["sF"] = "syslog-facility",
+        ["d"] = "debug",
+        ["a"] = "no-ack",
+        ["n"] = "name",
+        ["F"] = "config",
+        ["p"] = "pid",
+        ["i"] = "interval",
+        ["f"] = "fast-interval",
+        ["t"] = "timeout",
+        ["c"] = "command",
+        ["N"] = "next-hop",
+        ["cmd"] = "command",
     };
 
     private readonly List<(string Name, string Value)> options = [];

@@ -73,7 +73,7 @@ internal sealed class IniFile
     private void Begin(string section, string content, TextPlace at)
     {
         Close();
-        int sign = content.IndexOfAny(['=', ':']);
+        int sign = content.AsSpan().IndexOfAny('=', ':');
         if (sign < 1) throw new ImportException(at, "expected \"key = value\"");
         open = (at, new StringBuilder(content[(sign + 1)..].Trim()), section, content[..sign].Trim());
     }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
-using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;

@@ -163,6 +163,16 @@ public sealed class FrrGuardTests : IDisposable
             "neighbor 10.9.0.2 route-map fl-node-n1-v4-in in", one.GetProperty("missing").GetString()));
     }
 
+    [InteropFact("bird")]
+    public void Bird_takes_the_configuration_of_a_fleet_without_aggregates()
+    {
+        string file = Path.Combine(folder, "bird.conf");
+        File.WriteAllText(file, BirdConfig.Write(Variants.HostsOnly, "one", "r1"));
+        (int exit, string output, string error) = Command.Try(
+            "bird", TimeSpan.FromSeconds(10), null, "-p", "-c", file);
+        Assert.True(exit == 0, $"{output}{error}");
+    }
+
     private (int Exit, string Output, string Error) Audit(string fleet, params string[] more) => Command.Try(
         "ip", TimeSpan.FromSeconds(60), null,
         [
@@ -173,7 +183,7 @@ public sealed class FrrGuardTests : IDisposable
     [InteropFact("bgpctl")]
     public void OpenBGPD_takes_the_configuration_that_is_written_for_it()
     {
-        foreach (FleetSpec fleet in new[] { Variants.IPv4Only, Internal() })
+        foreach (FleetSpec fleet in new[] { Variants.IPv4Only, Variants.HostsOnly, Internal() })
         {
             string file = Path.Combine(folder, "bgpd.conf");
             File.WriteAllText(file, OpenBgpdConfig.Write(fleet, "one", "r1"));

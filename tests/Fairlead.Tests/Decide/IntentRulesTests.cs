@@ -1,7 +1,7 @@
 using Fairlead.Bgp.Announcing;
+using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
-using Fairlead.Fleet;
 using Fairlead.Net.Addresses;
 using Fairlead.Tests.Fleet;
 using Fairlead.Tests.Lab;

@@ -23,6 +23,10 @@ public class FleetReaderTests
         { "lon: [198.51.100.21]}", "lonn: [198.51.100.21]}", 22, 37, "unknown pop \"lonn\"; did you mean \"lon\"?" },
         { "{service: web}", "{service: wev}", 24, 64, "unknown service \"wev\"; did you mean \"web\"?" },
         { "ports: [tcp/80]", "ports: [tcp/80000]", 21, 13, "expected a port such as tcp/443" },
+        { "ports: [tcp/80]", "ports: []", 21, 12, "expected at least one port" },
+        { "ports: [tcp/80]", "vips: [203.0.113.1]\n    ports: [tcp/80]", 21, 12, "outside every anycast subnet" },
+        { "ports: [tcp/80]", "vips: [\"2001:db8:f01::9\"]\n    ports: [tcp/80]", 21, 12,
+            "falls into the regional prefix of pop nyc" },
         { "addresses: [198.51.100.2]", "addresses: [192.0.2.7]", 11, 31, "192.0.2.7 is inside an anycast subnet" },
         { "store: {etcd: [\"http://198.51.100.7:2379\"]}", "geo: {}", 1, 1,
             "more than one pop with nodes needs a shared store" },
@@ -69,6 +73,36 @@ public class FleetReaderTests
         FleetReader.Read("fleet.yaml", text, out IReadOnlyList<SpecProblem> problems);
 
         Assert.Equal([2, 10, 22], problems.Select(problem => problem.Line));
+    }
+
+    [Fact]
+    public void Services_may_have_addresses_of_their_own_and_a_router_may_be_the_gateway()
+    {
+        const string Text = """
+            fleet: hosts
+            asn: 64500
+            anycast: {subnets: [192.0.2.0/24]}
+            pops:
+              one:
+                nodes: {n1: {addresses: [10.0.0.2]}}
+                routers: {r1: {addresses: gateway}}
+            services:
+              dns: {vips: [192.0.2.53, 192.0.2.54], ports: [], check: {kind: none}, onNodes: true}
+            """;
+        FleetSpec fleet = FleetFiles.Read(Text);
+        Assert.True(fleet.Pops[0].Routers[0] is { IsGateway: true, Addresses.IsEmpty: true });
+        Assert.Equal(["192.0.2.53/32", "192.0.2.54/32"],
+            fleet.AllVips(fleet.Services[0]).Select(vip => vip.ToString()));
+        Assert.Empty(fleet.Aggregates);
+
+        string faulty = Text.Replace("gateway}", "gateway}, r2: {addresses: gateway}", StringComparison.Ordinal)
+            + "\n  web: {vips: [192.0.2.54], ports: [], check: {kind: none}, onNodes: true}";
+        FleetReader.Read("fleet.yaml", faulty, out IReadOnlyList<SpecProblem> problems);
+        Assert.Equal(
+        [
+            "fleet.yaml:7:62: another router of this pop is the gateway already: a node has one a family",
+            "fleet.yaml:10:15: 192.0.2.54 is a VIP of dns already",
+        ], problems.Select(problem => problem.ToString()));
     }
 
     /// <summary>

@@ -30,6 +30,19 @@ public static class Variants
           web: {host: "::10", ports: [tcp/80], backends: {one: [10.0.0.9]}}
         """);
 
+    /// <summary>Addresses of services and no aggregates, as those who come from ExaBGP have it.</summary>
+    public static FleetSpec HostsOnly { get; } = ThreeCities.Read("""
+        fleet: hosts
+        asn: 64500
+        anycast: {subnets: [192.0.2.53/32, "2001:db8:f00::53/128"]}
+        pops:
+          one:
+            nodes: {n1: {addresses: [10.0.0.2, "fd00::2"]}}
+            routers: {r1: {addresses: [10.0.0.1, "fd00::1"]}}
+        services:
+          dns: {vips: [192.0.2.53, "2001:db8:f00::53"], ports: [], check: {kind: none}, onNodes: true}
+        """);
+
     /// <summary>The router has an AS of its own, so that it must make the fleet's the origin.</summary>
     public static FleetSpec OwnAs { get; } = ThreeCities.Read("""
         fleet: guest
