@@ -6,12 +6,22 @@
 #include "maps.h"
 #include "parse.h"
 
+static __always_inline void count_in(struct fl_vip_count *count, __u32 reason)
+{
+	__u64 at = reason;
+
+	/* Kernel 6.1 takes the bounds of what is compared, and the compiler likes to compare something derived. */
+	asm volatile("" : "+r"(at));
+	if (at < FL_REASONS)
+		count->reason[at]++;
+}
+
 static __always_inline void count_reason(__u32 vip, __u32 reason)
 {
 	struct fl_vip_count *count = LOOK(vip_counts, vip);
 
-	if (count && reason < FL_REASONS)
-		count->reason[reason]++;
+	if (count)
+		count_in(count, reason);
 }
 
 static __always_inline void count_forwarded(__u32 vip, __u32 backend, const struct packet *p, __u32 how)
@@ -23,8 +33,8 @@ static __always_inline void count_forwarded(__u32 vip, __u32 backend, const stru
 		count->packets++;
 		count->bytes += p->length;
 		count->opened += p->is_syn;
-		if (how && how < FL_REASONS)
-			count->reason[how]++;
+		if (how)
+			count_in(count, how);
 	}
 	if (taken) {
 		taken->packets++;

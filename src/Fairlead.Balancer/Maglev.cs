@@ -24,7 +24,9 @@ public static class Maglev
         return owners;
     }
 
-    /// <summary>The same, a slot of the span each. Compiled well at its first call: a thousand may come at once.</summary>
+    /// <summary>
+    /// The same, a slot of the span each. Compiled well at its first call: a thousand may come at once.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Owners(IReadOnlyList<BackendEntry> backends, Span<int> owners)
     {
@@ -35,7 +37,8 @@ public static class Maglev
             .OrderBy(i => Fairlead.Net.Addresses.Prefix.BitsOf(backends[i].Address))];
         if (order.Length == 0) return;
         int count = order.Length;
-        int[] weights = [.. order.Select(i => backends[i].Weight)], next = new int[count], step = new int[count];
+        int[] weights = [.. order.Select(i => backends[i].Weight)];
+        int[] next = new int[count], step = new int[count];
         int heaviest = weights.Max();
         bool isEven = weights.Min() == heaviest;
         long[] credit = new long[count];

@@ -61,7 +61,8 @@ public sealed unsafe class LightSkeleton
             }
 
             int error = Run(at, context.Length);
-            string said = log ? Encoding.UTF8.GetString(words).TrimEnd('\0') : "";
+            // Behind the first zero byte, kernels before 6.4 leave what they said of branches that were well.
+            string said = Encoding.UTF8.GetString(words, 0, Math.Max(0, words.AsSpan().IndexOf((byte)0)));
             if (error < 0) throw new IOException($"the kernel does not take the program: errno {-error}\n{said}");
         }
 

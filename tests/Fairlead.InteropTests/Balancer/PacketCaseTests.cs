@@ -1,5 +1,4 @@
 using Fairlead.Balancer.Maps;
-using Fairlead.Balancer;
 
 namespace Fairlead.InteropTests.Balancer;
 
