@@ -18,16 +18,23 @@ public sealed record BalancerView(
     ImmutableArray<string> Devices, string? Fault, ImmutableArray<VipView> Vips, ImmutableArray<BalancedView> Backends,
     VipView? Other)
 {
+    /// <summary>Backends to which no way is known: what is for them is dropped.</summary>
+    public ImmutableArray<string> Unreachable { get; init; } = [];
+
     public static BalancerView Of(Balancing balancing)
     {
-        (IReadOnlyList<VipCount> vips, IReadOnlyList<BackendCount> backends) = balancing.Look();
+        (IReadOnlyList<VipCount> vips, IReadOnlyList<BackendCount> backends, IReadOnlyList<IPAddress> unknown) =
+            balancing.Look();
         return new BalancerView([.. balancing.Devices], balancing.Fault,
             [.. vips.Where(vip => vip.Vip.Protocol != 0).Select(Of).OrderBy(vip => vip.Vip, StringComparer.Ordinal)],
             [
                 .. backends.Select(b => new BalancedView(b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened))
                     .OrderBy(b => b.Service, StringComparer.Ordinal),
             ],
-            vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault());
+            vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault())
+        {
+            Unreachable = [.. unknown.Select(backend => $"{backend}")],
+        };
     }
 
     private static VipView Of(VipCount vip) => new(vip.Vip.ToString(), vip.Packets, vip.Bytes, vip.Opened,

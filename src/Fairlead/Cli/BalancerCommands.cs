@@ -73,6 +73,8 @@ internal static class BalancerCommands
     {
         IAnsiConsole console = Output.Terminal();
         console.MarkupLineInterpolated($"on {string.Join(' ', balancer.Devices)}{balancer.Fault?.Insert(0, ": ")}");
+        if (!balancer.Unreachable.IsDefaultOrEmpty)
+            console.MarkupLineInterpolated($"[red]no way is known to {string.Join(' ', balancer.Unreachable)}[/]");
         var vips = new Table().Border(TableBorder.None)
             .AddColumns("VIP", "packets", "bytes", "new flows", "what became of them");
         foreach (VipView vip in balancer.Vips)

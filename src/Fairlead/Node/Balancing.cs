@@ -1,3 +1,4 @@
+using System.Net;
 using Fairlead.Balancer;
 using Fairlead.Fleet.Spec;
 using Microsoft.Extensions.Logging;
@@ -56,10 +57,10 @@ public sealed class Balancing : IDisposable
         news.Set();
     }
 
-    /// <summary>What was counted, of VIPs and of backends.</summary>
-    public (IReadOnlyList<VipCount> Vips, IReadOnlyList<BackendCount> Backends) Look()
+    /// <summary>What was counted, of VIPs and of backends, and the backends to which no way is known.</summary>
+    public (IReadOnlyList<VipCount> Vips, IReadOnlyList<BackendCount> Backends, IReadOnlyList<IPAddress> Unknown) Look()
     {
-        lock (gate) return stopping ? ([], []) : (balancer.Vips(), balancer.Backends());
+        lock (gate) return stopping ? ([], [], []) : (balancer.Vips(), balancer.Backends(), balancer.Unknown);
     }
 
     /// <summary>Where this flow's packets go; null: it is for no VIP of the balancer.</summary>
@@ -112,6 +113,7 @@ public sealed class Balancing : IDisposable
             if (!ReferenceEquals(table, given)) balancer.Apply(table);
             given = table;
             balancer.Tend();
+            if (balancer.IsUnfinished) news.Set();
             if (fault is not null) log.LogInformation("the kernel has taken the balancer's table");
             Volatile.Write(ref fault, null);
         }
