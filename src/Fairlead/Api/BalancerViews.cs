@@ -44,7 +44,11 @@ public sealed record BalancerView(
 /// <summary>Where a flow's packets go, and by which of the slot's owners.</summary>
 public sealed record FlowWhy(
     string Service, string Hash, int Slot, string SlotState, string? Owner, string? Former, string? Remembered,
-    int RememberedSeconds, string? Goes);
+    int RememberedSeconds, string? Goes)
+{
+    /// <summary>Who had the slot before the former owner, when two changes came soon after each other.</summary>
+    public string? Third { get; init; }
+}
 
 /// <summary>GET /v1/balancer, and GET /v1/why/flow?from=ADDRESS:PORT&amp;to=ADDRESS:PORT&amp;protocol=tcp.</summary>
 internal static class BalancerQuestions
@@ -74,5 +78,8 @@ internal static class BalancerQuestions
 
     private static FlowWhy Of(FlowStory story) => new(
         story.Service, $"{story.Hash:x16}", story.Slot, story.State.ToString(), story.Owner?.ToString(),
-        story.Former?.ToString(), story.Remembered?.ToString(), story.RememberedSeconds, story.Goes?.ToString());
+        story.Former?.ToString(), story.Remembered?.ToString(), story.RememberedSeconds, story.Goes?.ToString())
+    {
+        Third = story.Third?.ToString(),
+    };
 }
