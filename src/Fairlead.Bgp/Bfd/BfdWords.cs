@@ -170,8 +170,11 @@ internal sealed class BfdWords
         return [.. sessions];
     }
 
-    /// <summary>The one word that is said all the time; it is written into the same bytes, and allocates nothing.</summary>
-    public static byte[] NewAsk() => Write(BfdWord.Ask, to => to.Write(new byte[1 + (sizeof(long) * (1 + RejectCount))]));
+    /// <summary>
+    /// The one word that is said all the time; it is written into the same bytes, and allocates nothing.
+    /// </summary>
+    public static byte[] NewAsk() =>
+        Write(BfdWord.Ask, to => to.Write(new byte[1 + (sizeof(long) * (1 + RejectCount))]));
 
     public static void WriteAsk(Span<byte> ask, BfdEngine engine)
     {

@@ -6,10 +6,10 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>
-/// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, and one
-/// that tells it what the engine has to say. Nothing else runs here. So nothing can hold the engine's thread up: a collection or a compiler stops every thread
-/// of its process until the last of them has come to a place where it may stop, which takes a busy node tenths of a
-/// second.
+/// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, and
+/// one that tells it what the engine has to say. Nothing else runs here. So nothing can hold the engine's thread up: a
+/// collection or a compiler stops every thread of its process until the last of them has come to a place where it may
+/// stop, which takes a busy node tenths of a second.
 /// </summary>
 public sealed class BfdWorker
 {
@@ -107,8 +107,8 @@ public sealed class BfdWorker
         speaks.Wake();
     }
 
-    // Not the engine's thread: while the node takes a word in, the pipe is locked, and the node may have to wait for its
-    // memory just then.
+    // Not the engine's thread: while the node takes a word in, the pipe is locked, and the node may have to wait for
+    // its memory just then.
     private void Speak()
     {
         _ = UrgentThread.RaiseCurrent();

@@ -3,7 +3,9 @@ using Fairlead.Bgp.Bmp;
 
 namespace Fairlead.Fuzz.Targets;
 
-/// <summary>What a router tells a monitoring station on one connection: read, kept within the limit, and counted.</summary>
+/// <summary>
+/// What a router tells a monitoring station on one connection: read, kept within the limit, and counted.
+/// </summary>
 public sealed class BmpTarget : IFuzzTarget
 {
     private const int RoutesMax = 50;
@@ -18,7 +20,8 @@ public sealed class BmpTarget : IFuzzTarget
     [
         .. new[]
         {
-            "0300000006", "030000000604", "0300000030", "00000000000000000000000000000000000000000a0900020000fdea0a090002",
+            "0300000006", "030000000604", "0300000030",
+            "00000000000000000000000000000000000000000a0900020000fdea0a090002",
             "00", "01", "03", "40", "80", "20", "10", "00020004", "00010004", "0000", "000100020000", "ffffffff",
             "ffffffffffffffffffffffffffffffff", "ffffffffffffffffffffffffffffffff001302", "001704", "18c61200", "4510",
         }.Select(Convert.FromHexString),

@@ -41,7 +41,8 @@ public sealed class RtrTarget : IFuzzTarget
             RtrReject reject = RtrPdu.TryRead(input, out RtrPdu pdu, out int length);
             behaviour.Add((int)reject);
             if (reject == RtrReject.Incomplete) break;
-            BrokenPromiseException.Unless(reject != RtrReject.None || length >= RtrPdu.HeaderBytes, "a PDU has a length");
+            BrokenPromiseException.Unless(
+                reject != RtrReject.None || length >= RtrPdu.HeaderBytes, "a PDU has a length");
             RtrStep step = reject == RtrReject.None
                 ? session.Received(pdu, input[..length], now)
                 : session.Rejected(reject, input);

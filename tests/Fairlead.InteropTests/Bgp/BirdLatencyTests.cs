@@ -59,7 +59,8 @@ public class BirdLatencyTests(ITestOutputHelper output)
     public async Task A_thousand_routes_that_go_at_once_are_gone_within_a_tenth_of_a_second_in_few_messages()
     {
         const int Routes = 1000;
-        await using var bed = new SpeakerBed(SpeakerBed.Protocol("v4", "ipv4"), SpeakerBed.Peer("v4", SpeakerBed.Bird4));
+        await using var bed = new SpeakerBed(
+            SpeakerBed.Protocol("v4", "ipv4"), SpeakerBed.Peer("v4", SpeakerBed.Bird4));
         bed.AwaitUp("v4");
         string[] prefixes = [.. Enumerable.Range(0, Routes).Select(i => $"198.18.{i / 250}.{i % 250}/32")];
         List<double> gone = [];

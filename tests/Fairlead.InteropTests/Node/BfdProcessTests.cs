@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace Fairlead.InteropTests.Node;
 
-/// <summary>The real node with its BFD process, BIRD as its router, and what becomes of the sessions when one dies.</summary>
+/// <summary>
+/// The real node with its BFD process, BIRD as its router, and what becomes of the sessions when one dies.
+/// </summary>
 public class BfdProcessTests
 {
     private const string Routers = """r1: {addresses: [10.0.0.1, "2001:db8:1::1"]}""";
@@ -56,7 +58,8 @@ public class BfdProcessTests
     private static NodeBed WithBfd(string interval)
     {
         var bed = new NodeBed(NodeBed.TwoPops.Replace(
-            Routers, Routers.Replace("]}", $"], bfd: {{interval: {interval}, multiplier: 3}}}}", StringComparison.Ordinal),
+            Routers,
+            Routers.Replace("]}", $"], bfd: {{interval: {interval}, multiplier: 3}}}}", StringComparison.Ordinal),
             StringComparison.Ordinal));
         _ = bed.Bird;
         return bed;
@@ -78,7 +81,8 @@ public class BfdProcessTests
     private static int Child(Process node) => Directory.GetDirectories($"/proc/{node.Id}/task")
         .SelectMany(task => File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
         .Select(id => int.Parse(id, CultureInfo.InvariantCulture))
-        .FirstOrDefault(id => File.ReadAllText($"/proc/{id}/cmdline").Contains("bfd-process", StringComparison.Ordinal));
+        .FirstOrDefault(id => File.ReadAllText($"/proc/{id}/cmdline")
+            .Contains("bfd-process", StringComparison.Ordinal));
 
     private static bool Kill(int process)
     {
