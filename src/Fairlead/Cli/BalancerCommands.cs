@@ -42,7 +42,8 @@ internal static class BalancerCommands
         string[] lines =
         [
             $"service     {why.Service}", $"slot        {why.Slot}, {why.SlotState} (hash {why.Hash})",
-            $"owner       {why.Owner ?? "nobody"}", $"before      {why.Former ?? "nobody else"}{(why.Third is { } third ? $", and {third} before" : "")}",
+            $"owner       {why.Owner ?? "nobody"}",
+            $"before      {why.Former ?? "nobody else"}{why.Third?.Insert(0, ", and before that ")}",
             why.Remembered is { } remembered
                 ? $"remembered  {remembered}, {why.RememberedSeconds} s ago"
                 : "remembered  no",
