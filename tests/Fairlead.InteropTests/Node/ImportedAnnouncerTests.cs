@@ -4,7 +4,7 @@ using Fairlead.Lab.Topologies;
 
 namespace Fairlead.InteropTests.Node;
 
-/// <summary>What an import prints is run as it is: a node (the real binary) beside the BIRD that ExaBGP spoke to.</summary>
+/// <summary>What an import prints is run as it is: a node (the real binary) beside the BIRD of ExaBGP.</summary>
 public sealed class ImportedAnnouncerTests : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("fairlead-imported").FullName;

@@ -100,7 +100,7 @@ public class FleetReaderTests
         FleetReader.Read("fleet.yaml", faulty, out IReadOnlyList<SpecProblem> problems);
         Assert.Equal(
         [
-            "fleet.yaml:7:62: another router of this pop is the gateway already: a node has one a family",
+            "fleet.yaml:7:57: another router of this pop is the gateway already: a node has one a family",
             "fleet.yaml:10:15: 192.0.2.54 is a VIP of dns already",
         ], problems.Select(problem => problem.ToString()));
     }
