@@ -6,7 +6,6 @@
 #pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
 using System.Diagnostics;
 using System.Globalization;
-using Fairlead.Lab;
 using Fairlead.Lab.Topologies;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;

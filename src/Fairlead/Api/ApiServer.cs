@@ -99,7 +99,7 @@ public sealed class ApiServer(
             GuardRefusals = speaker?.Counters.RefusedTotal ?? 0,
             Bfd = speaker is null
                 ? null
-                : new BfdView(
+                : new BfdRunView(
                     speaker.BfdWorstLateness.TotalSeconds, speaker.Counters.BfdDeaths, speaker.BfdUrgency.ToString()),
             Rpki = origins?.View,
             Balancer = balancing is null ? null : BalancerView.Of(balancing),

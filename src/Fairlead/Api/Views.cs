@@ -37,7 +37,7 @@ public sealed record StatusView
     public required long GuardRefusals { get; init; }
 
     /// <summary>Null: no BGP is spoken here.</summary>
-    public BfdView? Bfd { get; init; }
+    public BfdRunView? Bfd { get; init; }
 
     /// <summary>Null: no RPKI cache is asked.</summary>
     public OriginView? Rpki { get; init; }
@@ -138,4 +138,4 @@ public sealed record Refusal(string Code, ImmutableArray<string> Messages);
 public sealed record OldAnswers(ImmutableArray<OldAnswer> Answers);
 
 /// <summary>How BFD runs here: how late it was at worst, and how often its process had to be started again.</summary>
-public sealed record BfdView(double WorstLatenessSeconds, long Deaths, string Urgency);
+public sealed record BfdRunView(double WorstLatenessSeconds, long Deaths, string Urgency);

@@ -31,23 +31,9 @@ public sealed class BmpTarget : IFuzzTarget
     {
         var router = new BmpRouter(new IPEndPoint(IPAddress.Loopback, 179), RoutesMax);
         var behaviour = new Behaviour();
-        while (!input.IsEmpty)
-        {
-            BmpReject reject = BmpMessage.TryRead(input, out BmpMessage message, out int length);
-            behaviour.Add((int)reject);
-            BrokenPromiseException.Unless(length <= input.Length, "a message lies in the stream");
-            if (reject is BmpReject.Incomplete or BmpReject.Version || length == 0) break;
-            input = input[length..];
-            if (reject != BmpReject.None)
-            {
-                router.CountRejected(reject);
-                continue;
-            }
-
-            behaviour.Add(10 + (int)message.Type + (10 * (int)message.View));
-            if (router.Take(message) is not null) break;
-        }
-
+        bool ended = router.TakeAll(input, out int used) is not null;
+        BrokenPromiseException.Unless(used <= input.Length, "what was taken lies in the stream");
+        behaviour.Add(ended ? 1 : 0);
         BmpRouterStatus status = router.Status();
         foreach (BmpTableStatus table in status.Tables)
         {
@@ -57,7 +43,8 @@ public sealed class BmpTarget : IFuzzTarget
 
         int routes = status.Tables.Sum(table => table.Routes);
         BrokenPromiseException.Unless(routes <= RoutesMax, "a router cannot make us hold more than the limit");
-        foreach (string counter in status.Counters.Keys) behaviour.Add(counter.Length);
+        foreach ((string counter, long count) in status.Counters)
+            behaviour.Add((counter.Sum(letter => letter) * 4) + (int)Math.Min(count, 3));
         behaviour.Add(Math.Min(routes, 5));
         behaviour.Add(status.PeersUp.Length);
         return behaviour.Number;
