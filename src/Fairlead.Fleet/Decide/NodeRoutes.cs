@@ -61,7 +61,8 @@ public static class NodeRoutes
         foreach (ServiceSpec service in fleet.Services)
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
-            ImmutableArray<IPAddress> healthy = PoolOf(own, service)?.Healthy ?? [];
+            // Before each check has spoken nobody is down.
+            ImmutableArray<IPAddress> healthy = PoolOf(own, service) is { Known: true } known ? known.Healthy : pool;
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];

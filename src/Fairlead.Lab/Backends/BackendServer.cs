@@ -132,7 +132,8 @@ public static class BackendServer
                 return;
             }
 
-            Start("http", () => AnswerHttp(options, client));
+            // Without a thread each: a thousand clients that stay must not hold up the next check.
+            _ = AnswerHttpAsync(options, client);
         }
     }
 
@@ -140,30 +141,29 @@ public static class BackendServer
         is SocketError.OperationAborted or SocketError.Interrupted or SocketError.NotSocket
         or SocketError.InvalidArgument;
 
-    private static void AnswerHttp(BackendOptions options, Socket client)
+    private static async Task AnswerHttpAsync(BackendOptions options, Socket client)
     {
         using (client)
         {
             try
             {
-                client.ReceiveTimeout = client.SendTimeout = 15_000;
-                while (AnswerOne(options, client)) continue;
+                byte[] buffer = new byte[RequestBytesMax];
+                while (await AnswerOneAsync(options, client, buffer)) continue;
                 client.Shutdown(SocketShutdown.Send);
                 // Until the client has closed too: closing over unread bytes would reset the connection.
-                Span<byte> rest = stackalloc byte[256];
-                while (client.Receive(rest) > 0) continue;
+                while (await client.ReceiveAsync(buffer) > 0) continue;
             }
             catch (SocketException)
             {
-                // This client is gone or slower than it may be; there is nobody to tell.
+                // This client is gone; there is nobody to tell.
             }
         }
     }
 
-    /// <summary>True: the client wants to ask again on this connection.</summary>
-    private static bool AnswerOne(BackendOptions options, Socket client)
+    /// <summary>True: the client may ask again on this connection.</summary>
+    private static async Task<bool> AnswerOneAsync(BackendOptions options, Socket client, byte[] buffer)
     {
-        if (ReadRequest(client) is not { } request) return false;
+        if (await ReadRequestAsync(client, buffer) is not { } request) return false;
         var from = (IPEndPoint)client.RemoteEndPoint!;
         IPAddress address = from.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address;
         (string status, string body) = request.Path switch
@@ -174,19 +174,18 @@ public static class BackendServer
             _ => ("404 Not Found", "not found\n"),
         };
         string connection = request.Stays ? "" : "Connection: close\r\n";
-        client.Send(Encoding.ASCII.GetBytes(
-            $"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n{connection}\r\n{body}"));
+        string head = $"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {body.Length}\r\n";
+        await client.SendAsync(Encoding.ASCII.GetBytes($"{head}{connection}\r\n{body}"));
         return request.Stays;
     }
 
     /// <summary>A GET, once its whole head is there. Null: no GET, too long, or the client left.</summary>
-    private static (string Path, bool Stays)? ReadRequest(Socket client)
+    private static async Task<(string Path, bool Stays)?> ReadRequestAsync(Socket client, byte[] buffer)
     {
-        byte[] buffer = new byte[RequestBytesMax];
         int have = 0;
         while (have < buffer.Length)
         {
-            int more = client.Receive(buffer.AsSpan(have));
+            int more = await client.ReceiveAsync(buffer.AsMemory(have));
             if (more == 0) return null;
             have += more;
             if (!buffer.AsSpan(0, have).EndsWith("\r\n\r\n"u8)) continue;

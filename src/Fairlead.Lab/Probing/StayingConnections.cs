@@ -8,7 +8,7 @@ namespace Fairlead.Lab.Probing;
 public sealed class StayLog(int wanted)
 {
     private readonly List<(double At, double Done)> waits = [];
-    private readonly List<double> breaks = [];
+    private readonly List<(double At, string Why)> breaks = [];
     private readonly Dictionary<int, double> open = [];
     private readonly Lock gate = new();
 
@@ -27,18 +27,19 @@ public sealed class StayLog(int wanted)
         }
     }
 
-    public void Broke(int connection, double now)
+    public void Broke(int connection, double now, string why)
     {
         lock (gate)
         {
             open.Remove(connection);
-            breaks.Add(now);
+            breaks.Add((now, why));
         }
     }
 
-    public int BrokenSince(double mark)
+    /// <summary>Why those broke that broke since the mark.</summary>
+    public string[] BrokenSince(double mark)
     {
-        lock (gate) return breaks.Count(at => at >= mark);
+        lock (gate) return [.. breaks.Where(one => one.At >= mark).Select(one => one.Why)];
     }
 
     /// <summary>Seconds; who still waits counts too, and if nobody has asked since, all of the time.</summary>
@@ -93,10 +94,10 @@ internal sealed class StayingConnections(StayLog log, IPEndPoint target, TimeSpa
             socket.Blocking = false;
             alive.Add((socket, number));
         }
-        catch (SocketException)
+        catch (SocketException fault)
         {
             socket.Dispose();
-            log.Broke(number, Now);
+            log.Broke(number, Now, $"not opened: {fault.SocketErrorCode}");
         }
     }
 
@@ -105,7 +106,7 @@ internal sealed class StayingConnections(StayLog log, IPEndPoint target, TimeSpa
         if (!waiting.Add(number)) return;
         log.Asked(number, Now);
         socket.Send(Get, SocketFlags.None, out SocketError error);
-        if (error is not (SocketError.Success or SocketError.WouldBlock)) Break(socket, number);
+        if (error is not (SocketError.Success or SocketError.WouldBlock)) Break(socket, number, $"{error}");
     }
 
     private void Listen(TimeSpan atMost)
@@ -126,7 +127,7 @@ internal sealed class StayingConnections(StayLog log, IPEndPoint target, TimeSpa
             if (error == SocketError.WouldBlock) continue;
             if (error != SocketError.Success || length == 0)
             {
-                Break(socket, number);
+                Break(socket, number, error == SocketError.Success ? "ended" : $"{error}");
                 continue;
             }
 
@@ -135,9 +136,9 @@ internal sealed class StayingConnections(StayLog log, IPEndPoint target, TimeSpa
         }
     }
 
-    private void Break(Socket socket, int number)
+    private void Break(Socket socket, int number, string why)
     {
-        log.Broke(number, Now);
+        log.Broke(number, Now, why);
         waiting.Remove(number);
         alive.RemoveAll(one => one.Number == number);
         socket.Dispose();

@@ -94,8 +94,7 @@ public sealed class ScenarioRun
                 JudgeLost(expected);
                 break;
             case ExpectBroken expected:
-                (int kept, int broken) = Kept(expected.Probe, one => one.BrokenSince(mark));
-                Judge(expected, $"<= {expected.AtMost}", $"{broken} of {kept}", broken <= expected.AtMost && kept > 0);
+                JudgeBroken(expected);
                 break;
             case ExpectStalled expected:
                 double longest = Stays(expected.Probe).Max(one => one.LongestWait(mark, Now));
@@ -131,11 +130,15 @@ public sealed class ScenarioRun
     private StayLog[] Stays(string probe) =>
         [.. probers.Where(prober => prober.Log.Probe == probe).Select(prober => prober.Stays).OfType<StayLog>()];
 
-    /// <summary>Over all clients of a probe whose connections stay: how many there are, and a count of them.</summary>
-    private (int Kept, int Count) Kept(string probe, Func<StayLog, int> count)
+    private void JudgeBroken(ExpectBroken expected)
     {
-        StayLog[] all = Stays(probe);
-        return (all.Sum(one => one.Wanted), all.Sum(count));
+        StayLog[] all = Stays(expected.Probe);
+        string[] broken = [.. all.SelectMany(one => one.BrokenSince(mark))];
+        foreach (IGrouping<string, string> why in broken.GroupBy(why => why))
+            timeline.Note($"broken: {why.Count()} x {why.Key}");
+        int kept = all.Sum(one => one.Wanted);
+        Judge(expected, $"<= {expected.AtMost}", $"{broken.Length} of {kept}",
+            broken.Length <= expected.AtMost && kept > 0);
     }
 
     /// <summary>An act runs beside the looking, so that the timeline shows what it does while it does it.</summary>

@@ -33,6 +33,12 @@ public sealed class Balancing : IDisposable
 
     public IReadOnlyList<string> Devices { get; }
 
+    /// <summary>Whether a table of the loop's is in the kernel.</summary>
+    public bool Stands => Volatile.Read(ref given) is not null;
+
+    /// <summary>Called when it stands for the first time.</summary>
+    public Action? Stood { get; set; }
+
     /// <summary>What the kernel does not take; null: all is as it should be.</summary>
     public string? Fault => Volatile.Read(ref fault);
 
@@ -111,8 +117,10 @@ public sealed class Balancing : IDisposable
         try
         {
             if (!ReferenceEquals(table, given)) balancer.Apply(table);
-            given = table;
             balancer.Tend();
+            bool first = given is null;
+            Volatile.Write(ref given, table);
+            if (first) Stood?.Invoke();
             if (balancer.IsUnfinished) news.Set();
             if (fault is not null) log.LogInformation("the kernel has taken the balancer's table");
             Volatile.Write(ref fault, null);

@@ -26,6 +26,8 @@ public sealed class ReconcileLoop(
     IStore store, CheckEngine checks, Snapshot<DnsTable> dns, BgpSpeaker? speaker, KernelForwarding forwarding,
     ZoneTransfers? transfers = null, Balancing? balancing = null)
 {
+    private static readonly TimeSpan BalanceWaitMax = TimeSpan.FromSeconds(10);
+
     private readonly SemaphoreSlim news = new(1);
     private readonly Observer observer = new(store, options.Pop, options.Node, last);
     private readonly OwnReport own = new(options.Pop, options.Node, time.GetUtcNow());
@@ -38,6 +40,7 @@ public sealed class ReconcileLoop(
     private byte[] acted = [];
     private LoopView? view;
     private long thawedAt;
+    private bool balances;
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -115,12 +118,13 @@ public sealed class ReconcileLoop(
         World world = observer.Look(current.Spec, report, plan, now);
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
+        BeginToBalance(current, report, now);
         // What is acted on is the plan and our own pools; when neither changes there is nothing to do.
         byte[] acting =
         [
             .. FleetJson.Write(next),
             .. FleetJson.Write(report.Pools),
-            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns}"),
+            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {balancing?.Stands}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
         if (changed)
@@ -153,10 +157,26 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
-        balancing?.Apply(vips);
+        if (balances) balancing?.Apply(vips);
         forwarding.Apply(vips);
         answers.Publish(current, next, marked);
-        routes = NodeRoutes.Of(current.Spec, next, report, marked);
+        // Nobody is called before the balancer's first table stands: the routes beneath it know no flows.
+        routes = balancing is { Stands: false } ? RouteSet.Empty : NodeRoutes.Of(current.Spec, next, report, marked);
+    }
+
+    /// <summary>
+    /// The balancer's first table waits until the checks of all pools have spoken: what comes and goes before that
+    /// would leave slots in change that no other node has in change, and flows that come over from there would go
+    /// astray. A check that says nothing for long does not hold it up.
+    /// </summary>
+    private void BeginToBalance(LoadedFleet current, NodeReport report, DateTimeOffset now)
+    {
+        if (balances || balancing is null) return;
+        bool known = current.Spec.Services.Where(service => service.Balance is not null).All(service =>
+            report.Pools.Any(pool => pool.Service == service.Name && pool.Pop == options.Pop && pool.Known));
+        if (!known && now - report.Started < BalanceWaitMax) return;
+        balances = true;
+        balancing.Apply(NodeRoutes.VipsOf(current.Spec, report, generation));
     }
 
     /// <summary>
