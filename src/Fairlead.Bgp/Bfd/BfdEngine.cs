@@ -20,8 +20,6 @@ internal interface IBfd
 
     TimeSpan WorstLateness { get; }
 
-    int WakeFd { get; }
-
     long Rejected(BfdReject reason);
 
     void Start();
@@ -116,9 +114,6 @@ public sealed class BfdEngine : IBfd, IDisposable
 
     /// <summary>How far after its time a turn has begun at worst, since the start.</summary>
     public TimeSpan WorstLateness => TimeSpan.FromTicks(Interlocked.Read(ref worstLateness));
-
-    /// <summary>What other threads write to when they want a turn.</summary>
-    public int WakeFd => poller.WakeFd;
 
     /// <summary>Datagrams thrown away, for this reason.</summary>
     public long Rejected(BfdReject reason) => Interlocked.Read(ref rejects[(int)reason]);

@@ -60,8 +60,6 @@ internal sealed class BfdProcess : IBfd
 
     public TimeSpan WorstLateness => TimeSpan.FromTicks(Interlocked.Read(ref worstLateness));
 
-    public int WakeFd => poller.WakeFd;
-
     public long Rejected(BfdReject reason) => Interlocked.Read(ref rejects[(int)reason]);
 
     public void Start()

@@ -195,8 +195,6 @@ internal sealed class SpeakerLoop
     private void Run()
     {
         bool ending = false;
-        // Killed, we are to be missed at once: the peers' connections do not wait for the rest of the process.
-        _ = OwnDescriptors.Separate(poller.WakeFd, bfd.WakeFd);
         _ = UrgentThread.PreferCurrent();
         seenLive = Time.GetTimestamp();
         while (true)

@@ -12,9 +12,6 @@ public sealed unsafe class Poller : IDisposable
     /// <summary>IOException when the kernel gives no event descriptor.</summary>
     public Poller() => Clear();
 
-    /// <summary>What Wake writes to: a waiting thread with descriptors of its own (OwnDescriptors) keeps it.</summary>
-    public int WakeFd => wakeUp.Fd;
-
     /// <summary>
     /// Ends the wait of the thread that polls, now or at its next wait. From any thread; never blocks.
     /// </summary>

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using Fairlead.Api;
@@ -100,10 +99,12 @@ internal static class BalancerCommands
             Description = "where the balancers' tunnels come in; again for more",
             DefaultValueFactory = _ => ["eth0"],
         };
+        Option<string> pins = CommandLine.WithDefault(
+            "--pins", "/sys/fs/bpf/fairlead-backend", "where it outlives the process");
         var command = new Command("backend",
             "Makes this machine a backend until SIGTERM: holds the VIPs, opens the balancers' tunnels.")
         {
-            fleet, device,
+            fleet, device, pins,
         };
         command.SetAction(parsed =>
         {
@@ -116,7 +117,7 @@ internal static class BalancerCommands
             using var stop = new CancellationTokenSource();
             using var news = new AutoResetEvent(false);
             using var signals = new StopAndReload(stop.Cancel, () => news.Set());
-            new BackendMachine(file, parsed.GetValue(device)!.ToImmutableArray(), logs.CreateLogger("backend"))
+            new BackendMachine(file, parsed.GetValue(device)!, parsed.GetValue(pins)!, logs.CreateLogger("backend"))
                 .Run(news, stop.Token);
             return ExitCode.Ok;
         });

@@ -10,7 +10,7 @@ namespace Fairlead.Node;
 /// <summary>
 /// `fairlead backend`: keeps a machine what its fleet file says that a backend is, and follows the file. One thread.
 /// </summary>
-public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devices, ILogger log)
+public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devices, string pins, ILogger log)
 {
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(2);
 
@@ -79,6 +79,7 @@ public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devic
                 Vips = next.Vips,
                 Balancers = next.Balancers,
                 Peers = next.Peers,
+                Pins = pins,
             },
             said => log.LogWarning("{Fault}", said));
         if (before is not null)

@@ -14,9 +14,10 @@ public sealed class BalancingNodeTests : IDisposable
 {
     private const string Vip = "192.0.2.1";
     private const string Pins = "/sys/fs/bpf/fairlead";
+    private const string Mode = "mode: l2";
 
     private static readonly string Fleet = NodeBed.TwoPops
-        .Replace("ports: [tcp/80]", "ports: [tcp/80, udp/7777]\n    balance: {mode: l2}", StringComparison.Ordinal)
+        .Replace("ports: [tcp/80]", $"ports: [tcp/80, udp/7777]\n    balance: {{{Mode}}}", StringComparison.Ordinal)
         .Replace("here: [10.0.0.5, \"2001:db8:1::5\"], there: [10.0.0.6, \"2001:db8:1::6\"]",
             "here: [10.0.0.5, 10.0.0.6, \"2001:db8:1::5\", \"2001:db8:1::6\"]", StringComparison.Ordinal)
         .Replace("geo:", "balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}\ngeo:",
@@ -88,6 +89,37 @@ public sealed class BalancingNodeTests : IDisposable
         bed.AssertNothingLeft();
         Assert.False(Directory.Exists(Pins), "nothing is pinned after a stop");
         Assert.DoesNotContain("xdp", bed.Bed.Ip("n1", "link", "show", "eth0"), StringComparison.Ordinal);
+    }
+
+    [InteropFact("ip", "bird", "ethtool")]
+    public void Through_a_tunnel_a_backend_opens_what_its_nodes_send_and_is_none_any_more_after_a_stop()
+    {
+        bed.WriteFleet(Fleet.Replace(Mode, "mode: gue", StringComparison.Ordinal));
+        _ = bed.Bird;
+        bed.StartBackends();
+        Process[] backends =
+        [
+            .. new[] { "b1", "b2" }.Select(host => bed.Bed.Start(
+                host, bed.InFolder($"{host}-side.log"), NodeBed.Program, "backend", "--fleet", bed.FleetFile)),
+        ];
+        Process node = bed.StartNode();
+        bed.AwaitRoutes($"{Vip}/32");
+        bed.Until(() => Ask(0).Length > 0, "the VIP answers through the tunnel");
+        string[] seen = [.. Enumerable.Range(42000, 20).Select(Ask)];
+        Assert.Equal(["b1 10.0.0.1", "b2 10.0.0.1"], seen.Distinct().Order());
+        Assert.Contains("10.0.0.2", File.ReadAllText(bed.InFolder("b1-side.log")), StringComparison.Ordinal);
+
+        foreach (Process backend in backends)
+        {
+            NodeBed.Signal(backend, "TERM");
+            Assert.Equal(0, NodeBed.AwaitExit(backend, 10));
+        }
+
+        Assert.DoesNotContain(Vip, bed.Bed.Ip("b1", "address", "show", "dev", "lo"), StringComparison.Ordinal);
+        Assert.DoesNotContain("xdp", bed.Bed.Ip("b1", "link", "show", "eth0"), StringComparison.Ordinal);
+        NodeBed.Signal(node, "TERM");
+        Assert.Equal(0, NodeBed.AwaitExit(node, 10));
+        bed.AssertNothingLeft();
     }
 
     public void Dispose()

@@ -22,7 +22,7 @@ public class ScenarioReaderTests
         { "place 192.0.2.0/24 is # nyc\n", 1, 22, "expected something after \"is\"" },
         { "probe p ftp from a to 192.0.2.1 every 1s\n", 1, 9, "expected web, echo, name or stay, found \"ftp\"" },
         { "probe p stay from a to 192.0.2.1 every 1s\n", 1, 14, "expected a number" },
-        { "probe p stay 5 from a to www at 192.0.2.1 every 1s\n", 1, 33, "expected an address: connections are kept" },
+        { "probe p stay 5 from a to www at 192.0.2.1 every 1s\n", 1, 26, "expected an address: connections are kept" },
         { "probe p web to 192.0.2.1 every 1s\n", 1, 13, "expected \"from\"" },
         { "probe p name from a to 192.0.2.1 every 1s\n", 1, 24, "expected a domain name, found an address" },
         { "probe p web from a to first 192.0.2.1 every 1s\n", 1, 29, "expected a domain name, found an address" },
