@@ -250,7 +250,7 @@ public sealed class KernelForwardingTests : IDisposable
                 SendTimeout = 1000,
             };
             socket.Connect(to);
-            socket.Send("GET / HTTP/1.1\r\nHost: lab\r\n\r\n"u8);
+            socket.Send("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"u8);
             var all = new StringBuilder();
             byte[] buffer = new byte[1024];
             while (socket.Receive(buffer) is > 0 and var more) all.Append(Encoding.ASCII.GetString(buffer, 0, more));

@@ -64,7 +64,7 @@ public class BackendTests
         try
         {
             using Socket socket = Open(inNamespace, address, 80, SocketType.Stream);
-            socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: lab\r\n\r\n"));
+            socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"));
             var all = new StringBuilder();
             byte[] buffer = new byte[4096];
             while (socket.Receive(buffer) is > 0 and var more) all.Append(Encoding.ASCII.GetString(buffer, 0, more));
