@@ -23,6 +23,12 @@ public sealed record NodeReport
     /// <summary>The aggregates that at least one of its routers holds from it, and for how long.</summary>
     public ImmutableArray<AnnouncedReport> Announced { get; init; } = [];
 
+    /// <summary>
+    /// Whether its balancer's table is in the kernel, if it has one. Before, services with `balance` are not announced:
+    /// the routes beneath the table know no flows.
+    /// </summary>
+    public bool Balances { get; init; } = true;
+
     /// <summary>Whether every part is there: a report comes out of a store that anybody may have written to.</summary>
     public bool IsWhole => !Pools.IsDefault && Pools.All(pool => pool is { Healthy.IsDefault: false })
         && !Announced.IsDefault && Announced.All(announced => announced is not null);

@@ -144,12 +144,7 @@ public sealed class RtrClient : IAsyncDisposable
 
     private async Task<string?> DoAsync(Socket socket, RtrStep step)
     {
-        if (step.Publish is { } table)
-        {
-            Table.Publish(table);
-            Note(null, syncedAt: session.HasData ? time.GetUtcNow() : null);
-        }
-
+        if (step.Publish is { } table) Note(null, syncedAt: session.HasData ? time.GetUtcNow() : null, next: table);
         if (step.Send is { } bytes) await socket.SendAsync(bytes, stop.Token);
         return step.Close;
     }
@@ -177,20 +172,21 @@ public sealed class RtrClient : IAsyncDisposable
             TimeSpan wait = next - Now;
             if (wait > TimeSpan.Zero)
                 await Task.Delay(wait, time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (session.Tick(Now).Publish is not { } table) continue;
-            Table.Publish(table);
-            Note(null);
+            if (session.Tick(Now).Publish is { } table) Note(null, next: table);
         }
     }
 
+    // The status first: who sees the next table sees what is said of it.
     private void Note(
-        string? fault, int connections = 0, int rejected = 0, DateTimeOffset? syncedAt = null)
+        string? fault, int connections = 0, int rejected = 0, DateTimeOffset? syncedAt = null,
+        OriginValidation? next = null)
     {
         RtrStatus before = Status;
         Volatile.Write(ref status, new RtrStatus(
-            session.State, session.Version, session.Serial, Table.Current.Count, session.HasData,
+            session.State, session.Version, session.Serial, (next ?? Table.Current).Count, session.HasData,
             syncedAt ?? before.SyncedAt, fault ?? before.LastFault, before.Connections + connections,
             before.Rejected + rejected));
+        if (next is not null) Table.Publish(next);
         changed?.Invoke();
     }
 }

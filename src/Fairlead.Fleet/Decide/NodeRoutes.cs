@@ -128,7 +128,7 @@ public static class NodeRoutes
     {
         PopSpec pop = fleet.Pop(own.Pop)!;
         NodeSpec node = pop.Node(own.Node)!;
-        foreach (ServiceSpec service in fleet.Services)
+        foreach (ServiceSpec service in fleet.Services.Where(one => own.Balances || one.Balance is null))
         {
             PoolReport? pool = PoolOf(own, service);
             ServicePlan? verdict = plan.Service(service.Name);

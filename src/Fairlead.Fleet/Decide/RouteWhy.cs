@@ -63,6 +63,8 @@ public static class RouteWhy
                 : $"it was down, and must be healthy for {service.Announce.WarmUp.TotalSeconds} s";
         if (plan.Service(service.Name) is { } verdict && verdict.IsHeld(vip.Family))
             yield return "every pool failed at once: the last verdict is held";
+        if (!own.Balances && service.Balance is not null)
+            yield return "the balancer's table is not in the kernel yet: `fairlead balancer` says why";
         if (!stance.Serves) yield return $"pop {pop.Name} announces no host routes while it is {stance.State}";
     }
 

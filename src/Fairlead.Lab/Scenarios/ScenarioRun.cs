@@ -97,7 +97,9 @@ public sealed class ScenarioRun
                 JudgeBroken(expected);
                 break;
             case ExpectStalled expected:
-                double longest = Stays(expected.Probe).Max(one => one.LongestWait(mark, Now));
+                // Where nobody asks, nobody has been answered.
+                double longest = Stays(expected.Probe).Select(one => one.LongestWait(mark, Now))
+                    .DefaultIfEmpty(Now - mark).Max();
                 Judge(expected, $"< {Ms(expected.Under.TotalSeconds)}", Ms(longest),
                     longest < expected.Under.TotalSeconds);
                 break;

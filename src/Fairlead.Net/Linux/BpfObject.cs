@@ -112,13 +112,7 @@ public sealed unsafe class BpfObject(int fd) : IDisposable
         }
     }
 
-    /// <summary>
-    /// Once only: the number of a closed descriptor is soon another one's, which a second close would take away.
-    /// </summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref fd, -1) is >= 0 and var open) _ = Libc.Close(open);
-    }
+    public void Dispose() => Libc.CloseOnce(ref fd);
 
     /// <summary>A result below 0 is the failure of the call before, in the operator's words.</summary>
     public static int Check(int result, string what)

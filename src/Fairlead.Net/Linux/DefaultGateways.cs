@@ -96,7 +96,7 @@ public sealed unsafe class RouteWatch : IDisposable
     private readonly EventPoll poll = new();
     private readonly Action changed;
     private readonly Thread thread;
-    private readonly int fd;
+    private int fd;
     private volatile bool ends;
 
     /// <summary>IOException when the kernel gives no socket.</summary>
@@ -117,7 +117,7 @@ public sealed unsafe class RouteWatch : IDisposable
             : poll.Add(fd, 0, write: false);
         if (error != 0)
         {
-            if (fd >= 0) _ = Libc.Close(fd);
+            Libc.CloseOnce(ref fd);
             poll.Dispose();
             throw new IOException($"rtnetlink: errno {error}");
         }
@@ -131,7 +131,7 @@ public sealed unsafe class RouteWatch : IDisposable
         ends = true;
         poll.Wake();
         thread.Join();
-        _ = Libc.Close(fd);
+        Libc.CloseOnce(ref fd);
         poll.Dispose();
     }
 

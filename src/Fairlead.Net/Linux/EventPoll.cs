@@ -82,7 +82,7 @@ public sealed unsafe class EventPoll : IDisposable
 
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref fd, -1) is >= 0 and var open) _ = Libc.Close(open);
+        Libc.CloseOnce(ref fd);
         wakeUp.Dispose();
     }
 

@@ -15,9 +15,11 @@ public sealed unsafe class KernelSocket : IDisposable
     private const int Md5KeyLengthMax = 80;
     private const int Md5StructSize = 216;
 
-    private KernelSocket(int fd, AddressFamily family) => (Fd, Family) = (fd, family);
+    private int fd;
 
-    public int Fd { get; private set; }
+    private KernelSocket(int fd, AddressFamily family) => (this.fd, Family) = (fd, family);
+
+    public int Fd => fd;
 
     public AddressFamily Family { get; }
 
@@ -174,11 +176,7 @@ public sealed unsafe class KernelSocket : IDisposable
         return Errno(Libc.SetSockOpt(Fd, Libc.IPPROTO_TCP, Libc.TCP_MD5SIG, option, Md5StructSize));
     }
 
-    public void Dispose()
-    {
-        if (Fd >= 0) _ = Libc.Close(Fd);
-        Fd = -1;
-    }
+    public void Dispose() => Libc.CloseOnce(ref fd);
 
     private static KernelSocket Make(AddressFamily family, int kind)
     {

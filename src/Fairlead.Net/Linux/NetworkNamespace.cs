@@ -12,7 +12,16 @@ public static partial class Libc
     public static partial int Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    public static partial int Close(int fd);
+    private static partial int Close(int fd);
+
+    /// <summary>
+    /// The only way to close one: the first time, and never again. A closed descriptor's number is soon another one's,
+    /// which a second close would take away from whoever has it.
+    /// </summary>
+    public static void CloseOnce(ref int fd)
+    {
+        if (Interlocked.Exchange(ref fd, -1) is >= 0 and var open) _ = Close(open);
+    }
 
     [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
     public static partial int SetNs(int fd, int kind);
@@ -64,7 +73,7 @@ public static class NetworkNamespace
         }
         finally
         {
-            _ = Libc.Close(fd);
+            Libc.CloseOnce(ref fd);
         }
     }
 }

@@ -12,7 +12,7 @@ public static unsafe partial class Libc
 /// <summary>Whether another process runs (proc_pid_stat(5)). Allocates nothing when asked. One thread.</summary>
 public sealed class ProcessState : IDisposable
 {
-    private readonly int fd;
+    private int fd;
     private readonly byte[] text = new byte[512];
 
     /// <summary>A process that is not there counts as stopped.</summary>
@@ -38,5 +38,5 @@ public sealed class ProcessState : IDisposable
         fixed (byte* bytes = text) return (int)Libc.PRead(fd, bytes, text.Length, 0);
     }
 
-    public void Dispose() => _ = Libc.Close(fd);
+    public void Dispose() => Libc.CloseOnce(ref fd);
 }

@@ -52,8 +52,8 @@ public sealed unsafe class RouteNetlink : IDisposable
     // A reply takes about a kilobyte of the socket's buffer, which holds two hundred.
     private const int BatchMax = 64;
 
-    private readonly int asking;
-    private readonly int hearing;
+    private int asking;
+    private int hearing;
     // The kernel fills up to 32 KiB of one datagram.
     private readonly byte[] buffer = new byte[1 << 16];
     private uint sequence;
@@ -146,8 +146,8 @@ public sealed unsafe class RouteNetlink : IDisposable
 
     public void Dispose()
     {
-        _ = Libc.Close(asking);
-        _ = Libc.Close(hearing);
+        Libc.CloseOnce(ref asking);
+        Libc.CloseOnce(ref hearing);
     }
 
     private static int Open(uint groups, int flags)
@@ -161,7 +161,7 @@ public sealed unsafe class RouteNetlink : IDisposable
         *(uint*)(address + 8) = groups;
         if (Libc.Bind(fd, address, 12) == 0) return fd;
         int error = Marshal.GetLastPInvokeError();
-        _ = Libc.Close(fd);
+        Libc.CloseOnce(ref fd);
         throw new IOException($"rtnetlink: bind: errno {error}");
     }
 

@@ -46,5 +46,10 @@ public sealed unsafe class WakeUp : SafeHandleMinusOneIsInvalid
         _ = Libc.Read(Fd, &signals, sizeof(ulong));
     }
 
-    protected override bool ReleaseHandle() => Libc.Close(Fd) == 0;
+    protected override bool ReleaseHandle()
+    {
+        int open = Fd;
+        Libc.CloseOnce(ref open);
+        return true;
+    }
 }

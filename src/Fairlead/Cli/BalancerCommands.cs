@@ -17,7 +17,7 @@ internal static class BalancerCommands
     public static Command WhyFlow()
     {
         var from = new Argument<string>("from") { Description = "the client's ADDRESS:PORT, IPv6 as [ADDRESS]:PORT" };
-        var to = new Argument<string>("to") { Description = "the VIP's ADDRESS:PORT/tcp or /udp" };
+        var to = new Argument<string>("to") { Description = "the VIP's ADDRESS:PORT/tcp or /udp; no protocol: tcp" };
         Option<string> control = NodeCommands.ControlSocket();
         Option<string> format = CommandLine.OutputFormat();
         var command = new Command("flow", "Explains which backend a flow goes to, and why that one.")

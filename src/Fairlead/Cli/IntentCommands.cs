@@ -70,18 +70,35 @@ internal static class IntentCommands
         return command;
     }
 
-    private static Command Announce()
+    private static Command Announce() => Asking(
+        "announce", "Announces a prefix beside what the fleet file says; exits with 73 when refused.",
+        IntentKind.Announce, "what to announce, inside the anycast subnets",
+        CommandLine.Required("--pop", "from which pop's nodes"), "10m");
+
+    private static Command Unannounce() => Ending(
+        "unannounce", "Ends an announcement made with announce.", IntentKind.Announce, "what was announced",
+        CommandLine.Required("--pop", "from which pop's nodes"));
+
+    private static Command Blackhole() => Asking(
+        "blackhole",
+        "Has the routers that take BLACKHOLE throw away what is sent to a prefix; exits with 73 when refused.",
+        IntentKind.Blackhole, "what is attacked, inside the anycast subnets",
+        CommandLine.WithDefault("--pop", "", "from which pop's nodes; default: every pop's"), "30m");
+
+    private static Command Unblackhole() => Ending(
+        "unblackhole", "Ends a blackhole before its time.", IntentKind.Blackhole, "what was thrown away",
+        CommandLine.WithDefault("--pop", "", "as it was given to blackhole"));
+
+    /// <summary>An intent about a prefix.</summary>
+    private static Command Asking(
+        string name, string what, IntentKind kind, string subject, Option<string> pop, string holdsFor)
     {
-        var prefix = new Argument<string>("prefix") { Description = "what to announce, inside the anycast subnets" };
-        Option<string> pop = CommandLine.Required("--pop", "from which pop's nodes");
+        var prefix = new Argument<string>("prefix") { Description = subject };
         Option<string> reason = CommandLine.Required("--reason", "why, for the others");
-        Option<string> lasting = CommandLine.WithDefault("--for", "10m", "how long it holds; then it ends by itself");
+        Option<string> lasting =
+            CommandLine.WithDefault("--for", holdsFor, "how long it holds; then it ends by itself");
         Option<string> control = NodeCommands.ControlSocket();
-        var command = new Command("announce",
-            "Announces a prefix beside what the fleet file says; exits with 73 when refused.")
-        {
-            prefix, pop, reason, lasting, control,
-        };
+        var command = new Command(name, what) { prefix, pop, reason, lasting, control };
         command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
         {
             if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
@@ -89,7 +106,7 @@ internal static class IntentCommands
             Intent intent = await client.AddAsync(
                 new IntentRequest
                 {
-                    Kind = IntentKind.Announce,
+                    Kind = kind,
                     Pop = parsed.GetValue(pop)!,
                     Prefix = parsed.GetValue(prefix)!,
                     Reason = parsed.GetValue(reason)!,
@@ -101,62 +118,15 @@ internal static class IntentCommands
         return command;
     }
 
-    private static Command Unannounce()
+    /// <summary>Its end, before its time.</summary>
+    private static Command Ending(string name, string what, IntentKind kind, string subject, Option<string> pop)
     {
-        var prefix = new Argument<string>("prefix") { Description = "what was announced" };
-        Option<string> pop = CommandLine.Required("--pop", "from which pop's nodes");
+        var prefix = new Argument<string>("prefix") { Description = subject };
         Option<string> control = NodeCommands.ControlSocket();
-        var command = new Command("unannounce", "Ends an announcement made with announce.") { prefix, pop, control };
+        var command = new Command(name, what) { prefix, pop, control };
         command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
         {
-            await client.EndAsync(
-                ApiServer.IdOf(IntentKind.Announce, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
-            return ExitCode.Ok;
-        }));
-        return command;
-    }
-
-    private static Command Blackhole()
-    {
-        var prefix = new Argument<string>("prefix") { Description = "what is attacked, inside the anycast subnets" };
-        Option<string> pop = CommandLine.WithDefault("--pop", "", "from which pop's nodes; default: every pop's");
-        Option<string> reason = CommandLine.Required("--reason", "why, for the others");
-        Option<string> lasting = CommandLine.WithDefault("--for", "30m", "how long it holds; then it ends by itself");
-        Option<string> control = NodeCommands.ControlSocket();
-        var command = new Command("blackhole",
-            "Has the routers that take BLACKHOLE throw away what is sent to a prefix; exits with 73 when refused.")
-        {
-            prefix, pop, reason, lasting, control,
-        };
-        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
-        {
-            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
-                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
-            Intent intent = await client.AddAsync(
-                new IntentRequest
-                {
-                    Kind = IntentKind.Blackhole,
-                    Pop = parsed.GetValue(pop)!,
-                    Prefix = parsed.GetValue(prefix)!,
-                    Reason = parsed.GetValue(reason)!,
-                    ForSeconds = holds.TotalSeconds,
-                }, stop);
-            Output.Say($"{intent.Id}: until {intent.Until:u}");
-            return ExitCode.Ok;
-        }));
-        return command;
-    }
-
-    private static Command Unblackhole()
-    {
-        var prefix = new Argument<string>("prefix") { Description = "what was thrown away" };
-        Option<string> pop = CommandLine.WithDefault("--pop", "", "as it was given to blackhole");
-        Option<string> control = NodeCommands.ControlSocket();
-        var command = new Command("unblackhole", "Ends a blackhole before its time.") { prefix, pop, control };
-        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
-        {
-            await client.EndAsync(
-                ApiServer.IdOf(IntentKind.Blackhole, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
+            await client.EndAsync(ApiServer.IdOf(kind, parsed.GetValue(pop)!, parsed.GetValue(prefix)!), stop);
             return ExitCode.Ok;
         }));
         return command;

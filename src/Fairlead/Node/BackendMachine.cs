@@ -13,6 +13,7 @@ namespace Fairlead.Node;
 public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devices, string pins, ILogger log)
 {
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(2);
+    private string[] complaints = [];
 
     /// <summary>
     /// Until the token is cancelled; then VIPs and program are taken away. `news` asks to read the file again. A file
@@ -53,19 +54,42 @@ public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devic
     /// <summary>The role that the file gives to this machine; null, and said why: what stands goes on.</summary>
     private BackendRole? Read()
     {
-        string text = File.ReadAllText(fleetFile);
+        string text;
+        try
+        {
+            text = File.ReadAllText(fleetFile);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            Complain([fault.Message]);
+            return null;
+        }
+
         FleetFile? file = FleetReader.Read(fleetFile, text, out IReadOnlyList<SpecProblem> problems);
-        foreach (SpecProblem problem in problems) log.LogError("{Problem}", problem);
-        if (file is null) return null;
+        if (file is null)
+        {
+            Complain([.. problems.Select(problem => problem.ToString())]);
+            return null;
+        }
+
         HashSet<IPAddress> own =
         [
             .. NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses)
                 .Select(one => one.Address),
         ];
         BackendRole? role = BackendRole.Of(file.Spec, own);
-        if (role is null)
-            log.LogError("{File}: this machine has no address of a backend of a service with \"balance\"", fleetFile);
+        Complain(role is not null
+            ? []
+            : [$"{fleetFile}: this machine has no address of a backend of a service with \"balance\""]);
         return role;
+    }
+
+    /// <summary>Says it once: the file is read again every other second until it is of use.</summary>
+    private void Complain(string[] next)
+    {
+        if (!next.SequenceEqual(complaints))
+            foreach (string complaint in next) log.LogError("{Complaint}", complaint);
+        complaints = next;
     }
 
     private BackendSide GoOver(BackendSide? side, BackendRole? before, BackendRole next)

@@ -25,15 +25,15 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
 
     /// <summary>Whether a router of this fleet may be spoken to, be it that its address is still to come.</summary>
     public bool MayBeAny(FleetSpec fleet) =>
-        fleet.Pop(popName)!.Routers.Any(router => router.IsGateway) || !Of(fleet).IsEmpty;
+        HasGateway(fleet) || !Of(fleet).IsEmpty;
 
     /// <summary>A session a router and family, wherever both ends have an address.</summary>
     public ImmutableArray<PeerOptions> Of(FleetSpec fleet)
     {
         lock (gate)
         {
-            Look();
             PopSpec pop = fleet.Pop(popName)!;
+            if (HasGateway(fleet)) _ = Look();
             return PeersOf(fleet, pop, pop.Node(nodeName)!, gateways);
         }
     }
@@ -45,10 +45,12 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
         {
             watch = new RouteWatch(() =>
             {
+                // A table of a million routes that changes all the time is only read where somebody asks for it.
                 FleetSpec now = fleet();
+                if (!HasGateway(now)) return;
                 bool isOver;
                 lock (gate) isOver = Look();
-                if (isOver && now.Pop(popName)!.Routers.Any(router => router.IsGateway)) speaker.ReplacePeers(Of(now));
+                if (isOver) speaker.ReplacePeers(Of(now));
             });
         }
         catch (IOException fault)
@@ -94,6 +96,8 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
                    : null,
            },
     ];
+
+    private bool HasGateway(FleetSpec fleet) => fleet.Pop(popName)!.Routers.Any(router => router.IsGateway);
 
     /// <summary>Whether a gateway is another one than before.</summary>
     private bool Look()

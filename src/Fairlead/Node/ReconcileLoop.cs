@@ -114,7 +114,10 @@ public sealed class ReconcileLoop(
         LoadedFleet current = Fleet;
         ImmutableArray<PeerStatus> peers = speaker?.Status() ?? [];
         IReadOnlyList<CheckStatus> states = checks.Status();
-        NodeReport report = own.Make(current.Spec, states, routes, peers, now);
+        NodeReport report = own.Make(current.Spec, states, routes, peers, now) with
+        {
+            Balances = balancing is not { Stands: false },
+        };
         World world = observer.Look(current.Spec, report, plan, now);
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
@@ -124,7 +127,7 @@ public sealed class ReconcileLoop(
         [
             .. FleetJson.Write(next),
             .. FleetJson.Write(report.Pools),
-            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {balancing?.Stands}"),
+            .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {report.Balances}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
         if (changed)
@@ -160,8 +163,7 @@ public sealed class ReconcileLoop(
         if (balances) balancing?.Apply(vips);
         forwarding.Apply(vips);
         answers.Publish(current, next, marked);
-        // Nobody is called before the balancer's first table stands: the routes beneath it know no flows.
-        routes = balancing is { Stands: false } ? RouteSet.Empty : NodeRoutes.Of(current.Spec, next, report, marked);
+        routes = NodeRoutes.Of(current.Spec, next, report, marked);
     }
 
     /// <summary>

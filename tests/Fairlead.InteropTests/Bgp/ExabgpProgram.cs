@@ -58,7 +58,15 @@ public sealed class ExabgpProgram(Bed bed, RouterSetup setup) : RouterProgram(be
 
     public override void AskAgain() => Say("announce route-refresh ipv4 unicast");
 
-    public override void ShutDown(string text) => Say($"teardown 2");
+    // It forgets a teardown that comes before its own side of the session is up.
+    public override void ShutDown(string text)
+    {
+        BirdRouter.Eventually(
+            () => File.ReadLines(Received).Any(line => line.Contains(Us4, StringComparison.Ordinal)
+                && line.Contains("\"state\": \"up\"", StringComparison.Ordinal)),
+            "ExaBGP sees the session up");
+        Say("teardown 2");
+    }
 
     public override void Announce(bool on) => Say(
         $"{(on ? "announce" : "withdraw")} attributes next-hop {Its4} nlri {string.Join(' ', AllRoutes)}");

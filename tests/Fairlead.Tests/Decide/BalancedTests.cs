@@ -1,8 +1,10 @@
+using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Balancer;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
+using Fairlead.Net.Addresses;
 
 namespace Fairlead.Tests.Decide;
 
@@ -56,6 +58,23 @@ public class BalancedTests
     public void A_service_without_balance_is_the_routes_alone() => Assert.Empty(
         NodeRoutes.VipsOf(Read(Text.Replace("    balance: {mode: gue, sticky: true, transition: 5m}", "")
             .Replace("    weights: {198.51.100.5: 3}\n", "")), Own(), 1).Services);
+
+    [Fact]
+    public void Until_the_balancers_table_stands_what_it_takes_is_not_announced_and_the_rest_is()
+    {
+        var situation = new Situation();
+        NodeReport report = situation.Report("lon1");
+        Assert.Superset(new HashSet<string> { "192.0.2.1/32", "192.0.2.83/32" }, Told(report));
+        NodeReport before = report with { Balances = false };
+        Assert.DoesNotContain("192.0.2.1/32", Told(before));
+        Assert.Contains("192.0.2.83/32", Told(before));
+        ImmutableArray<string> why =
+            RouteWhy.Of(situation.Fleet, situation.Plan(), before, Prefix.Parse("192.0.2.1/32"));
+        Assert.Contains(why, line => line.Contains("the balancer's table", StringComparison.Ordinal));
+
+        HashSet<string> Told(NodeReport own) =>
+            [.. NodeRoutes.Of(situation.Fleet, situation.Plan(), own, 1).Routes.Select(route => $"{route.Prefix}")];
+    }
 
     [Fact]
     public void A_backend_holds_the_vips_of_its_families_and_opens_the_tunnels_of_its_pops_nodes()

@@ -116,7 +116,7 @@ public class RateLimitTests
             {
                 guard.At(Begin, TimeSpan.FromSeconds(second + (i / 10_000.0)));
                 UInt128 client = ((UInt128)0xffff << 32) | (uint)random.Next();
-                if (guard.Answer(Table, query, new Asker(client, Transport.Udp), response) <= 0) return -1;
+                Assert.True(guard.Answer(Table, query, new Asker(client, Transport.Udp), response) > 0);
             }
 
             return GC.GetAllocatedBytesForCurrentThread() - before;

@@ -30,6 +30,14 @@ public class DescriptorTests
         return (one, () => { });
     });
 
+    [Fact]
+    public void The_kernels_routes_disposed_of_again_leave_others_alone() =>
+        Check(() => (new RouteNetlink(), () => { }));
+
+    [Fact]
+    public void A_look_at_a_process_disposed_of_again_leaves_others_alone() =>
+        Check(() => (new ProcessState(Environment.ProcessId), () => { }));
+
     private static void Check(Func<(IDisposable One, Action Use)> make)
     {
         (IDisposable one, Action use) = make();
