@@ -68,7 +68,9 @@ public sealed class Bed : IDisposable
     public string Run(string host, string file, params string[] arguments) =>
         Command.Run("ip", ["netns", "exec", NamespaceOf(host), file, .. arguments]);
 
-    /// <summary>Starts a process inside the host; what it prints goes to the log file. Killed at Dispose.</summary>
+    /// <summary>
+    /// Starts a process inside the host; what it prints goes to the log file. It is the bed's own: killed at Dispose.
+    /// </summary>
     public Process Start(string host, string logFile, string file, params string[] arguments)
     {
         // The shell only joins the streams and then becomes the program, so the pid is the program's own.

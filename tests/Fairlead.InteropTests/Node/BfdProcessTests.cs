@@ -14,7 +14,7 @@ public class BfdProcessTests
     public void The_bfd_process_is_killed_and_the_sessions_go_on()
     {
         using NodeBed bed = WithBfd("1s");
-        using Process node = StartUp(bed, "3.000");
+        Process node = StartUp(bed, "3.000");
         (string Session, TimeSpan Since)[] sessions = Sessions(bed);
         int before = Child(node);
 
@@ -32,7 +32,7 @@ public class BfdProcessTests
     public void A_stopped_node_is_told_of_at_once_and_comes_back()
     {
         using NodeBed bed = WithBfd("2s");
-        using Process node = StartUp(bed, "6.000");
+        Process node = StartUp(bed, "6.000");
 
         NodeBed.Signal(node, "STOP");
         bed.Until(() => bed.Bird.BfdTimeouts().Count == 0, "both sessions are down long before the 6 s are over", 4);
@@ -45,7 +45,7 @@ public class BfdProcessTests
     public void The_bfd_process_ends_with_its_node()
     {
         using NodeBed bed = WithBfd("1s");
-        using Process node = StartUp(bed, "3.000");
+        Process node = StartUp(bed, "3.000");
         int child = Child(node);
 
         node.Kill();
