@@ -30,6 +30,18 @@ internal interface IBfd
 
     Task<ImmutableArray<BfdStatus>> LookAsync();
 
+    /// <summary>
+    /// This BGP session is to end with the process, however that ends. To be released before its socket is closed.
+    /// </summary>
+    void Hold(KernelSocket session)
+    {
+        // In one process the kernel closes it, in its time.
+    }
+
+    void Release(KernelSocket session)
+    {
+    }
+
     void Stop();
 }
 

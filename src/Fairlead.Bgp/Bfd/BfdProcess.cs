@@ -7,9 +7,9 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>
-/// BFD in a process of its own (BfdWorker), and the thread that speaks with it. It is started with the first path to
-/// watch, and again when it dies: its sessions go on where they stood, which their peers do not notice when it is back
-/// within their detection time.
+/// BFD in a process of its own (BfdWorker), which is the executor of our LastWill too, and the thread that speaks with
+/// it. It is started with the first path to watch or the first BGP session, and again when it dies: its sessions go on
+/// where they stood, which their peers do not notice when it is back within their detection time.
 /// </summary>
 internal sealed class BfdProcess : IBfd
 {
@@ -27,6 +27,7 @@ internal sealed class BfdProcess : IBfd
     private readonly long[] rejects = new long[Enum.GetValues<BfdReject>().Length];
     private readonly long[] rejectsOfDead = new long[Enum.GetValues<BfdReject>().Length];
     private Thread? thread;
+    private LastWill? will;
     private ImmutableArray<BfdTarget>[]? nextTargets;
     private TaskCompletionSource<ImmutableArray<BfdStatus>>? question;
     private bool stopping;
@@ -64,6 +65,8 @@ internal sealed class BfdProcess : IBfd
 
     public void Start()
     {
+        will = new LastWill();
+        start.ArgumentList.Add(will.Name);
         thread = new Thread(Run) { IsBackground = true, Name = "bfd-process" };
         thread.Start();
     }
@@ -94,6 +97,14 @@ internal sealed class BfdProcess : IBfd
         return waiting.Task;
     }
 
+    public void Hold(KernelSocket session)
+    {
+        will!.Hold(session);
+        poller.Wake(); // The first one starts the process.
+    }
+
+    public void Release(KernelSocket session) => will!.Release(session);
+
     public void Stop()
     {
         Volatile.Write(ref stopping, true);
@@ -108,16 +119,20 @@ internal sealed class BfdProcess : IBfd
         while (!Volatile.Read(ref stopping))
         {
             TakeIn();
-            if (process is null && !targets.IsEmpty && IsDue) Begin();
+            if (process is null && IsDue && (!targets.IsEmpty || !will!.IsEmpty)) Begin();
+            if (process is not null && will!.IsBroken) Bury("it takes no more sessions");
             if (process is null) Answer([]);
             else Speak();
             poller.Clear();
             int slot = process is null ? -1 : poller.Add(outOf, read: true, write: false);
+            int door = process is null || will!.Door < 0 ? -1 : poller.Add(will.Door, read: true, write: false);
             poller.Wait(TurnMax);
+            if (door >= 0 && poller.CanRead(door)) will!.Meet(process!.Id);
             if (slot >= 0 && process is not null && poller.CanRead(slot)) Hear();
         }
 
         End();
+        will!.Dispose();
         Answer([]);
     }
 
@@ -222,6 +237,7 @@ internal sealed class BfdProcess : IBfd
         using (Process dead = process!)
         {
             process = null;
+            will!.Forget();
             dead.Kill();
             dead.WaitForExit(EndMax);
             onFault($"{why} (exit code {(dead.HasExited ? dead.ExitCode : -1)})");

@@ -6,8 +6,8 @@ using Fairlead.Net.Linux;
 namespace Fairlead.Bgp.Bfd;
 
 /// <summary>
-/// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, and
-/// one that tells it what the engine has to say. Nothing else runs here. So nothing can hold the engine's thread up: a
+/// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, one
+/// that tells it what the engine has to say, and those of its last will. Nothing else runs here. So nothing can hold the engine's thread up: a
 /// collection or a compiler stops every thread of its process until the last of them has come to a place where it may
 /// stop, which takes a busy node tenths of a second.
 /// </summary>
@@ -33,12 +33,13 @@ public sealed class BfdWorker
     }
 
     /// <summary>
-    /// Until the node says End (the peers are told AdminDown), or is gone (they are told Down: what it announced must
-    /// not stand).
+    /// Until the node says End (the peers are told AdminDown), or is gone: its BGP sessions are ended and the peers told
+    /// Down, for what it announced must not stand. LastWill is the name under which the node says what that is.
     /// </summary>
-    public static int Run(string nodeProcess)
+    public static int Run(string nodeProcess, string lastWill)
     {
         var worker = new BfdWorker(int.Parse(nodeProcess, CultureInfo.InvariantCulture));
+        if (!LastWillExecutor.TryStart(lastWill, () => worker.engine.Stop(mourning: true))) return 1;
         bool ended = worker.Listen();
         worker.engine.Stop(mourning: !ended);
         worker.engine.Dispose();

@@ -307,6 +307,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         lastError = "";
         TakeUpStale(connection.Agreed!);
         told = null;
+        loop.Hold(connection.Socket!);
         connection.LocalAddress = connection.Socket!.LocalAddress(out _);
         connection.RibOut = new AdjRibOut(new AnnounceContext
         {

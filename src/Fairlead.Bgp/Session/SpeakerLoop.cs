@@ -157,9 +157,13 @@ internal sealed class SpeakerLoop
     public void Close(KernelSocket? socket)
     {
         if (socket is null) return;
+        bfd.Release(socket);
         if (socket.FinishSending() == 0) closing.Add((socket, Now + LingerTime));
         else socket.Dispose();
     }
+
+    /// <summary>A session stands: it must end with us.</summary>
+    public void Hold(KernelSocket session) => bfd.Hold(session);
 
     public void OnAccepted(KernelSocket socket, IPAddress from)
     {

@@ -1,12 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Fairlead.InteropTests.Node;
 
 /// <summary>
 /// The real node with its BFD process, BIRD as its router, and what becomes of the sessions when one dies.
 /// </summary>
-public class BfdProcessTests
+public partial class BfdProcessTests
 {
     private const string Routers = """r1: {addresses: [10.0.0.1, "2001:db8:1::1"]}""";
 
@@ -55,6 +57,24 @@ public class BfdProcessTests
         bed.Until(() => bed.Bird.BfdTimeouts().Count == 0, "and its sessions");
     }
 
+    [InteropFact("bird", "ip", "chrt")]
+    public void The_sessions_of_a_killed_node_end_though_its_sockets_are_still_open()
+    {
+        using var bed = new NodeBed();
+        _ = bed.Bird;
+        Process node = bed.StartNode();
+        bed.Until(() => Sockets(bed).Length == 2 && Established(bed) == 2, "both sessions are up", 60);
+        bed.Until(
+            () => Child(node) is > 0 and var child && Sockets(bed).All(one => Has(child, one)), "both are held", 20);
+        // Ours too now, so that the kernel has no reason to end them: only the last will has.
+        SafeFileHandle[] ours = [.. Sockets(bed).Select(inode => Take(node, inode))];
+        node.Kill();
+        NodeBed.AwaitExit(node, 10);
+
+        bed.Until(() => Established(bed) == 0, "BIRD sees them end");
+        foreach (SafeFileHandle socket in ours) socket.Dispose();
+    }
+
     private static NodeBed WithBfd(string interval)
     {
         var bed = new NodeBed(NodeBed.TwoPops.Replace(
@@ -96,6 +116,38 @@ public class BfdProcessTests
         .Select(id => int.Parse(id, CultureInfo.InvariantCulture))
         .FirstOrDefault(id => File.ReadAllText($"/proc/{id}/cmdline")
             .Contains("bfd-process", StringComparison.Ordinal));
+
+    private static int Established(NodeBed bed) => bed.Bird.Ask("show protocols").Split('\n')
+        .Count(line => line.Contains("Established", StringComparison.Ordinal));
+
+    // The inodes of the established connections with a router's BGP port, at either end.
+    private static string[] Sockets(NodeBed bed) =>
+    [
+        .. bed.Bed.Run("n1", "cat", "/proc/net/tcp", "/proc/net/tcp6").Split('\n')
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(columns => columns.Length > 9 && columns[3] == "01"
+                && (columns[1].EndsWith(":00B3", StringComparison.Ordinal)
+                    || columns[2].EndsWith(":00B3", StringComparison.Ordinal)))
+            .Select(columns => columns[9]),
+    ];
+
+    private static bool Has(int process, string inode) => Descriptor(process, inode) is not null;
+
+    private static string? Descriptor(int process, string inode) => Directory.GetFiles($"/proc/{process}/fd")
+        .FirstOrDefault(file => new FileInfo(file).LinkTarget == $"socket:[{inode}]");
+
+    // pidfd_open(2) and pidfd_getfd(2).
+    private static SafeFileHandle Take(Process node, string inode)
+    {
+        int number = int.Parse(Path.GetFileName(Descriptor(node.Id, inode)!), CultureInfo.InvariantCulture);
+        using var process = new SafeFileHandle(SystemCall(434, node.Id, 0, 0), ownsHandle: true);
+        var ours = new SafeFileHandle(SystemCall(438, process.DangerousGetHandle(), number, 0), ownsHandle: true);
+        Assert.False(ours.IsInvalid, $"descriptor {number}: errno {Marshal.GetLastPInvokeError()}");
+        return ours;
+    }
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint SystemCall(nint number, nint first, nint second, nint third);
 
     private static bool Kill(int process)
     {
