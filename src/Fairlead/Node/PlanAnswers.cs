@@ -2,7 +2,6 @@ using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Fleet;
 using Fairlead.Net;
-using Fairlead.Net.Linux;
 
 namespace Fairlead.Node;
 
@@ -14,21 +13,6 @@ public sealed class PlanAnswers(Snapshot<DnsTable> dns, string nsid, ZoneTransfe
 {
     /// <summary>From now on every thread that answers does so by this plan.</summary>
     public SteeringTable Publish(LoadedFleet fleet, Plan plan, long generation)
-    {
-        // Some milliseconds of work that every later answer waits for; where signatures may have to be made it could be
-        // long, and then it takes its turn like others.
-        bool first = !fleet.Signing.SignsSteered && UrgentThread.RunFirst(true);
-        try
-        {
-            return Make(fleet, plan, generation);
-        }
-        finally
-        {
-            if (first) _ = UrgentThread.RunFirst(false);
-        }
-    }
-
-    private SteeringTable Make(LoadedFleet fleet, Plan plan, long generation)
     {
         DnsTable before = dns.Current;
         SteeringTable steering = fleet.Steering.Of(plan, fleet.Signing.SignerOf, before.Steering);
