@@ -62,7 +62,7 @@ public static class NodeRoutes
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
             // Before each check has spoken nobody is down.
-            ImmutableArray<IPAddress> healthy = PoolOf(own, service) is { Known: true } known ? known.Healthy : pool;
+            HashSet<IPAddress> healthy = [.. PoolOf(own, service) is { Known: true } known ? known.Healthy : pool];
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];

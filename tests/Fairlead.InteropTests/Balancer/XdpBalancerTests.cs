@@ -159,8 +159,8 @@ public sealed class XdpBalancerTests
 
         // It knows the set before and the set now. Whose a flow is that began after the change, a backend tells.
         using XdpBalancer other = bed.StartBalancer("node2");
-        bed.Apply("node2", other,
-            after with { Services = [after.Services[0] with { Former = before.Services[0].Backends }] });
+        var first = new OtherBalancer([before.Services[0].Backends, after.Services[0].Backends]);
+        bed.Apply("node2", other, after with { Services = [after.Services[0] with { Others = [first] }] });
         bed.Route(2);
         await Unharmed(crowd, "another balancer");
         Assert.True(sides.Sum(side => (long)side.Counts()[BackendReason.PassedOn]) > 0, "nobody was passed on");
