@@ -84,6 +84,13 @@ public sealed record ServiceEntry
     public required ImmutableArray<BackendEntry> Backends { get; init; }
 
     /// <summary>
+    /// Those of the service that are down. Who comes up soon after the first packet was mostly up before: a balancer
+    /// that starts finds out one after the other, and must not have other slots in change than one that found them all
+    /// at once.
+    /// </summary>
+    public ImmutableArray<BackendEntry> Down { get; init; } = [];
+
+    /// <summary>
     /// What other balancers of these VIPs have carried flows by, and may hand over to this one: the one that knows most
     /// first. While no packet has come here, the table is made as the first of them made it; later, those whom they
     /// sent flows to are named for a second chance.
@@ -116,7 +123,7 @@ public sealed record ServiceEntry
     public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
         && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
         && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
-        && AreSame(Others, other.Others) && AreSame(QuicIds, other.QuicIds);
+        && AreSame(Others, other.Others) && AreSame(Down, other.Down) && AreSame(QuicIds, other.QuicIds);
 
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
 

@@ -116,6 +116,7 @@ public sealed class KernelTables : IDisposable
                 && before.Vips.SequenceEqual(entry.Vips);
             newBackends += isKept
                 ? entry.Backends.Count(backend => state!.NumberOf(backend.Address) == 0) : entry.Backends.Length;
+            newBackends += entry.Down.Length;
         }
 
         // An eighth full: a place is found within the probes there are.
@@ -161,7 +162,7 @@ public sealed class KernelTables : IDisposable
 
         // Each is by itself, and this is nearly all of the work.
         Parallel.ForEach(turning, one => SlotTurn.Turn(one.State, one.Entry, now));
-        foreach ((ServiceState state, ServiceEntry entry) in turning) state.Entry = entry;
+        turning.ForEach(one => one.State.Entry = one.Entry);
         changed |= PlaceVips(table);
         if (changed) Publish();
     }
@@ -210,6 +211,7 @@ public sealed class KernelTables : IDisposable
 
         foreach (ServiceState state in states.Values.Where(state => state.Fallen.Count > 0))
         {
+            Look(state);
             IReadOnlyList<uint> gone = state.Forget(now);
             foreach (uint number in gone) changed |= Write(number, default) | Soil(state);
             released.UnionWith(gone);
@@ -266,22 +268,24 @@ public sealed class KernelTables : IDisposable
         foreach (Prefix gone in state.Numbers.Keys.Where(address => !set.Contains(address)).ToList())
         {
             state.Numbers.Remove(gone, out uint number);
-            // Without flows nobody needs to know it.
             if (state.HasCarried) state.Fallen[gone] = (number, now + FallenSeconds);
             else released.Add(number);
             _ = Write(number, state.HasCarried ? BackendRow.Fallen(rows[number]) : default);
         }
 
+        // While nothing is carried, those that are down have all the time to come up.
+        foreach (BackendEntry down in entry.Down.Where(_ => !state.HasCarried))
+        {
+            uint number = state.KnownNumber(Prefix.Host(down.Address)) ?? space.TakeBackend();
+            state.Fallen[Prefix.Host(down.Address)] = (number, now + FallenSeconds);
+            changed |= Write(number, BackendRow.Fallen(BackendRow.Of(entry, down, null, (ushort)state.Id)));
+        }
+
         foreach (BackendEntry backend in entry.Backends)
         {
             Prefix address = Prefix.Host(backend.Address);
-            if (!state.Numbers.TryGetValue(address, out uint number))
-            {
-                number = state.Fallen.Remove(address, out (uint Number, uint Until) back)
-                    ? back.Number : space.TakeBackend();
-                state.Numbers[address] = number;
-            }
-
+            uint number = state.Numbers[address] = state.KnownNumber(address) ?? space.TakeBackend();
+            state.Fallen.Remove(address);
             // A way that stands in the kernel is good until there is another: a new process has not looked yet.
             NextHop? hop = way(backend.Address) ?? BackendRow.WayOf(rows[number]);
             changed |= Write(number, BackendRow.Of(entry, backend, hop, (ushort)state.Id));
@@ -577,22 +581,5 @@ public sealed class KernelTables : IDisposable
             .Where(number => rows[number].Family == 0)];
         Maps.Exceptions.Remove(Exceptions, nobody);
         Maps.Exceptions.Remove(Fragments, nobody);
-    }
-
-    /// <summary>What a copy has not been told yet.</summary>
-    private sealed class Dirt
-    {
-        public HashSet<ServiceState> Services { get; } = [];
-
-        public HashSet<uint> Backends { get; } = [];
-
-        public bool HasVips { get; set; }
-
-        public void Clear()
-        {
-            Services.Clear();
-            Backends.Clear();
-            HasVips = false;
-        }
     }
 }

@@ -52,6 +52,9 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     /// <summary>The sets before the one of now, the newest first, each with the second that ended it.</summary>
     public List<(ImmutableArray<BackendEntry> Set, uint Until)> Past { get; init; } = [];
 
+    /// <summary>The set of now; those that fell are in it, with weight 0, as their slots know them.</summary>
+    public ImmutableArray<BackendEntry> Set { get; set; } = [];
+
     /// <summary>
     /// Whether some slot is settled, as of the last turn; who was found in the kernel is looked through.
     /// </summary>
@@ -68,6 +71,9 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
         return new CarriedService(
             Entry.Name, [.. Past.Select(past => new FormerSet(past.Set, (int)(now - past.Until)))]);
     }
+
+    public uint? KnownNumber(Prefix address) => Numbers.TryGetValue(address, out uint number) ? number
+        : Fallen.TryGetValue(address, out (uint Number, uint Until) fallen) ? fallen.Number : null;
 
     public IEnumerable<uint> AllNumbers => Numbers.Values.Concat(Fallen.Values.Select(fallen => fallen.Number));
 
@@ -118,10 +124,12 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
     /// <summary>Gives up those who fell and did not come back. Their numbers: nobody's any more.</summary>
     public IReadOnlyList<uint> Forget(uint now)
     {
+        if (!HasCarried) return [];
         KeyValuePair<Prefix, (uint Number, uint Until)>[] gone =
             [.. Fallen.Where(fallen => (int)(now - fallen.Value.Until) >= 0)];
         if (gone.Length == 0) return [];
         foreach ((Prefix address, _) in gone) Fallen.Remove(address);
+        Set = Set.RemoveAll(backend => Array.Exists(gone, fallen => fallen.Key == Prefix.Host(backend.Address)));
         HashSet<uint> known = [.. AllNumbers];
         Turn(slot => Transition.Next(slot, slot.Owner, known.Contains));
         return [.. gone.Select(fallen => fallen.Value.Number)];

@@ -17,15 +17,18 @@ internal static class SlotTurn
     public static void Turn(ServiceState state, ServiceEntry entry, uint now)
     {
         bool sameSet = state.Entry is not null && state.Entry.Backends.SequenceEqual(entry.Backends);
-        if (sameSet && state.Entry!.Others.SequenceEqual(entry.Others)) return;
+        if (sameSet && state.Entry!.Others.SequenceEqual(entry.Others) && state.Entry.Down.SequenceEqual(entry.Down))
+            return;
         // Names are of use where a backend passes on what it does not know.
         IEnumerable<OtherBalancer> others = entry.Mode == DeliveryMode.Gue ? entry.Others
             : state.HasCarried ? [] : entry.Others.Take(1);
+        if (!state.HasCarried && !entry.Down.IsEmpty && entry.Others.IsEmpty)
+            others = [new OtherBalancer([[.. entry.Backends, .. entry.Down]])];
         Dictionary<Prefix, uint> numbers = others.Any() ? WithStrangers(state, others) : state.Numbers;
         PastOwners[][] before =
             [.. others.Select(other => other.Sets.Select(set => Past(numbers, entry, set)).ToArray())];
         if (sameSet && before.Length == 0 && state.HasCarried) return;
-        KeepPast(state, entry, now, sameSet);
+        KeepPast(state, entry, others.FirstOrDefault(), now, sameSet);
         uint[] scratch = ArrayPool<uint>.Shared.Rent(entry.Slots);
         ReadOnlySpan<uint> owners = Numbered(state.Numbers, entry.Backends, scratch.AsSpan(0, entry.Slots));
         if (state.Turn(owners, before, [.. state.AllNumbers]))
@@ -34,11 +37,13 @@ internal static class SlotTurn
     }
 
     /// <summary>
-    /// The numbers of those who live, and others for those who do not, to follow what became of their slots.
+    /// The numbers of those who live or may come back, and others for those who do not, to follow what became of their
+    /// slots.
     /// </summary>
     private static Dictionary<Prefix, uint> WithStrangers(ServiceState state, IEnumerable<OtherBalancer> others)
     {
         var numbers = new Dictionary<Prefix, uint>(state.Numbers);
+        foreach ((Prefix address, (uint number, _)) in state.Fallen) numbers[address] = number;
         uint stranger = Layout.BackendMask;
         foreach (BackendEntry backend in others.SelectMany(other => other.Sets).SelectMany(set => set))
             if (numbers.TryAdd(Prefix.Host(backend.Address), stranger)) stranger--;
@@ -58,20 +63,26 @@ internal static class SlotTurn
     /// What others must know to take over flows of this balancer. Of more than a few sets the oldest are forgotten, as
     /// a slot forgets its owners.
     /// </summary>
-    private static void KeepPast(ServiceState state, ServiceEntry entry, uint now, bool sameSet)
+    private static void KeepPast(
+        ServiceState state, ServiceEntry entry, OtherBalancer? first, uint now, bool sameSet)
     {
         if (!state.HasCarried)
         {
             // Its table is as the first of the others has it, and so is its past; the time counts anew.
             state.Past.Clear();
-            if (entry.Others is [var first, ..])
+            if (first is not null)
                 state.Past.AddRange(first.Sets.Reverse().SkipWhile(set => set.SequenceEqual(entry.Backends))
                     .Select(set => (set, now)));
         }
-        else if (!sameSet && state.Entry is { } before)
+        else if (!sameSet && state.Entry is not null)
         {
-            state.Past.Insert(0, (before.Backends, now));
+            state.Past.Insert(0, (state.Set, now));
         }
+
+        state.Set =
+        [
+            .. entry.Backends, .. state.Fallen.Keys.Order().Select(fallen => new BackendEntry(fallen.Address, 0)),
+        ];
 
         if (state.Past.Count > PastMax) state.Past.RemoveRange(PastMax, state.Past.Count - PastMax);
     }

@@ -69,7 +69,7 @@ public static class NodeRoutes
                 if (!service.OnNodes && all.IsEmpty) continue;
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
                 ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
-                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends));
+                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends, all));
                 // What the balancer leaves (other ports, pings) follows the routes. Backends behind tunnels are no
                 // neighbours, so there it ends here: by the default route it would go round in a circle.
                 if (service.Balance is { Mode: not DeliveryMode.L2 }) backends = [];
@@ -82,8 +82,9 @@ public static class NodeRoutes
 
     private static ServiceEntry Balanced(
         ServiceSpec service, BalanceSpec balance, IGrouping<AddressFamily, Prefix> vips,
-        ImmutableArray<IPAddress> backends)
+        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool)
     {
+        BackendEntry Entry(IPAddress at) => new(at, service.Weights.GetValueOrDefault(at, 1));
         return new ServiceEntry
         {
             Name = $"{service.Name}/{(vips.Key == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
@@ -95,7 +96,8 @@ public static class NodeRoutes
                        vip.Address, (byte)(port.Protocol == PortProtocol.Tcp ? ProtocolType.Tcp : ProtocolType.Udp),
                        (ushort)port.Port),
             ],
-            Backends = [.. backends.Select(at => new BackendEntry(at, service.Weights.GetValueOrDefault(at, 1)))],
+            Backends = [.. backends.Select(Entry)],
+            Down = [.. pool.Except(backends).Select(Entry)],
             Mode = balance.Mode,
             IsSticky = balance.IsSticky,
             Slots = balance.Slots,

@@ -104,6 +104,29 @@ public class OtherBalancerTests
         for (int at = 0; at < Slots; at++) Assert.Equal(before[at], one.SlotAt(at));
     });
 
+    [Fact]
+    public void In_whatever_order_backends_come_up_at_the_start_the_rule_is_the_same() => Property.Holds(20, random =>
+    {
+        ImmutableArray<BackendEntry> all = AnySet(random);
+        BackendEntry late = all[random.Next(all.Length)];
+        Balancer one = new(DeliveryMode.L2), other = new(DeliveryMode.L2);
+        one.Apply(all, []);
+        other.State.Fallen[Prefix.Host(late.Address)] = (late.Address.GetAddressBytes()[3], 1010);
+        other.Apply(all.Remove(late), [], late);
+        other.Begin(random, 100);
+        // A third one learns from it.
+        Balancer third = new(DeliveryMode.L2);
+        other.State.Fallen.Clear();
+        other.Apply(all, []);
+        other.SendAll();
+        third.Apply(all, other.Told());
+        for (int at = 0; at < Slots; at++)
+        {
+            Assert.Equal(one.SlotAt(at).Owner, Transition.Unremembered(other.SlotAt(at)));
+            Assert.Equal(one.SlotAt(at).Owner, Transition.Unremembered(third.SlotAt(at)));
+        }
+    });
+
     /// <summary>A check that is wrong for some seconds: the flows of before are still where they were.</summary>
     [Fact]
     public void A_backend_that_comes_back_at_once_finds_its_flows() => Property.Holds(20, random =>
@@ -162,7 +185,8 @@ public class OtherBalancerTests
 
         public IEnumerable<(int Slot, uint Backend)> Flows => flows.Select(flow => (flow.Slot, flow.Backend));
 
-        public void Apply(ImmutableArray<BackendEntry> set, ImmutableArray<OtherBalancer> others)
+        public void Apply(
+            ImmutableArray<BackendEntry> set, ImmutableArray<OtherBalancer> others, params BackendEntry[] down)
         {
             (Set, Others) = (set, others);
             State.Numbers.Clear();
@@ -174,6 +198,7 @@ public class OtherBalancerTests
                 Vips = [],
                 Backends = set,
                 Others = others,
+                Down = [.. down],
                 Mode = mode,
                 Slots = Slots,
             };
