@@ -55,6 +55,20 @@ public static class OtherBalancers
             ],
         };
 
+    /// <summary>
+    /// Whether the node's checks find all backends up that another node balances over: flows of one that is not would
+    /// break here.
+    /// </summary>
+    public static bool FindsAll(
+        NodeReport own, ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others) =>
+        others.All(service =>
+        {
+            string name = service.Key[..service.Key.LastIndexOf('/')];
+            PoolReport? pool = own.Pools.FirstOrDefault(one => one.Service == name && one.Pop == own.Pop);
+            return pool is null || service.Value.All(other =>
+                other.Sets[^1].All(backend => pool.Healthy.Contains(backend.Address)));
+        });
+
     /// <summary>A table is worked out for each: what somebody writes into the store must not cost us more.</summary>
     private const int SetsMax = 8;
 }

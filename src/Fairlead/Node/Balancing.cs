@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Balancer;
+using Fairlead.Balancer.Programs;
 using Fairlead.Fleet.Spec;
 using Microsoft.Extensions.Logging;
 
@@ -34,6 +35,12 @@ public sealed class Balancing : IDisposable
     }
 
     public IReadOnlyList<string> Devices { get; }
+
+    /// <summary>How the program runs on each of them now, as the kernel says it.</summary>
+    public IReadOnlyList<XdpDevice> Attached()
+    {
+        lock (gate) return stopping ? [] : balancer.Devices;
+    }
 
     /// <summary>Whether the tables of an earlier process were found and kept.</summary>
     public bool HasTakenOver => balancer.HasTakenOver;

@@ -178,8 +178,9 @@ public sealed class ReconcileLoop(
     /// <summary>
     /// The balancer's first table waits until the checks of all pools have spoken: what comes and goes before that
     /// would leave slots in change that no other node has in change, and flows that come over from there would go
-    /// astray. For the same reason it waits for the store, which tells what the pop's other nodes balance by. A check
-    /// that says nothing for long, or a store that is not there, does not hold it up.
+    /// astray. For the same reason it waits for the store, which tells what the pop's other nodes balance by, and until
+    /// its checks find those up that have flows there: the first answer decides, and that of a machine which just
+    /// starts may come too late. Nothing of it holds it up for long.
     /// </summary>
     private void BeginToBalance(
         LoadedFleet current, World world, NodeReport report,
@@ -190,7 +191,8 @@ public sealed class ReconcileLoop(
         if (!isAlone && world.Store.LiveSince is null && now - report.Started < StoreWaitMax) return;
         bool known = current.Spec.Services.Where(service => service.Balance is not null).All(service =>
             report.Pools.Any(pool => pool.Service == service.Name && pool.Pop == options.Pop && pool.Known));
-        if (!known && now - report.Started < BalanceWaitMax) return;
+        bool finds = balancing.HasTakenOver || OtherBalancers.FindsAll(report, others);
+        if (!(known && finds) && now - report.Started < BalanceWaitMax) return;
         balances = true;
         balancing.Apply(OtherBalancers.With(NodeRoutes.VipsOf(current.Spec, report, generation), others));
     }

@@ -71,6 +71,19 @@ public class OtherBalancersTests
         Assert.Single(OtherBalancers.With(table, Of(View("n2", 1, []))).Services[0].Others);
     }
 
+    [Fact]
+    public void A_node_that_starts_finds_those_up_that_have_flows_at_another_one()
+    {
+        Assert.True(Finds(".5", Of()));
+        Assert.True(Finds(".5 .6", Of(View("n2", 1, [], up: ".5"))));
+        Assert.False(Finds(".5", Of(View("n2", 1, []))));
+        // Who had some before and has none now does not count.
+        Assert.True(Finds(".5", Of(View("n2", 1, [(".5 .6", 3)], up: ".5"))));
+
+        static bool Finds(string up, ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others) =>
+            OtherBalancers.FindsAll(View("n1", 1, [], up).Report, others);
+    }
+
     [Theory]
     [InlineData("""{"pop":"a","node":"b","carried":null}""")]
     [InlineData("""{"pop":"a","node":"b","carried":[null]}""")]
