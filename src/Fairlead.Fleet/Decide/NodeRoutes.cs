@@ -87,7 +87,7 @@ public static class NodeRoutes
         BackendEntry Entry(IPAddress at) => new(at, service.Weights.GetValueOrDefault(at, 1));
         return new ServiceEntry
         {
-            Name = $"{service.Name}/{(vips.Key == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
+            Name = NameOf(service.Name, vips.Key),
             Vips =
             [
                 .. from vip in vips
@@ -105,6 +105,10 @@ public static class NodeRoutes
             Transition = balance.Transition,
         };
     }
+
+    /// <summary>A service has a table for each family.</summary>
+    internal static string NameOf(string service, AddressFamily family) =>
+        $"{service}/{(family == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}";
 
     /// <summary>A host route, and how it is told.</summary>
     private sealed record Host(Prefix Vip, ServiceSpec Service, HostStance Stance)

@@ -1,8 +1,30 @@
 using System.Collections.Immutable;
+using System.Net;
 using Fairlead.Balancer;
 using Fairlead.Fleet.Spec;
 
 namespace Fairlead.Fleet.Decide;
+
+/// <summary>A backend of a table's service that two nodes of a pop see differently.</summary>
+public sealed record Doubt(string Service, IPAddress Backend);
+
+/// <summary>
+/// Since when each backend is in doubt: some seconds of it are given. A node whose own way to a backend is broken would
+/// else hold flows there for ever that nobody answers.
+/// </summary>
+public sealed class DoubtTimes
+{
+    private static readonly TimeSpan Most = TimeSpan.FromSeconds(10);
+
+    private readonly Dictionary<Doubt, DateTimeOffset> since = [];
+
+    public ImmutableArray<Doubt> Follow(ImmutableArray<Doubt> doubts, DateTimeOffset now)
+    {
+        foreach (Doubt gone in since.Keys.Where(doubt => !doubts.Contains(doubt)).ToList()) since.Remove(gone);
+        foreach (Doubt doubt in doubts) since.TryAdd(doubt, now);
+        return [.. doubts.Where(doubt => now - since[doubt] < Most)];
+    }
+}
 
 /// <summary>
 /// What the pop's other nodes have balanced by, from their reports: their flows may come here at any time. A set counts
@@ -43,17 +65,65 @@ public static class OtherBalancers
             pair => pair.Key, pair => pair.Value.ToImmutableArray(), StringComparer.Ordinal);
     }
 
-    /// <summary>The table with what is known of the others.</summary>
+    /// <summary>
+    /// The table with what is known of the others. A backend in doubt takes no new flows and keeps those it has.
+    /// </summary>
     public static VipTable With(
-        VipTable table, ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others) =>
-        others.IsEmpty ? table : table with
+        VipTable table, ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others,
+        ImmutableArray<Doubt> doubts) => others.IsEmpty ? table : table with
         {
             Services =
             [
                 .. table.Services.Select(service => others.TryGetValue(service.Name, out var known)
-                    ? service with { Others = known } : service),
+                    ? With(service, known, doubts) : service),
             ],
         };
+
+    private static ServiceEntry With(
+        ServiceEntry service, ImmutableArray<OtherBalancer> others, ImmutableArray<Doubt> doubts)
+    {
+        BackendEntry[] doubtful =
+            [.. service.Down.Where(backend => doubts.Contains(new Doubt(service.Name, backend.Address)))];
+        return service with
+        {
+            Others = others,
+            Backends = [.. service.Backends, .. doubtful.Select(backend => backend with { Weight = 0 })],
+            Down = [.. service.Down.Except(doubtful)],
+        };
+    }
+
+    /// <summary>
+    /// The backends that this node's checks find down and those of another node find up, which is heard at this time.
+    /// One of the two is wrong; before it is known which, no connection is cut.
+    /// </summary>
+    public static ImmutableArray<Doubt> Doubts(
+        FleetSpec fleet, World world, NodeReport own,
+        ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, DateTimeOffset now)
+    {
+        if (others.IsEmpty) return [];
+        HashSet<Doubt> found =
+        [
+            .. from view in world.Nodes
+               where view.Report.Pop == own.Pop && view.Report.Node != own.Node
+                   && now - view.HeardAt < fleet.Safety.DeadAfter
+               from pool in view.Report.Pools
+               where pool.Pop == own.Pop && pool.Known
+               from up in pool.Healthy
+               select new Doubt(NodeRoutes.NameOf(pool.Service, up.AddressFamily), up),
+        ];
+        PopSpec pop = fleet.Pop(own.Pop)!;
+        NodeSpec node = pop.Node(own.Node)!;
+        return
+        [
+            .. from pool in own.Pools
+               where pool.Pop == own.Pop && pool.Known
+               from backend in fleet.Service(pool.Service)!.PoolOf(pop, node)
+               where !pool.Healthy.Contains(backend)
+               let doubt = new Doubt(NodeRoutes.NameOf(pool.Service, backend.AddressFamily), backend)
+               where found.Contains(doubt)
+               select doubt,
+        ];
+    }
 
     /// <summary>
     /// Whether the node's checks find all backends up that another node balances over: flows of one that is not would

@@ -19,8 +19,8 @@ public sealed record DeviceView(string Name, string How);
 
 /// <summary>The balancer in the kernel. Other: the packets that were for none of its VIPs.</summary>
 public sealed record BalancerView(
-    ImmutableArray<DeviceView> Devices, string? Fault, ImmutableArray<VipView> Vips, ImmutableArray<BalancedView> Backends,
-    VipView? Other)
+    ImmutableArray<DeviceView> Devices, string? Fault, ImmutableArray<VipView> Vips,
+    ImmutableArray<BalancedView> Backends, VipView? Other)
 {
     /// <summary>Backends to which no way is known: what is for them is dropped.</summary>
     public ImmutableArray<string> Unreachable { get; init; } = [];

@@ -42,6 +42,8 @@ public sealed class ReconcileLoop(
     private LoopView? view;
     private long thawedAt;
     private bool balances;
+    private readonly DoubtTimes doubtTimes = new();
+    private ImmutableArray<Doubt> doubts = [];
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -126,6 +128,7 @@ public sealed class ReconcileLoop(
         var others = balancing is null
             ? ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>>.Empty
             : OtherBalancers.Of(current.Spec, world, report, now);
+        doubts = doubtTimes.Follow(OtherBalancers.Doubts(current.Spec, world, report, others, now), now);
         BeginToBalance(current, world, report, others, now);
         // What is acted on is the plan, our own pools and what the pop's other nodes balance by; when none of it
         // changes there is nothing to do.
@@ -134,6 +137,7 @@ public sealed class ReconcileLoop(
             .. FleetJson.Write(next),
             .. FleetJson.Write(report.Pools),
             .. FleetJson.Write(others),
+            .. FleetJson.Write(doubts),
             .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {report.Balances}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
@@ -169,7 +173,7 @@ public sealed class ReconcileLoop(
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
-        if (balances) balancing?.Apply(OtherBalancers.With(vips, others));
+        if (balances) balancing?.Apply(OtherBalancers.With(vips, others, doubts));
         forwarding.Apply(vips);
         answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
@@ -194,7 +198,7 @@ public sealed class ReconcileLoop(
         bool finds = balancing.HasTakenOver || OtherBalancers.FindsAll(report, others);
         if (!(known && finds) && now - report.Started < BalanceWaitMax) return;
         balances = true;
-        balancing.Apply(OtherBalancers.With(NodeRoutes.VipsOf(current.Spec, report, generation), others));
+        balancing.Apply(OtherBalancers.With(NodeRoutes.VipsOf(current.Spec, report, generation), others, doubts));
     }
 
     /// <summary>

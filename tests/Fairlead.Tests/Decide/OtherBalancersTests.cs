@@ -67,8 +67,33 @@ public class OtherBalancersTests
     public void The_table_gets_them_by_the_services_name()
     {
         VipTable table = NodeRoutes.VipsOf(Fleet(), View("n1", 1, []).Report, 1);
-        Assert.Same(table, OtherBalancers.With(table, Of()));
-        Assert.Single(OtherBalancers.With(table, Of(View("n2", 1, []))).Services[0].Others);
+        Assert.Same(table, OtherBalancers.With(table, Of(), []));
+        Assert.Single(OtherBalancers.With(table, Of(View("n2", 1, [])), []).Services[0].Others);
+    }
+
+    [Fact]
+    public void A_backend_that_this_node_alone_finds_down_keeps_its_flows_for_some_seconds()
+    {
+        NodeReport own = View("n1", 1, [], up: ".6").Report;
+        NodeView other = View("n2", 1, []);
+        ImmutableArray<Doubt> doubts = Doubts(other);
+        Assert.Equal(new Doubt("web/ipv4", IPAddress.Parse("198.51.100.5")), Assert.Single(doubts));
+        ServiceEntry table = OtherBalancers.With(NodeRoutes.VipsOf(Fleet(), own, 1), Of(other), doubts).Services[0];
+        Assert.Equal(["198.51.100.6 1", "198.51.100.5 0"], table.Backends.Select(b => $"{b.Address} {b.Weight}"));
+        Assert.Empty(table.Down);
+        // Both find it down; or the other one is not heard any more.
+        Assert.Empty(Doubts(View("n2", 1, [], up: ".6")));
+        Assert.Empty(Doubts(other with { HeardAt = Now.AddSeconds(-30) }));
+
+        var times = new DoubtTimes();
+        Assert.Single(times.Follow(doubts, Now));
+        Assert.Single(times.Follow(doubts, Now.AddSeconds(9)));
+        Assert.Empty(times.Follow(doubts, Now.AddSeconds(10)));
+        Assert.Empty(times.Follow([], Now.AddSeconds(11)));
+        Assert.Single(times.Follow(doubts, Now.AddSeconds(12)));
+
+        ImmutableArray<Doubt> Doubts(NodeView view) => OtherBalancers.Doubts(
+            Fleet(), new World { OwnPop = "nyc", Store = default, Nodes = [view] }, own, Of(view), Now);
     }
 
     [Fact]
