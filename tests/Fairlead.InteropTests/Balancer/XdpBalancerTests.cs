@@ -327,12 +327,14 @@ public sealed class XdpBalancerTests
 
         using XdpBalancer balancer = bed.StartBalancer("node");
         bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2"));
+        // Before its first packet a service has no former owners to stand in.
+        await crowd.OpenAsync(XdpBed.Vip4, 1);
         // Nobody is 10.0.0.19: its neighbours' question has no answer, and until it has one it gets nothing.
         bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "9")));
         for (int i = 0; i < 3; i++) bed.In("node", balancer.Tend);
         Assert.Equal([IPAddress.Parse("10.0.0.19")], balancer.Unknown);
         await crowd.OpenAsync(XdpBed.Vip4, 60);
-        Assert.Equal((60, 0), (crowd.Hellos.Count, crowd.Broken.Count));
+        Assert.Equal((61, 0), (crowd.Hellos.Count, crowd.Broken.Count));
         // A backend's end is in the kernel when Apply returns.
         bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "2", "9")));
         await using var after = new TcpCrowd(bed);
