@@ -68,12 +68,14 @@ static __noinline int pick_changing(const struct fl_control *control, const stru
 	/* What is remembered is gone, or takes no new flows and this one begins anew. */
 	if (known)
 		forget(bucket, hash);
-	if (!is_changing || !was)
+	if (!is_changing)
 		return 0;
 	if (p->is_error) {
-		take(c, was, c->former, FL_BY_FORMER);
+		if (was)
+			take(c, was, c->former, FL_BY_FORMER);
 		return 0;
 	}
+	/* Also while the former owner is down: it may come back, and what is not remembered is its again. */
 	if (p->is_syn) {
 		if (!c->owner)
 			return 0;
@@ -82,9 +84,13 @@ static __noinline int pick_changing(const struct fl_control *control, const stru
 		if (c->backend && remember(bucket, hash, c->owner, now, control->idle_seconds))
 			return 0;
 		/* Without an entry its later packets go to the former owner, so this one must, too. */
-		take(c, was, c->former, FL_NO_ROOM);
+		c->how = FL_NO_ROOM;
+		if (was)
+			take(c, was, c->former, FL_NO_ROOM);
 		return 0;
 	}
+	if (!was)
+		return 0;
 	/* Remembered, too: it stays there when the change is over. */
 	remember(bucket, hash, c->former, now, control->idle_seconds);
 	take(c, was, c->former, FL_BY_FORMER);

@@ -84,6 +84,7 @@ internal static class Cases
                 : Service(11 + i, way.Mode, way.IsIPv6, 0, 1, 0) with
                 {
                     Backends = [Backend(way.IsIPv6, 0, 0), Backend(way.IsIPv6, 1, 1)],
+                    Others = [new OtherBalancer([[Backend(way.IsIPv6, 0, 1)]])],
                 }),
         ],
     };

@@ -60,6 +60,29 @@ public static class Transition
         return former == 0 ? new(state, owner, third) : new(state, owner, former, third);
     }
 
+    /// <summary>To whom flows go that are not remembered.</summary>
+    public static uint Unremembered(Slot slot) =>
+        slot.State == SlotState.Changing && slot.Former != 0 ? slot.Former : slot.Owner;
+
+    /// <summary>
+    /// The slot with its owners at another balancer named, too, where there is room: first the one to whom that one
+    /// sends what it does not remember. Where flows go does not change by it, for it is those that are here already
+    /// which the slot was made for; only the second chance knows of more.
+    /// </summary>
+    public static Slot Naming(Slot slot, Slot other, Func<uint, bool> lives)
+    {
+        foreach (uint number in (ReadOnlySpan<uint>)[Unremembered(other), other.Owner, other.Former, other.Third])
+        {
+            if (number == 0 || slot.Owner == 0 || !lives(number)) continue;
+            if (number == slot.Owner || number == slot.Former || number == slot.Third) continue;
+            // Of a settled slot the former one is but a name.
+            if (slot.Former == 0) slot = new(SlotState.Settled, slot.Owner, number, slot.Third);
+            else if (slot.Third == 0) slot = slot with { Third = number };
+        }
+
+        return slot;
+    }
+
     /// <summary>The time is over: whoever has sent a packet since the change is remembered.</summary>
     public static Slot End(Slot slot) =>
         slot.State == SlotState.Changing ? slot with { State = SlotState.Settled } : slot;

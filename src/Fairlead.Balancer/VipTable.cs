@@ -49,6 +49,31 @@ public readonly record struct VipPort(IPAddress Address, byte Protocol, ushort P
 /// </summary>
 public sealed record BackendEntry(IPAddress Address, int Weight = 1);
 
+/// <summary>
+/// By which sets of backends another balancer has carried a service's flows, the oldest first; the last one is that of
+/// now.
+/// </summary>
+public sealed record OtherBalancer(ImmutableArray<ImmutableArray<BackendEntry>> Sets)
+{
+    public bool Equals(OtherBalancer? other) => other is not null
+        && Sets.AsSpan().SequenceEqual(other.Sets.AsSpan(), SameSet);
+
+    public override int GetHashCode() => Sets.Length;
+
+    private static readonly EqualityComparer<ImmutableArray<BackendEntry>> SameSet =
+        EqualityComparer<ImmutableArray<BackendEntry>>.Create(
+            (one, other) => one.AsSpan().SequenceEqual(other.AsSpan()));
+}
+
+/// <summary>A set of backends that a service's flows were spread over, and how long ago that ended.</summary>
+public sealed record FormerSet(ImmutableArray<BackendEntry> Backends, int AgeSeconds);
+
+/// <summary>
+/// A service that has carried flows here, with the sets that it had within its transition time before the one of now,
+/// the newest first: what another balancer must know to take them over.
+/// </summary>
+public sealed record CarriedService(string Service, ImmutableArray<FormerSet> Former);
+
 /// <summary>One service: its VIPs, its backends and how packets reach them.</summary>
 public sealed record ServiceEntry
 {
@@ -59,13 +84,18 @@ public sealed record ServiceEntry
     public required ImmutableArray<BackendEntry> Backends { get; init; }
 
     /// <summary>
-    /// The set before the last change, while flows of that time may live: a balancer that has not seen the change then
-    /// knows, too, whose a slot was. Empty: there was no change.
+    /// Those of the service that are down. Who comes up soon after the first packet was mostly up before: a balancer
+    /// that starts finds out one after the other, and must not have other slots in change than one that found them all
+    /// at once.
     /// </summary>
-    public ImmutableArray<BackendEntry> Former { get; init; } = [];
+    public ImmutableArray<BackendEntry> Down { get; init; } = [];
 
-    /// <summary>The sets before that one, the newest first, where changes came one upon the other.</summary>
-    public ImmutableArray<ImmutableArray<BackendEntry>> Earlier { get; init; } = [];
+    /// <summary>
+    /// What other balancers of these VIPs have carried flows by, and may hand over to this one: the one that knows most
+    /// first. While no packet has come here, the table is made as the first of them made it; later, those whom they
+    /// sent flows to are named for a second chance.
+    /// </summary>
+    public ImmutableArray<OtherBalancer> Others { get; init; } = [];
 
     /// <summary>Who makes which QUIC connection ids. Empty: UDP is UDP.</summary>
     public ImmutableArray<QuicServerId> QuicIds { get; init; } = [];
@@ -93,13 +123,9 @@ public sealed record ServiceEntry
     public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
         && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
         && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
-        && AreSame(Former, other.Former) && AreSame(QuicIds, other.QuicIds)
-        && (Earlier == other.Earlier || Earlier.AsSpan().SequenceEqual(other.Earlier.AsSpan(), Sets));
+        && AreSame(Others, other.Others) && AreSame(Down, other.Down) && AreSame(QuicIds, other.QuicIds);
 
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
-
-    private static readonly EqualityComparer<ImmutableArray<BackendEntry>> Sets =
-        EqualityComparer<ImmutableArray<BackendEntry>>.Create(AreSame);
 
     private static bool AreSame<T>(ImmutableArray<T> one, ImmutableArray<T> other) where T : IEquatable<T> =>
         one == other || one.AsSpan().SequenceEqual(other.AsSpan());

@@ -106,6 +106,9 @@ public sealed class XdpBalancer : IDisposable
         Tables.Tidy(KernelTables.Seconds(clock));
     }
 
+    /// <summary>What another balancer must know of this one to take over its flows.</summary>
+    public IEnumerable<CarriedService> Carried => Tables.Carried(KernelTables.Seconds(clock));
+
     /// <summary>What was counted of each VIP, over all CPUs.</summary>
     public IReadOnlyList<VipCount> Vips()
     {

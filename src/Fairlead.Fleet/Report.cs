@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using Fairlead.Balancer;
 using Fairlead.Fleet.Decide;
 using Fairlead.Net.Addresses;
 
@@ -29,9 +30,17 @@ public sealed record NodeReport
     /// </summary>
     public bool Balances { get; init; } = true;
 
+    /// <summary>
+    /// The services whose flows its balancer has carried, with what another one must know to take them over.
+    /// </summary>
+    public ImmutableArray<CarriedService> Carried { get; init; } = [];
+
     /// <summary>Whether every part is there: a report comes out of a store that anybody may have written to.</summary>
     public bool IsWhole => !Pools.IsDefault && Pools.All(pool => pool is { Healthy.IsDefault: false })
-        && !Announced.IsDefault && Announced.All(announced => announced is not null);
+        && !Announced.IsDefault && Announced.All(announced => announced is not null)
+        && !Carried.IsDefault && Carried.All(service => service is { Former.IsDefault: false }
+            && service.Former.All(set => set is { Backends.IsDefault: false }
+                && set.Backends.All(backend => backend is not null)));
 }
 
 /// <summary>One service's pool as this node's checks see it. Not known: the first round is not through.</summary>

@@ -38,10 +38,17 @@ public static class BackendRow
         return row;
     }
 
-    /// <summary>The way that a row has; null: it has none.</summary>
+    /// <summary>One that nothing is sent to, and that may come back.</summary>
+    public static FlBackend Fallen(FlBackend row)
+    {
+        row.Flags = 0;
+        return row;
+    }
+
+    /// <summary>The way that a row has, also one that fell; null: it has none.</summary>
     public static NextHop? WayOf(FlBackend row)
     {
-        if ((row.Flags & Layout.Alive) == 0) return null;
+        if (row.Mtu == 0) return null;
         var source = new IPAddress(((ReadOnlySpan<byte>)row.From)[..(row.Family == 4 ? 4 : 16)]);
         return new NextHop(row.Device, new PhysicalAddress([.. (ReadOnlySpan<byte>)row.MacFrom]),
             new PhysicalAddress([.. (ReadOnlySpan<byte>)row.MacTo]), source,

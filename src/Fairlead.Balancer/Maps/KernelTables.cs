@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.Collections.Immutable;
 using System.Net;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Fairlead.Net.Addresses;
@@ -15,6 +12,12 @@ namespace Fairlead.Balancer.Maps;
 /// </summary>
 public sealed class KernelTables : IDisposable
 {
+    /// <summary>
+    /// Longer than a check needs to change its mind twice, and short beside the time in which a server starts anew:
+    /// then its connections are gone, and those that began meanwhile count.
+    /// </summary>
+    private const uint FallenSeconds = 10;
+
     private readonly BpfArray<FlControl> control;
     private readonly BpfArray<FlVip> vips;
     private readonly BpfArray<FlService> services;
@@ -113,6 +116,7 @@ public sealed class KernelTables : IDisposable
                 && before.Vips.SequenceEqual(entry.Vips);
             newBackends += isKept
                 ? entry.Backends.Count(backend => state!.NumberOf(backend.Address) == 0) : entry.Backends.Length;
+            newBackends += entry.Down.Length;
         }
 
         // An eighth full: a place is found within the probes there are.
@@ -153,12 +157,12 @@ public sealed class KernelTables : IDisposable
         {
             ulong name = NameOf(entry.Name);
             if (sameWays && states.TryGetValue(name, out ServiceState? state) && entry.Equals(state.Entry)) continue;
-            changed |= Update(entry, name, way, turning);
+            changed |= Update(entry, name, now, way, turning);
         }
 
         // Each is by itself, and this is nearly all of the work.
-        Parallel.ForEach(turning, one => Turn(one.State, one.Entry, now));
-        foreach ((ServiceState state, ServiceEntry entry) in turning) state.Entry = entry;
+        Parallel.ForEach(turning, one => SlotTurn.Turn(one.State, one.Entry, now));
+        turning.ForEach(one => one.State.Entry = one.Entry);
         changed |= PlaceVips(table);
         if (changed) Publish();
     }
@@ -205,6 +209,14 @@ public sealed class KernelTables : IDisposable
                 if (state.Turn(Transition.Forget)) changed |= Soil(state);
         }
 
+        foreach (ServiceState state in states.Values.Where(state => state.Fallen.Count > 0))
+        {
+            Look(state);
+            IReadOnlyList<uint> gone = state.Forget(now);
+            foreach (uint number in gone) changed |= Write(number, default) | Soil(state);
+            released.UnionWith(gone);
+        }
+
         foreach (ServiceState state in states.Values.Where(state => state.ChangingUntil != 0))
         {
             if ((int)(now - state.ChangingUntil) < 0) continue;
@@ -241,7 +253,7 @@ public sealed class KernelTables : IDisposable
     /// Brings a service's rows up to date; whose slots must be worked out is added to `turning`. False: nothing
     /// changed that the kernel sees.
     /// </summary>
-    private bool Update(ServiceEntry entry, ulong name, Func<IPAddress, NextHop?> way,
+    private bool Update(ServiceEntry entry, ulong name, uint now, Func<IPAddress, NextHop?> way,
         List<(ServiceState State, ServiceEntry Entry)> turning)
     {
         if (!states.TryGetValue(name, out ServiceState? state))
@@ -250,23 +262,30 @@ public sealed class KernelTables : IDisposable
             states[name] = state;
         }
 
+        Look(state);
         bool changed = !entry.Equals(state.Entry);
         HashSet<Prefix> set = [.. entry.Backends.Select(backend => Prefix.Host(backend.Address))];
         foreach (Prefix gone in state.Numbers.Keys.Where(address => !set.Contains(address)).ToList())
         {
-            _ = Write(state.Numbers[gone], default);
-            released.Add(state.Numbers[gone]);
-            state.Numbers.Remove(gone);
+            state.Numbers.Remove(gone, out uint number);
+            if (state.HasCarried) state.Fallen[gone] = (number, now + FallenSeconds);
+            else released.Add(number);
+            _ = Write(number, state.HasCarried ? BackendRow.Fallen(rows[number]) : default);
+        }
+
+        // While nothing is carried, those that are down have all the time to come up.
+        foreach (BackendEntry down in entry.Down.Where(_ => !state.HasCarried))
+        {
+            uint number = state.KnownNumber(Prefix.Host(down.Address)) ?? space.TakeBackend();
+            state.Fallen[Prefix.Host(down.Address)] = (number, now + FallenSeconds);
+            changed |= Write(number, BackendRow.Fallen(BackendRow.Of(entry, down, null, (ushort)state.Id)));
         }
 
         foreach (BackendEntry backend in entry.Backends)
         {
             Prefix address = Prefix.Host(backend.Address);
-            if (!state.Numbers.TryGetValue(address, out uint number))
-            {
-                number = state.Numbers[address] = space.TakeBackend();
-            }
-
+            uint number = state.Numbers[address] = state.KnownNumber(address) ?? space.TakeBackend();
+            state.Fallen.Remove(address);
             // A way that stands in the kernel is good until there is another: a new process has not looked yet.
             NextHop? hop = way(backend.Address) ?? BackendRow.WayOf(rows[number]);
             changed |= Write(number, BackendRow.Of(entry, backend, hop, (ushort)state.Id));
@@ -293,34 +312,34 @@ public sealed class KernelTables : IDisposable
         return Soil(state);
     }
 
-    private static void Turn(ServiceState state, ServiceEntry entry, uint now)
+    /// <summary>Whether it has carried packets by now. What is counted once stays counted.</summary>
+    private void Look(ServiceState state)
     {
-        if (state.Entry is not null && state.Entry.Backends.SequenceEqual(entry.Backends)) return;
-        uint[] scratch = ArrayPool<uint>.Shared.Rent(entry.Slots);
-        IEnumerable<ImmutableArray<BackendEntry>> sets = [.. entry.Earlier.Reverse(), entry.Former];
-        uint[][] before = [.. sets.Where(set => set.Length > 0 && state.IsFresh)
-            .Select(set => Numbered(state, set, new uint[entry.Slots]).ToArray())];
-        ReadOnlySpan<uint> owners = Numbered(state, entry.Backends, scratch.AsSpan(0, entry.Slots));
-        if (state.Turn(owners, before, [.. state.Numbers.Values]))
-            state.ChangingUntil = Math.Max(1, now + (uint)entry.Transition.TotalSeconds);
-        ArrayPool<uint>.Shared.Return(scratch);
+        if (state.HasCarried || state.Entry is null) return;
+        var counts = new FlVipCount[BpfPerCpu.Cpus];
+        foreach (VipPort vip in state.Entry.Vips)
+        {
+            if (!vipNumbers.TryGetValue(vip, out var known) || known.Service != state.Id) continue;
+            BpfPerCpu.Read<FlVipCount>(maps["vip_counts"], known.Number, counts);
+            if (!Array.Exists(counts, count => count.Packets > 0)) continue;
+            state.HasCarried = true;
+            return;
+        }
     }
 
-    /// <summary>Who owns each slot, by number; into this span.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static ReadOnlySpan<uint> Numbered(
-        ServiceState state, ImmutableArray<BackendEntry> set, Span<uint> numbered)
+    /// <summary>The services that have carried flows, with the sets that they had within their transition.</summary>
+    public IEnumerable<CarriedService> Carried(uint now)
     {
-        uint[] numbers = [.. set.Select(backend => state.NumberOf(backend.Address))];
-        Span<int> owners = MemoryMarshal.Cast<uint, int>(numbered);
-        Maglev.Owners(set, owners);
-        for (int i = 0; i < owners.Length; i++) numbered[i] = owners[i] < 0 ? 0 : numbers[owners[i]];
-        return numbered;
+        foreach (ServiceState state in states.Values)
+        {
+            Look(state);
+            if (state.Carried(now) is { } carried) yield return carried;
+        }
     }
 
     private bool Remove(ServiceState gone)
     {
-        foreach (uint number in gone.Numbers.Values)
+        foreach (uint number in gone.AllNumbers)
         {
             _ = Write(number, default);
             released.Add(number);
@@ -432,26 +451,18 @@ public sealed class KernelTables : IDisposable
         List<FlVip> all = [.. vipNumbers.Select(vip => VipRow.Of(vip.Key, vip.Value.Number, vip.Value.Service))];
         HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
         VipRow.AddFragments(all, sticky);
-        uint[] hashes = [.. all.Select(vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol))];
-        if (!PlaceTable.TryPlace(hashes, Sizes.Vips, out int[] at, out uint mask))
-            throw new IOException($"{all.Count} VIPs do not fit into {Sizes.Vips} places");
-        Span<FlVip> places = vips.Slice((int)copy.VipFirst, (int)mask + 1);
-        places.Clear();
-        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
-        copy.VipMask = mask;
+        copy.VipMask = PlaceTable.Fill(
+            [.. all], vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol),
+            vips.Slice((int)copy.VipFirst, Sizes.Vips), "VIPs");
         copy.AnyPort = all.Exists(vip => (ushort)vip.PortProtocol == 0) ? 1u : 0;
     }
 
     private void WriteQuicIds(ref FlCopy copy, int first)
     {
         FlQuicId[] all = [.. states.Values.SelectMany(state => state.QuicIds)];
-        uint[] hashes = [.. all.Select(id => PlaceTable.Hash(id.Id, id.Service, id.Backend >> Layout.QuicConfig))];
-        if (!PlaceTable.TryPlace(hashes, Sizes.QuicIds, out int[] at, out uint mask))
-            throw new IOException($"{all.Length} QUIC server ids do not fit into {Sizes.QuicIds} places");
-        Span<FlQuicId> places = quicIds.Slice(first, (int)mask + 1);
-        places.Clear();
-        for (int i = 0; i < at.Length; i++) places[at[i]] = all[i];
-        (copy.QuicFirst, copy.QuicMask) = ((uint)first, mask);
+        copy.QuicFirst = (uint)first;
+        copy.QuicMask = PlaceTable.Fill(all, id => PlaceTable.Hash(id.Id, id.Service, id.Backend >> Layout.QuicConfig),
+            quicIds.Slice(first, Sizes.QuicIds), "QUIC server ids");
     }
 
     /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
@@ -463,7 +474,9 @@ public sealed class KernelTables : IDisposable
             states[state.Name] = new ServiceState(state.Id, state.Name, first, state.Slots)
             {
                 Numbers = state.Numbers,
-                IsFresh = state.IsFresh,
+                HasCarried = state.HasCarried,
+                Past = state.Past,
+                Fallen = state.Fallen,
                 Entry = state.Entry,
                 Flags = state.Flags,
                 QuicLengths = state.QuicLengths,
@@ -472,7 +485,7 @@ public sealed class KernelTables : IDisposable
             };
             space.Hold(states[state.Name]);
             Soil(states[state.Name]);
-            foreach (uint number in state.Numbers.Values) space.HoldBackend(number);
+            foreach (uint number in state.AllNumbers) space.HoldBackend(number);
         }
 
         foreach ((VipPort vip, (uint Number, uint Service) known) in other.vipNumbers)
@@ -532,7 +545,7 @@ public sealed class KernelTables : IDisposable
             FlSlot[] owned = slots.Slice((int)(copy.SlotFirst + found.First), (int)found.Slots).ToArray();
             used[vip.Service] = states[found.Name] = new ServiceState(vip.Service, found.Name, found.First, owned)
             {
-                IsFresh = false,
+                HasCarried = true,
                 Flags = found.Flags,
                 ChangingUntil = found.ChangingUntil,
                 QuicLengths = found.QuicLengths,
@@ -568,22 +581,5 @@ public sealed class KernelTables : IDisposable
             .Where(number => rows[number].Family == 0)];
         Maps.Exceptions.Remove(Exceptions, nobody);
         Maps.Exceptions.Remove(Fragments, nobody);
-    }
-
-    /// <summary>What a copy has not been told yet.</summary>
-    private sealed class Dirt
-    {
-        public HashSet<ServiceState> Services { get; } = [];
-
-        public HashSet<uint> Backends { get; } = [];
-
-        public bool HasVips { get; set; }
-
-        public void Clear()
-        {
-            Services.Clear();
-            Backends.Clear();
-            HasVips = false;
-        }
     }
 }

@@ -35,6 +35,16 @@ public static class PlaceTable
         return false;
     }
 
+    /// <summary>Puts each item in its place, and gives the mask. IOException: they do not fit.</summary>
+    public static uint Fill<T>(T[] items, Func<T, uint> hash, Span<T> places, string what)
+    {
+        if (!TryPlace([.. items.Select(hash)], places.Length, out int[] at, out uint mask))
+            throw new IOException($"{items.Length} {what} do not fit into {places.Length} places");
+        places[..((int)mask + 1)].Clear();
+        for (int i = 0; i < at.Length; i++) places[at[i]] = items[i];
+        return mask;
+    }
+
     private static bool Fill(ReadOnlySpan<uint> hashes, uint mask, int[] at)
     {
         bool[] taken = new bool[mask + 1];

@@ -62,14 +62,14 @@ public static class NodeRoutes
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
             // Before each check has spoken nobody is down.
-            ImmutableArray<IPAddress> healthy = PoolOf(own, service) is { Known: true } known ? known.Healthy : pool;
+            HashSet<IPAddress> healthy = [.. PoolOf(own, service) is { Known: true } known ? known.Healthy : pool];
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];
                 if (!service.OnNodes && all.IsEmpty) continue;
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
                 ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
-                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends));
+                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends, all));
                 // What the balancer leaves (other ports, pings) follows the routes. Backends behind tunnels are no
                 // neighbours, so there it ends here: by the default route it would go round in a circle.
                 if (service.Balance is { Mode: not DeliveryMode.L2 }) backends = [];
@@ -82,11 +82,12 @@ public static class NodeRoutes
 
     private static ServiceEntry Balanced(
         ServiceSpec service, BalanceSpec balance, IGrouping<AddressFamily, Prefix> vips,
-        ImmutableArray<IPAddress> backends)
+        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool)
     {
+        BackendEntry Entry(IPAddress at) => new(at, service.Weights.GetValueOrDefault(at, 1));
         return new ServiceEntry
         {
-            Name = $"{service.Name}/{(vips.Key == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}",
+            Name = NameOf(service.Name, vips.Key),
             Vips =
             [
                 .. from vip in vips
@@ -95,7 +96,8 @@ public static class NodeRoutes
                        vip.Address, (byte)(port.Protocol == PortProtocol.Tcp ? ProtocolType.Tcp : ProtocolType.Udp),
                        (ushort)port.Port),
             ],
-            Backends = [.. backends.Select(at => new BackendEntry(at, service.Weights.GetValueOrDefault(at, 1)))],
+            Backends = [.. backends.Select(Entry)],
+            Down = [.. pool.Except(backends).Select(Entry)],
             Mode = balance.Mode,
             IsSticky = balance.IsSticky,
             Slots = balance.Slots,
@@ -103,6 +105,10 @@ public static class NodeRoutes
             Transition = balance.Transition,
         };
     }
+
+    /// <summary>A service has a table for each family.</summary>
+    internal static string NameOf(string service, AddressFamily family) =>
+        $"{service}/{(family == AddressFamily.InterNetwork ? "ipv4" : "ipv6")}";
 
     /// <summary>A host route, and how it is told.</summary>
     private sealed record Host(Prefix Vip, ServiceSpec Service, HostStance Stance)

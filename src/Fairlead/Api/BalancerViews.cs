@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Balancer;
+using Fairlead.Balancer.Programs;
 using Fairlead.Node;
 using Microsoft.AspNetCore.Http;
 
@@ -13,10 +14,13 @@ public sealed record VipView(
 /// <summary>What a service's backend was given.</summary>
 public sealed record BalancedView(string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows);
 
+/// <summary>A device of the balancer's. How: native, generic (several times slower), or none when it is gone.</summary>
+public sealed record DeviceView(string Name, string How);
+
 /// <summary>The balancer in the kernel. Other: the packets that were for none of its VIPs.</summary>
 public sealed record BalancerView(
-    ImmutableArray<string> Devices, string? Fault, ImmutableArray<VipView> Vips, ImmutableArray<BalancedView> Backends,
-    VipView? Other)
+    ImmutableArray<DeviceView> Devices, string? Fault, ImmutableArray<VipView> Vips,
+    ImmutableArray<BalancedView> Backends, VipView? Other)
 {
     /// <summary>Backends to which no way is known: what is for them is dropped.</summary>
     public ImmutableArray<string> Unreachable { get; init; } = [];
@@ -25,7 +29,7 @@ public sealed record BalancerView(
     {
         (IReadOnlyList<VipCount> vips, IReadOnlyList<BackendCount> backends, IReadOnlyList<IPAddress> unknown) =
             balancing.Look();
-        return new BalancerView([.. balancing.Devices], balancing.Fault,
+        return new BalancerView([.. balancing.Attached().Select(Of)], balancing.Fault,
             [.. vips.Where(vip => vip.Vip.Protocol != 0).Select(Of).OrderBy(vip => vip.Vip, StringComparer.Ordinal)],
             [
                 .. backends.Select(b => new BalancedView(b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened))
@@ -36,6 +40,8 @@ public sealed record BalancerView(
             Unreachable = [.. unknown.Select(backend => $"{backend}")],
         };
     }
+
+    private static DeviceView Of(XdpDevice device) => new(device.Name, $"{device.Attachment}".ToLowerInvariant());
 
     private static VipView Of(VipCount vip) => new(vip.Vip.ToString(), vip.Packets, vip.Bytes, vip.Opened,
         vip.Reasons.ToImmutableSortedDictionary(pair => $"{pair.Key}", pair => pair.Value, StringComparer.Ordinal));

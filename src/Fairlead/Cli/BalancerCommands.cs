@@ -72,7 +72,8 @@ internal static class BalancerCommands
     private static void Show(BalancerView balancer)
     {
         IAnsiConsole console = Output.Terminal();
-        console.MarkupLineInterpolated($"on {string.Join(' ', balancer.Devices)}{balancer.Fault?.Insert(0, ": ")}");
+        string devices = string.Join(' ', balancer.Devices.Select(device => $"{device.Name} ({device.How})"));
+        console.MarkupLineInterpolated($"on {devices}{balancer.Fault?.Insert(0, ": ")}");
         if (!balancer.Unreachable.IsDefaultOrEmpty)
             console.MarkupLineInterpolated($"[red]no way is known to {string.Join(' ', balancer.Unreachable)}[/]");
         var vips = new Table().Border(TableBorder.None)

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Balancer;
+using Fairlead.Balancer.Programs;
 using Fairlead.Fleet.Spec;
 using Microsoft.Extensions.Logging;
 
@@ -22,6 +24,7 @@ public sealed class Balancing : IDisposable
     private VipTable? wanted;
     private VipTable? given;
     private string? fault;
+    private CarriedServices carried = new([]);
     private bool stopping;
 
     private Balancing(XdpBalancer balancer, IReadOnlyList<string> devices, ILogger log)
@@ -32,6 +35,21 @@ public sealed class Balancing : IDisposable
     }
 
     public IReadOnlyList<string> Devices { get; }
+
+    /// <summary>How the program runs on each of them now, as the kernel says it.</summary>
+    public IReadOnlyList<XdpDevice> Attached()
+    {
+        lock (gate) return stopping ? [] : balancer.Devices;
+    }
+
+    /// <summary>Whether the tables of an earlier process were found and kept.</summary>
+    public bool HasTakenOver => balancer.HasTakenOver;
+
+    /// <summary>What other nodes must know to take over flows of this one: at most a second old.</summary>
+    public ImmutableArray<CarriedService> Carried => Volatile.Read(ref carried).All;
+
+    /// <summary>Called when Carried says of another service or of another set.</summary>
+    public Action? CarriedChanged { get; set; }
 
     /// <summary>Whether a table of the loop's is in the kernel.</summary>
     public bool Stands => Volatile.Read(ref given) is not null;
@@ -122,6 +140,7 @@ public sealed class Balancing : IDisposable
             Volatile.Write(ref given, table);
             if (first) Stood?.Invoke();
             if (balancer.IsUnfinished) news.Set();
+            Tell();
             if (fault is not null) log.LogInformation("the kernel has taken the balancer's table");
             Volatile.Write(ref fault, null);
         }
@@ -131,4 +150,22 @@ public sealed class Balancing : IDisposable
             Volatile.Write(ref fault, failed.Message);
         }
     }
+
+    private void Tell()
+    {
+        var before = carried;
+        var next = new CarriedServices([.. balancer.Carried.OrderBy(one => one.Service, StringComparer.Ordinal)]);
+        Volatile.Write(ref carried, next);
+        if (!SameSets(before.All, next.All)) CarriedChanged?.Invoke();
+    }
+
+    /// <summary>Whether both say the same, ages aside.</summary>
+    public static bool SameSets(ImmutableArray<CarriedService> one, ImmutableArray<CarriedService> other) =>
+        one.Length == other.Length && one.Zip(other).All(pair => pair.First.Service == pair.Second.Service
+            && pair.First.Former.Length == pair.Second.Former.Length
+            && pair.First.Former.Zip(pair.Second.Former).All(
+                sets => sets.First.Backends.AsSpan().SequenceEqual(sets.Second.Backends.AsSpan())));
+
+    /// <summary>In one piece, as threads hand it over.</summary>
+    private sealed record CarriedServices(ImmutableArray<CarriedService> All);
 }

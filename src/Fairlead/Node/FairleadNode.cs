@@ -63,7 +63,7 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         loop.ReportChanged = publisher.Hurry;
         loop.Acted = ahead.From;
         store.Changed = loop.Wake;
-        if (balancing is not null) balancing.Stood = loop.Wake;
+        if (balancing is not null) (balancing.Stood, balancing.CarriedChanged) = (loop.Wake, loop.Wake);
         var reload = new FleetReload(
             options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers);
         await using var api = new ApiServer(

@@ -27,6 +27,7 @@ public sealed class ReconcileLoop(
     ZoneTransfers? transfers = null, Balancing? balancing = null)
 {
     private static readonly TimeSpan BalanceWaitMax = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StoreWaitMax = TimeSpan.FromSeconds(3);
 
     private readonly SemaphoreSlim news = new(1);
     private readonly Observer observer = new(store, options.Pop, options.Node, last);
@@ -41,6 +42,8 @@ public sealed class ReconcileLoop(
     private LoopView? view;
     private long thawedAt;
     private bool balances;
+    private readonly DoubtTimes doubtTimes = new();
+    private ImmutableArray<Doubt> doubts = [];
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -117,16 +120,24 @@ public sealed class ReconcileLoop(
         NodeReport report = own.Make(current.Spec, states, routes, peers, now) with
         {
             Balances = balancing is not { Stands: false },
+            Carried = balancing?.Carried ?? [],
         };
         World world = observer.Look(current.Spec, report, plan, now);
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
-        BeginToBalance(current, report, now);
-        // What is acted on is the plan and our own pools; when neither changes there is nothing to do.
+        var others = balancing is null
+            ? ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>>.Empty
+            : OtherBalancers.Of(current.Spec, world, report, now);
+        doubts = doubtTimes.Follow(OtherBalancers.Doubts(current.Spec, world, report, others, now), now);
+        BeginToBalance(current, world, report, others, now);
+        // What is acted on is the plan, our own pools and what the pop's other nodes balance by; when none of it
+        // changes there is nothing to do.
         byte[] acting =
         [
             .. FleetJson.Write(next),
             .. FleetJson.Write(report.Pools),
+            .. FleetJson.Write(others),
+            .. FleetJson.Write(doubts),
             .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {report.Balances}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
@@ -135,7 +146,7 @@ public sealed class ReconcileLoop(
             LogChanges(next);
             plan = next;
             acted = acting;
-            Act(current, next, report, ++generation);
+            Act(current, next, report, others, ++generation);
             Announce(states, now);
             TtlDebt.Follow(Steered, now);
             Acted?.Invoke(current, next);
@@ -156,11 +167,13 @@ public sealed class ReconcileLoop(
         return own.NextChange is { } change && !(lookAgain < change) ? change : lookAgain;
     }
 
-    private void Act(LoadedFleet current, Plan next, NodeReport report, long marked)
+    private void Act(
+        LoadedFleet current, Plan next, NodeReport report,
+        ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, long marked)
     {
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
-        if (balances) balancing?.Apply(vips);
+        if (balances) balancing?.Apply(OtherBalancers.With(vips, others, doubts));
         forwarding.Apply(vips);
         answers.Publish(current, next, marked);
         routes = NodeRoutes.Of(current.Spec, next, report, marked);
@@ -169,16 +182,23 @@ public sealed class ReconcileLoop(
     /// <summary>
     /// The balancer's first table waits until the checks of all pools have spoken: what comes and goes before that
     /// would leave slots in change that no other node has in change, and flows that come over from there would go
-    /// astray. A check that says nothing for long does not hold it up.
+    /// astray. For the same reason it waits for the store, which tells what the pop's other nodes balance by, and until
+    /// its checks find those up that have flows there: the first answer decides, and that of a machine which just
+    /// starts may come too late. Nothing of it holds it up for long.
     /// </summary>
-    private void BeginToBalance(LoadedFleet current, NodeReport report, DateTimeOffset now)
+    private void BeginToBalance(
+        LoadedFleet current, World world, NodeReport report,
+        ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, DateTimeOffset now)
     {
         if (balances || balancing is null) return;
+        bool isAlone = balancing.HasTakenOver || current.Spec.Pop(options.Pop)!.Nodes.Length == 1;
+        if (!isAlone && world.Store.LiveSince is null && now - report.Started < StoreWaitMax) return;
         bool known = current.Spec.Services.Where(service => service.Balance is not null).All(service =>
             report.Pools.Any(pool => pool.Service == service.Name && pool.Pop == options.Pop && pool.Known));
-        if (!known && now - report.Started < BalanceWaitMax) return;
+        bool finds = balancing.HasTakenOver || OtherBalancers.FindsAll(report, others);
+        if (!(known && finds) && now - report.Started < BalanceWaitMax) return;
         balances = true;
-        balancing.Apply(NodeRoutes.VipsOf(current.Spec, report, generation));
+        balancing.Apply(OtherBalancers.With(NodeRoutes.VipsOf(current.Spec, report, generation), others, doubts));
     }
 
     /// <summary>
@@ -261,5 +281,6 @@ public sealed class ReconcileLoop(
     /// <summary>Whether two reports of ours differ in nothing but ages and numbers.</summary>
     private static bool SameNews(NodeReport one, NodeReport other) =>
         FleetJson.Write(one.Pools).AsSpan().SequenceEqual(FleetJson.Write(other.Pools))
-        && one.Announced.Select(a => a.Prefix).SequenceEqual(other.Announced.Select(a => a.Prefix));
+        && one.Announced.Select(a => a.Prefix).SequenceEqual(other.Announced.Select(a => a.Prefix))
+        && Balancing.SameSets(one.Carried, other.Carried);
 }

@@ -25,7 +25,7 @@ internal sealed class CaseBed : IDisposable
         Tables = new KernelTables(loaded, Key, TimeSpan.FromMinutes(5));
         Program = loaded["program balancer"];
         uint now = KernelTables.Seconds(TimeProvider.System);
-        for (int stage = 0; stage <= Last; stage++) Tables.Apply(Table(stage), now, Way);
+        for (int stage = 0; stage <= Last; stage++) Tables.Apply(TableAt(stage), now, Way);
         // The one whose transition is over.
         Tables.Tidy(now + 10);
     }
@@ -79,6 +79,25 @@ internal sealed class CaseBed : IDisposable
             ? "2001:db8:1::1" : "10.0.0.1");
         return new NextHop(number == 22 ? 7u : 1u, new PhysicalAddress([2, 0, 0, 0, 0, 1]),
             new PhysicalAddress([2, 0, 0, 0, 1, number]), source, 1500, number is 21 or 23 ? (ushort)100 : (ushort)0);
+    }
+
+    /// <summary>
+    /// As a balancer makes it that has carried flows in the stages before: here no packet has come yet.
+    /// </summary>
+    private static VipTable TableAt(int stage)
+    {
+        VipTable[] before = [.. Enumerable.Range(0, stage).Select(Table)];
+        VipTable now = Table(stage);
+        return stage == 0 ? now : now with
+        {
+            Services =
+            [
+                .. now.Services.Select((service, i) => service with
+                {
+                    Others = [new OtherBalancer([.. before.Select(table => table.Services[i].Backends)])],
+                }),
+            ],
+        };
     }
 
     private static VipTable Table(int stage) => new(1, [])

@@ -159,8 +159,8 @@ public sealed class XdpBalancerTests
 
         // It knows the set before and the set now. Whose a flow is that began after the change, a backend tells.
         using XdpBalancer other = bed.StartBalancer("node2");
-        bed.Apply("node2", other,
-            after with { Services = [after.Services[0] with { Former = before.Services[0].Backends }] });
+        var first = new OtherBalancer([before.Services[0].Backends, after.Services[0].Backends]);
+        bed.Apply("node2", other, after with { Services = [after.Services[0] with { Others = [first] }] });
         bed.Route(2);
         await Unharmed(crowd, "another balancer");
         Assert.True(sides.Sum(side => (long)side.Counts()[BackendReason.PassedOn]) > 0, "nobody was passed on");
@@ -327,12 +327,14 @@ public sealed class XdpBalancerTests
 
         using XdpBalancer balancer = bed.StartBalancer("node");
         bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Ip, false, "1", "2"));
+        // Before its first packet a service has no former owners to stand in.
+        await crowd.OpenAsync(XdpBed.Vip4, 1);
         // Nobody is 10.0.0.19: its neighbours' question has no answer, and until it has one it gets nothing.
         bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "1", "2", "9")));
         for (int i = 0; i < 3; i++) bed.In("node", balancer.Tend);
         Assert.Equal([IPAddress.Parse("10.0.0.19")], balancer.Unknown);
         await crowd.OpenAsync(XdpBed.Vip4, 60);
-        Assert.Equal((60, 0), (crowd.Hellos.Count, crowd.Broken.Count));
+        Assert.Equal((61, 0), (crowd.Hellos.Count, crowd.Broken.Count));
         // A backend's end is in the kernel when Apply returns.
         bed.In("node", () => balancer.Apply(XdpBed.Table(DeliveryMode.Ip, false, "2", "9")));
         await using var after = new TcpCrowd(bed);
