@@ -33,6 +33,9 @@ public sealed class Balancing : IDisposable
 
     public IReadOnlyList<string> Devices { get; }
 
+    /// <summary>It goes on from where an earlier process had left it.</summary>
+    public bool HasTakenOver => balancer.HasTakenOver;
+
     /// <summary>Whether a table of the loop's is in the kernel.</summary>
     public bool Stands => Volatile.Read(ref given) is not null;
 
