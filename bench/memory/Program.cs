@@ -7,8 +7,13 @@
 #pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
+using Fairlead.Bgp.Announcing;
+using Fairlead.Bgp.Session;
 using Fairlead.Lab.Topologies;
+using Fairlead.Net.Addresses;
+using Fairlead.Net.Linux;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string program = Path.GetFullPath(
@@ -17,6 +22,19 @@ DateTime date = DateTime.UtcNow;
 var text = new StringWriter();
 text.WriteLine($"# bench/memory/run: {date:yyyy-MM-dd HH:mm} UTC; megabytes (10^6 bytes)");
 text.WriteLine($"{"case",-28} {"node",8} {"BFD",8} {"together",10} {"bar",6} {"written",9}");
+const string BirdConfiguration = """
+    log stderr all;
+    router id 10.0.1.1;
+    protocol device {}
+    protocol bfd { interface "*" { interval 50 ms; multiplier 3; }; }
+    protocol bgp p0 {
+      local 10.0.1.1 as 64500;
+      neighbor 10.0.0.2 as 64501;
+      connect delay time 1; connect retry time 1; error wait time 1, 2;
+      bfd on;
+      ipv4 { import all; export none; };
+    }
+    """;
 bool held = Measure("alone, BFD 3 x 50 ms", peers: 1, routes: 0, bar: 80);
 held &= Measure("100 peers x 1,000 routes", peers: 100, routes: 1000, bar: 250);
 text.WriteLine(held ? "within the bars" : "OVER A BAR");
@@ -34,10 +52,20 @@ bool Measure(string what, int peers, int routes, double bar)
     bed.AddAddress("node", "eth0", "10.0.0.2/16");
     for (int i = 0; i < peers; i++) bed.AddAddress("router", "eth0", $"10.0.1.{i + 1}/16");
     string bird = Path.Combine(folder, "bird.conf"), fleet = Path.Combine(folder, "fleet.yaml");
-    File.WriteAllText(bird, BirdConfiguration(peers, routes));
     File.WriteAllText(fleet, FleetFile(peers));
-    bed.Start("router", Path.Combine(folder, "bird.log"), "bird", "-f", "-c", bird, "-s",
-        Path.Combine(folder, "bird.ctl"), "-P", Path.Combine(folder, "bird.pid"));
+    BgpSpeaker[] routers = [];
+    if (peers == 1)
+    {
+        File.WriteAllText(bird, BirdConfiguration);
+        bed.Start("router", Path.Combine(folder, "bird.log"), "bird", "-f", "-c", bird, "-s",
+            Path.Combine(folder, "bird.ctl"), "-P", Path.Combine(folder, "bird.pid"));
+    }
+    else
+    {
+        // One BIRD has one session with an address, from however many of its own.
+        routers = NetworkNamespace.Run(bed.NamespaceOf("router"), () => Routers(peers, routes));
+    }
+
     Process node = bed.Start("node", Path.Combine(folder, "node.log"), program, "node", "--fleet", fleet, "--pop", "here",
         "--node", "n1", "--state", Path.Combine(folder, "state"), "--control", Path.Combine(folder, "node.sock"));
     string log = Path.Combine(folder, "node.log");
@@ -57,18 +85,34 @@ bool Measure(string what, int peers, int routes, double bar)
     string line = $"{what,-28} {resident[0],8:F1} {resident[1..].Sum(),8:F1} {together,10:F1} {bar,6:F0} {written,9:F1}";
     text.WriteLine(line);
     Console.Error.WriteLine(line);
+    foreach (BgpSpeaker router in routers) router.StopAsync("measured").Wait();
     return together <= bar;
 }
 
-string BirdConfiguration(int peers, int routes) =>
-    "log stderr all;\nrouter id 10.0.1.1;\nprotocol device {}\n"
-    + "protocol bfd { interface \"*\" { interval 50 ms; multiplier 3; }; }\n"
-    + "protocol static { ipv4;\n"
-    + string.Concat(Enumerable.Range(0, routes).Select(i => $"route 100.64.{i / 256}.{i % 256}/32 blackhole;\n")) + "}\n"
-    + string.Concat(Enumerable.Range(0, peers).Select(i =>
-        $"protocol bgp p{i} {{ local 10.0.1.{i + 1} as 64500; neighbor 10.0.0.2 as 64501; connect delay time 1; "
-        + $"connect retry time 1; error wait time 1, 2;{(peers == 1 ? " bfd on;" : "")} "
-        + "ipv4 { import all; export where source = RTS_STATIC; }; }\n"));
+static BgpSpeaker[] Routers(int peers, int routes)
+{
+    var table = new RouteSet(1, [.. Enumerable.Range(0, routes).Select(i =>
+        new Route { Prefix = Prefix.Parse($"100.64.{i / 256}.{i % 256}/32") })]);
+    BgpSpeaker[] speakers = [.. Enumerable.Range(0, peers).Select(i => new BgpSpeaker(
+        [new PeerOptions
+        {
+            Name = "node",
+            Address = IPAddress.Parse("10.0.0.2"),
+            LocalAddress = IPAddress.Parse($"10.0.1.{i + 1}"),
+            LocalAs = new Asn(64500),
+            PeerAs = new Asn(64501),
+            RouterId = (uint)(0x0a000101 + i),
+            Export = ExportPolicy.Plain,
+        }],
+        new Guard([Prefix.Parse("100.64.0.0/10")]), TimeProvider.System, new Random(i), _ => { }))];
+    foreach (BgpSpeaker speaker in speakers)
+    {
+        speaker.Apply(table);
+        speaker.Start();
+    }
+
+    return speakers;
+}
 
 string FleetFile(int peers) => $$$"""
     fleet: bench
@@ -78,7 +122,7 @@ string FleetFile(int peers) => $$$"""
       here:
         nodes: {n1: {asn: 64501, addresses: [10.0.0.2]}}
         routers:
-    {{{Routers(peers)}}}
+    {{{RoutersOf(peers)}}}
     services:
       resolver:
         host: "::53"
@@ -87,7 +131,7 @@ string FleetFile(int peers) => $$$"""
         onNodes: true
     """;
 
-string Routers(int peers) => string.Join('\n', Enumerable.Range(0, peers).Select(i =>
+string RoutersOf(int peers) => string.Join('\n', Enumerable.Range(0, peers).Select(i =>
     $"      r{i}: {{addresses: [10.0.1.{i + 1}]{(peers == 1 ? ", bfd: {interval: 50ms, multiplier: 3}" : "")}}}"));
 
 static IEnumerable<int> Children(int process) =>

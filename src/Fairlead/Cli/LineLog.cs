@@ -111,7 +111,8 @@ internal sealed class LineLog : ILoggerFactory
                 _ => "crit",
             };
             string text = formatter(state, exception) + (exception is null ? "" : $" {exception}");
-            string at = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
+            DateTimeOffset now = TimeProvider.System.GetUtcNow();
+            string at = now.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
             log.Add($"{at} {level}: {name}[0] {text.ReplaceLineEndings(" ")}\n");
         }
     }

@@ -27,7 +27,9 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     private readonly ILogger log = logs.CreateLogger("node");
     private readonly TimeProvider time = TimeProvider.System;
 
-    /// <summary>Runs until SIGTERM, SIGINT or SIGUSR2. IOException when a port or the control socket cannot be had.</summary>
+    /// <summary>
+    /// Runs until SIGTERM, SIGINT or SIGUSR2. IOException when a port or the control socket cannot be had.
+    /// </summary>
     public async Task RunAsync()
     {
         PopSpec pop = loaded.Spec.Pop(options.Pop)!;
@@ -56,13 +58,13 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
-        using var ahead = new LookAhead();
+        using LookAhead? ahead = dns is null ? null : new LookAhead(); // An announcer answers nothing ahead.
         loop = new ReconcileLoop(
             loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding,
             transfers, balancing);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
-        loop.Acted = ahead.From;
+        loop.Acted = ahead is null ? null : ahead.From;
         store.Changed = loop.Wake;
         if (balancing is not null) balancing.Stood = loop.Wake;
         var reload = new FleetReload(

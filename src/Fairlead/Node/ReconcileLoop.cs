@@ -46,7 +46,7 @@ public sealed class ReconcileLoop(
     private bool balances;
     private bool announces;
     private VipTable forwarded = VipTable.Empty;
-    private DateTimeOffset forwardedAt;
+    private long? forwardedAt;
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -140,10 +140,12 @@ public sealed class ReconcileLoop(
         announces |= begins;
         if (changed)
         {
+            RouteSet wanted = NodeRoutes.Of(current.Spec, next, report, ++generation);
+            Withdraw(wanted, states, now);
             LogChanges(next);
             plan = next;
             acted = acting;
-            Act(current, next, report, states, now);
+            Act(current, next, report, wanted);
             Announce(states, now);
             TtlDebt.Follow(Steered, now);
             Acted?.Invoke(current, next);
@@ -165,23 +167,20 @@ public sealed class ReconcileLoop(
         return own.NextChange is { } change && !(lookAgain < change) ? change : lookAgain;
     }
 
-    private void Act(
-        LoadedFleet current, Plan next, NodeReport report, IReadOnlyList<CheckStatus> states, DateTimeOffset now)
+    private void Act(LoadedFleet current, Plan next, NodeReport report, RouteSet wanted)
     {
-        long marked = ++generation;
-        RouteSet wanted = NodeRoutes.Of(current.Spec, next, report, marked);
-        Withdraw(wanted, states, now);
+        long marked = wanted.Generation;
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
         if (balances) balancing?.Apply(vips);
-        Forward(vips, now);
+        Forward(vips);
         answers.Publish(current, next, marked);
         routes = wanted;
     }
 
     /// <summary>
-    /// What goes goes at once: the kernel and the names may take a tenth of a second. What is new has to wait for them,
-    /// and so has everything where an aggregate leans on a route that is new.
+    /// What goes goes at once: the kernel, the names and the log may take a tenth of a second. What is new has to wait
+    /// for them, and so has everything where an aggregate leans on a route that is new.
     /// </summary>
     private void Withdraw(RouteSet wanted, IReadOnlyList<CheckStatus> states, DateTimeOffset now)
     {
@@ -198,11 +197,11 @@ public sealed class ReconcileLoop(
     /// The kernel's routes are said again with each plan, for it drops them silently with their link; but not at each
     /// of a hundred plans a second, as when many services fail together.
     /// </summary>
-    private void Forward(VipTable vips, DateTimeOffset now)
+    private void Forward(VipTable vips)
     {
         bool same = forwarded.Entries.AsSpan().SequenceEqual(vips.Entries.AsSpan());
-        if (same && now - forwardedAt < TimeSpan.FromSeconds(1) && now >= forwardedAt) return;
-        (forwarded, forwardedAt) = (vips, now);
+        if (same && forwardedAt is { } before && time.GetElapsedTime(before) < TimeSpan.FromSeconds(1)) return;
+        (forwarded, forwardedAt) = (vips, time.GetTimestamp());
         forwarding.Apply(vips);
     }
 

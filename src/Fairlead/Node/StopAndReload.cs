@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Fairlead.Node;
 
 /// <summary>
-/// SIGTERM and SIGINT end a node, SIGHUP has it read its files again. SIGUSR2 ends it so that another process may go on:
-/// that is said before it is stopped.
+/// SIGTERM and SIGINT end a node, SIGHUP has it read its files again. SIGUSR2 ends it so that another process may go
+/// on: that is said before it is stopped.
 /// </summary>
 internal sealed class StopAndReload(Action stop, Action reload, Action? leave = null) : IDisposable
 {
