@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Session;
 using Fairlead.Bgp.Wire;
