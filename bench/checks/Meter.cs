@@ -37,7 +37,8 @@ internal static class Meter
             + $"{self.WorkingSet64 >> 20} MiB, {self.Threads.Count} threads"));
         double each = cpu.TotalMicroseconds / tries;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"bar: at most {BarMicroseconds:0} us CPU a try: {(each <= BarMicroseconds ? "held" : "missed")}"));
+            $"one core carries {1e6 / each:0} a second; bar: at most {BarMicroseconds:0} us CPU a try: "
+            + $"{(each <= BarMicroseconds ? "held" : "missed")}"));
         Start(engine, self);
         return each <= BarMicroseconds;
     }

@@ -63,17 +63,18 @@ internal sealed class CheckLoop
     private readonly HashSet<Task> beside = [];
     private readonly CancellationTokenSource stop = new();
     private readonly TaskCompletionSource finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Prober prober;
     private readonly TimeProvider time;
     private readonly Action<CheckStatus> onChange;
     private readonly long started;
+    private readonly string folder;
+    private Prober? prober;
     private long lastKey;
 
     private CheckLoop(TimeProvider time, Action<CheckStatus> onChange, string? folder)
     {
         (this.time, this.onChange) = (time, onChange);
         started = time.GetTimestamp();
-        prober = new Prober(time, folder ?? "");
+        this.folder = folder ?? "";
     }
 
     private TimeSpan Now => time.GetElapsedTime(started);
@@ -101,7 +102,7 @@ internal sealed class CheckLoop
         await stop.CancelAsync();
         poll.Wake();
         await finished.Task;
-        prober.Dispose();
+        prober?.Dispose();
         stop.Dispose();
     }
 
@@ -257,16 +258,18 @@ internal sealed class CheckLoop
 
     private void AskBeside(Running check)
     {
-        Task<ProbeResult?> asking = Task.Run(() => prober.AskAsync(check.Check, check.Try.Stop.Token));
+        // Not before it is needed: its libraries for HTTP and TLS weigh more than the whole engine.
+        Prober asked = prober ??= new Prober(time, folder);
+        Task<ProbeResult?> asking = Task.Run(() => asked.AskAsync(check.Check, check.Try.Stop.Token));
         Task? handing = null;
         handing = asking.ContinueWith(
-            asked => Post(() =>
+            answered => Post(() =>
             {
                 beside.Remove(handing!);
                 if (check.Try.HasEnded) return;
                 // Null: the time was over, and only the loop knows whether it came late itself.
                 TimeSpan late = Now - check.Try.BeganAt - check.Check.Spec.EffectiveTimeout;
-                Take(check, asked.GetAwaiter().GetResult() ?? TimedOut(check, late));
+                Take(check, answered.GetAwaiter().GetResult() ?? TimedOut(check, late));
             }),
             TaskScheduler.Default);
         beside.Add(handing);

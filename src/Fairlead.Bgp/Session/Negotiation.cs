@@ -72,7 +72,9 @@ public sealed record Negotiation
                 OverNotification = true,
                 Seconds = (int)restart.Time.TotalSeconds,
                 Kept = restart.Families,
-                Forwards = restart.Families,
+                // RFC 4724 §3: in a first session, whether we found it as an earlier process had left it; where we
+                // did not, the peer drops what it has kept. Later ones follow on sessions of our own.
+                Forwards = restart.Restarted || !first ? restart.Families : [],
             },
         },
     };

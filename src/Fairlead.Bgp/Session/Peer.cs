@@ -224,6 +224,7 @@ internal sealed partial class Peer(PeerOptions options, SpeakerLoop loop)
         WithdrawnByFault = withdrawnByFault,
         NotKept = ribIn.NotKept,
         Unannounceable = Established?.RibOut?.Unannounceable ?? 0,
+        RestartOffered = options.Restart is { Families.IsEmpty: false } restart ? restart.Time : null,
         Agreed = Established?.Agreed,
         KeepsStale = staleUntil != Connection.Never,
         Established = established,

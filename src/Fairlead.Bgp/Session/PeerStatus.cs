@@ -51,6 +51,9 @@ public sealed record PeerStatus
     /// <summary>Wanted routes that cannot be told here: no next hop, no policy, or too many communities.</summary>
     public int Unannounceable { get; init; }
 
+    /// <summary>For how long we ask the peer to keep our routes when we are gone; null: we do not (RFC 4724).</summary>
+    public TimeSpan? RestartOffered { get; init; }
+
     /// <summary>What the two OPENs have agreed on; null while no session stands.</summary>
     public Negotiation? Agreed { get; init; }
 

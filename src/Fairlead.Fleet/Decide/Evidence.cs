@@ -8,6 +8,18 @@ namespace Fairlead.Fleet.Decide;
 /// </summary>
 internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
 {
+    // A fleet may have a thousand services, and each asks for its own: nobody looks through those of all others.
+    private readonly Lazy<ILookup<(string SeenFrom, string Service, string Pop), PoolReport>> pools = new(() =>
+        fleet.Pops.SelectMany(pop => world.Nodes
+                .Where(view => view.Report.Pop == pop.Name && world.Store.SilenceSince(view.HeardAt)
+                    < fleet.Safety.DeadAfter)
+                .SelectMany(view => view.Report.Pools).Where(pool => pool.Known)
+                .Select(pool => (SeenFrom: pop.Name, Pool: pool)))
+            .ToLookup(seen => (seen.SeenFrom, seen.Pool.Service, seen.Pool.Pop), seen => seen.Pool));
+
+    private readonly Lazy<ILookup<string, ServicePlan>> previous =
+        new(() => (world.Previous?.Services ?? []).ToLookup(service => service.Service, StringComparer.Ordinal));
+
     public FleetSpec Fleet => fleet;
 
     public World World => world;
@@ -80,6 +92,13 @@ internal sealed class Evidence(FleetSpec fleet, World world, DateTimeOffset now)
     public IEnumerable<PopSpec> SurvivorsOf(PopSpec pop) => fleet.Pops.Where(other =>
         other != pop && !other.Nodes.IsEmpty && IsAlive(other) == true && DrainOf(other) is null
         && (other.Routers.IsEmpty || AllAnnouncedFor(other, fleet.Cover) >= fleet.Safety.Settle));
+
+    /// <summary>A service's part of the last plan.</summary>
+    public ServicePlan? Previous(ServiceSpec service) => previous.Value[service.Name].FirstOrDefault();
+
+    /// <summary>What the nodes of a pop know of a service's pool, in their reports that still count.</summary>
+    public PoolReport[] Pools(PopSpec seenFrom, ServiceSpec service, PopSpec pop) =>
+        [.. pools.Value[(seenFrom.Name, service.Name, pop.Name)]];
 
     /// <summary>The nodes' reports that still count.</summary>
     public IEnumerable<NodeView> Fresh(PopSpec pop) =>

@@ -58,11 +58,13 @@ public static class NodeRoutes
         NodeSpec node = pop.Node(own.Node)!;
         var entries = ImmutableArray.CreateBuilder<VipEntry>();
         var balanced = ImmutableArray.CreateBuilder<ServiceEntry>();
+        Dictionary<string, PoolReport> pools = PoolsOf(own);
         foreach (ServiceSpec service in fleet.Services)
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
             // Before each check has spoken nobody is down.
-            HashSet<IPAddress> healthy = [.. PoolOf(own, service) is { Known: true } known ? known.Healthy : pool];
+            HashSet<IPAddress> healthy =
+                [.. pools.GetValueOrDefault(service.Name) is { Known: true } known ? known.Healthy : pool];
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];
@@ -134,10 +136,12 @@ public static class NodeRoutes
     {
         PopSpec pop = fleet.Pop(own.Pop)!;
         NodeSpec node = pop.Node(own.Node)!;
+        Dictionary<string, PoolReport> pools = PoolsOf(own);
+        ILookup<string, ServicePlan> verdicts = plan.Services.ToLookup(one => one.Service, StringComparer.Ordinal);
         foreach (ServiceSpec service in fleet.Services.Where(one => own.Balances || one.Balance is null))
         {
-            PoolReport? pool = PoolOf(own, service);
-            ServicePlan? verdict = plan.Service(service.Name);
+            PoolReport? pool = pools.GetValueOrDefault(service.Name);
+            ServicePlan? verdict = verdicts[service.Name].FirstOrDefault();
             foreach (Prefix vip in fleet.AllVips(service))
             {
                 // A held verdict (every pool failed at once) counts as healthy where it was healthy last.
@@ -180,6 +184,6 @@ public static class NodeRoutes
             .SelectMany(other => other.Regional));
     }
 
-    private static PoolReport? PoolOf(NodeReport own, ServiceSpec service) =>
-        own.Pools.FirstOrDefault(pool => pool.Service == service.Name && pool.Pop == own.Pop);
+    private static Dictionary<string, PoolReport> PoolsOf(NodeReport own) => own.Pools
+        .Where(pool => pool.Pop == own.Pop).ToDictionary(pool => pool.Service, StringComparer.Ordinal);
 }

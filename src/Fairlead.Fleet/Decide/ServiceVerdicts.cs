@@ -10,7 +10,7 @@ internal static class ServiceVerdicts
 {
     public static ServicePlan Of(ServiceSpec service, ImmutableArray<PopPlan> pops, Evidence evidence)
     {
-        ServicePlan? previous = evidence.World.Previous?.Service(service.Name);
+        ServicePlan? previous = evidence.Previous(service);
         var backends = ImmutableSortedDictionary.CreateBuilder<string, ImmutableArray<IPAddress>>(
             StringComparer.Ordinal);
         List<string> up4 = [], up6 = [];
@@ -71,11 +71,7 @@ internal static class ServiceVerdicts
     {
         // A pop without nodes is seen by the deciding node's own checks.
         PopSpec seenFrom = pop.Nodes.IsEmpty ? evidence.Fleet.Pop(evidence.World.OwnPop)! : pop;
-        return
-        [
-            .. evidence.Fresh(seenFrom).SelectMany(view => view.Report.Pools)
-                .Where(pool => pool.Known && pool.Service == service.Name && pool.Pop == pop.Name),
-        ];
+        return evidence.Pools(seenFrom, service, pop);
     }
 
     // Several nodes see the pool: the first that may turn counts.

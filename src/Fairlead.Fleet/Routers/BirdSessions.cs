@@ -25,8 +25,9 @@ internal static class BirdSessions
               neighbor {{node.Theirs}} as {{node.Asn}};
               direct;{{(node.IsInternal ? "\n  rr client;" : "")}}
               hold time {{facts.HoldSeconds}};
-            {{Timers}}
-            {{Bfd(router.Bfd)}}{{(router.Password is { } password ? $"  password \"{password}\";\n" : "")}}{{(
+            {{Timers(router.Restart is not null)}}
+            {{Bfd(router.Bfd, keeps: router.Restart is not null)}}{{(
+                router.Password is { } password ? $"  password \"{password}\";\n" : "")}}{{(
                 router.TtlSecurity ? "  ttl security on;\n" : "")}}  ipv{{f}} {
                 table nodes{{f}};
                 igp table nodes{{f}};
@@ -52,7 +53,7 @@ internal static class BirdSessions
               neighbor {{other.Theirs}} as {{other.Asn}};
               direct;
               hold time {{facts.HoldSeconds}};
-            {{Timers}}
+            {{Timers(keeps: false)}}
             {{Bfd(facts.Router.Bfd)}}  ipv{{f}} {
                 next hop self;
                 import where from_backbone{{f}}({{other.Preference}});
@@ -75,7 +76,7 @@ internal static class BirdSessions
               neighbor {{upstream.Theirs}} as {{upstream.Asn}};
               direct;
               hold time {{facts.HoldSeconds}};
-            {{Timers}}
+            {{Timers(keeps: false)}}
             {{Bfd(upstream.Bfd)}}  ipv{{f}} {
                 next hop self;
                 import where from_upstream{{f}}();
@@ -88,10 +89,11 @@ internal static class BirdSessions
 
     /// <summary>
     /// A helper that keeps a dead announcer's routes for two minutes is the worst thing that can happen to an anycast
-    /// address, so no session offers graceful restart. After a fault BIRD would wait a minute by default.
+    /// address, so no session offers graceful restart but one whose router is told to keep its nodes' (`restart`): it
+    /// does for those that ask for it. After a fault BIRD would wait a minute by default.
     /// </summary>
-    private const string Timers = """
-          graceful restart off;
+    private static string Timers(bool keeps) => $"""
+          graceful restart {(keeps ? "aware" : "off")};
           long lived graceful restart off;
           check link on;
           connect delay time 1;
@@ -100,9 +102,11 @@ internal static class BirdSessions
           error forget time 30;
         """;
 
-    private static string Bfd(BfdSpec? bfd) => bfd is null
+    // RFC 5882 §4.3: a BFD that ends with the process is the sign of its restart, not of a path that is cut.
+    private static string Bfd(BfdSpec? bfd, bool keeps = false) => bfd is null
         ? ""
-        : $"  bfd {{ interval {(int)bfd.Interval.TotalMilliseconds} ms; multiplier {bfd.Multiplier}; }};\n";
+        : (keeps ? "  bfd graceful;\n" : "")
+            + $"  bfd {{ interval {(int)bfd.Interval.TotalMilliseconds} ms; multiplier {bfd.Multiplier}; }};\n";
 
     /// <summary>BIRD's names hold no dash outside quotes.</summary>
     private static string Symbol(string name) =>

@@ -180,7 +180,7 @@ public static class FrrConfig
     private static void Bgp(StringBuilder text, RouterFacts facts)
     {
         // Graceful restart off: a helper that keeps a dead announcer's routes for two minutes is the worst thing that
-        // can happen to an anycast address, and it is FRR's default.
+        // can happen to an anycast address, and it is FRR's default. Nodes whose kernel serves on ask for it.
         text.Append($"""
             router bgp {facts.Asn}
              bgp router-id {facts.RouterId}
@@ -197,6 +197,8 @@ public static class FrrConfig
                 Neighbor(text, facts, node.Theirs, node.Asn, $"node {node.Node}", BfdProfile(facts.Router.Bfd));
                 // A next hop that is a service address is not on the link: it is looked up.
                 text.Append($" neighbor {node.Theirs} disable-connected-check\n");
+                if (facts.Router.Restart is not null)
+                    text.Append($" neighbor {node.Theirs} graceful-restart-helper\n");
                 if (facts.Router.Password is { } password)
                     text.Append($" neighbor {node.Theirs} password {password}\n");
                 if (facts.Router.TtlSecurity && !node.IsInternal)

@@ -110,7 +110,7 @@ public sealed class RouterAudit
             if (peer.Table(BmpView.InPostPolicy) is { } after)
                 taken.UnionWith(after.Routes.Select(route => route.Prefix));
             Refused(peer, node, family);
-            if (peer.KeepsDeadRoutes)
+            if (peer.KeepsDeadRoutes && facts.Router.Restart is null)
                 Find(node.Node, AuditFault.GracefulRestart, null,
                     "graceful restart is agreed on: when the node dies, its routes stay", lines.Restart);
         }

@@ -110,6 +110,8 @@ internal static class FleetRules
         if (router.HoldTime < TimeSpan.FromSeconds(3))
             yield return ($"{at}.holdTime",
                 "BGP's hold time is at least 3s (RFC 4271 §4.2); BFD is what sees faults sooner");
+        if (router.Restart is { TotalSeconds: < 1 or > 4095 } || router.Restart?.Milliseconds > 0)
+            yield return ($"{at}.restart", "a restart time is 1s to 4095s, in whole seconds (RFC 4724 §3)");
         string[] others = [.. fleet.Pops.Where(p => p != pop).SelectMany(p => p.Routers).Select(r => r.Name)];
         foreach ((string name, ImmutableArray<IPAddress> _) in router.Backbone)
         {

@@ -131,6 +131,12 @@ public sealed record RouterSpec
 
     public TimeSpan HoldTime { get; init; } = TimeSpan.FromSeconds(9);
 
+    /// <summary>
+    /// How long it keeps a node's routes whose process is gone (RFC 4724), of families where the kernel serves every
+    /// VIP without it; null: no time.
+    /// </summary>
+    public TimeSpan? Restart { get; init; }
+
     /// <summary>It is not ours: host routes are kept from it, and what it is told leads to the node.</summary>
     public bool IsInternet { get; init; }
 

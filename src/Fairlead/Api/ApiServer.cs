@@ -5,11 +5,10 @@ using Fairlead.Control;
 using Fairlead.Dns.Server;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 
 namespace Fairlead.Api;
@@ -25,24 +24,15 @@ public sealed class ApiServer(
 {
     private const int BodyBytesMax = 64 * 1024;
     private static readonly TimeSpan LongestIntent = TimeSpan.FromDays(30);
-    private WebApplication? app;
+    private LocalHttp? server;
 
     /// <summary>IOException when the socket cannot be had.</summary>
     public async Task StartAsync()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.ControlSocket))!);
         DeleteLeftSocket(options.ControlSocket);
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.ListenUnixSocket(Path.GetFullPath(options.ControlSocket));
-            kestrel.Limits.MaxRequestBodySize = BodyBytesMax;
-            kestrel.Limits.MaxConcurrentConnections = 64;
-            kestrel.AddServerHeader = false;
-        });
-        app = builder.Build();
-        app.Run(AnswerAsync);
-        await app.StartAsync();
+        server = new LocalHttp(Path.GetFullPath(options.ControlSocket), BodyBytesMax, AnswerAsync);
+        server.Start();
         File.SetUnixFileMode(options.ControlSocket,
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
     }
@@ -66,7 +56,7 @@ public sealed class ApiServer(
 
     public async ValueTask DisposeAsync()
     {
-        if (app is not null) await app.DisposeAsync();
+        if (server is not null) await server.DisposeAsync();
     }
 
     /// <summary>What this node is and does now; null before its first turn.</summary>
@@ -92,7 +82,10 @@ public sealed class ApiServer(
             ],
             Peers =
             [
-                .. (speaker?.Status() ?? []).Select(peer => PeerView.Of(peer, now)),
+                .. (speaker?.Status() ?? []).Select(peer => PeerView.Of(peer, now) with
+                {
+                    RestartForbidden = Forbidden(loop.Fleet.Spec, peer),
+                }),
             ],
             Announcements = [.. view.Routes.Routes.Select(route => route.Prefix.ToString())],
             ReloadRefused = [.. reload.Refused],
@@ -107,6 +100,14 @@ public sealed class ApiServer(
             Transfers = transfers is null ? null : TransferViews.Of(transfers),
             Memory = new MemoryView(Environment.WorkingSet, GC.GetTotalMemory(forceFullCollection: false)),
         };
+    }
+
+    private ImmutableArray<string> Forbidden(FleetSpec fleet, PeerStatus peer)
+    {
+        PopSpec pop = fleet.Pop(options.Pop)!;
+        return pop.Router(peer.Name.Split('/')[0]) is { Restart: not null }
+            ? Survival.Mortal(fleet, pop, peer.Address.AddressFamily)
+            : [];
     }
 
     private async Task AnswerAsync(HttpContext context)

@@ -31,6 +31,12 @@ public sealed record PeerView(
     /// <summary>Seconds, as agreed; null while no session stands.</summary>
     public double? HoldTime { get; init; }
 
+    /// <summary>Seconds for which the router keeps our routes when this process is gone; null: it drops them.</summary>
+    public double? KeepsRoutes { get; init; }
+
+    /// <summary>The fleet file asks for it, and these services, which end with the process, forbid it.</summary>
+    public ImmutableArray<string> RestartForbidden { get; init; } = [];
+
     public static PeerView Of(PeerStatus peer, DateTimeOffset now) => new(
         peer.Name, peer.Address.ToString(), peer.State.ToString(), (now - peer.Since).TotalSeconds,
         peer.Bfd?.ToString(), peer.Announced, peer.LastError)
@@ -42,6 +48,7 @@ public sealed record PeerView(
         Established = peer.Established,
         ToldGeneration = peer.ToldGeneration,
         HoldTime = peer.Agreed?.HoldTime.TotalSeconds,
+        KeepsRoutes = peer.Agreed?.Restart is null ? null : peer.RestartOffered?.TotalSeconds,
     };
 }
 

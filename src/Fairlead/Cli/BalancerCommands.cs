@@ -3,7 +3,6 @@ using System.Globalization;
 using Fairlead.Api;
 using Fairlead.Fleet.Spec;
 using Fairlead.Node;
-using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
 namespace Fairlead.Cli;
@@ -114,7 +113,7 @@ internal static class BalancerCommands
             FleetFile? read = FleetReader.Read(file, File.ReadAllText(file), out IReadOnlyList<SpecProblem> problems);
             foreach (SpecProblem problem in problems) Output.Say(problem.ToString());
             if (read is null) return ExitCode.InvalidFile;
-            using ILoggerFactory logs = NodeCommands.Logs();
+            using var logs = new LineLog();
             using var stop = new CancellationTokenSource();
             using var news = new AutoResetEvent(false);
             using var signals = new StopAndReload(stop.Cancel, () => news.Set());

@@ -28,18 +28,27 @@ internal static class BgpCommands
         }
 
         var table = new Table().Border(TableBorder.None).AddColumns(
-            "peer", "address", "state", "since", "hold", "announced", "received", "updates in/out", "malformed", "ups",
-            "last error");
+            "peer", "address", "state", "since", "hold", "without us", "announced", "received", "updates in/out",
+            "malformed", "ups", "last error");
         foreach (PeerView peer in peers)
         {
             table.AddRow(peer.Name, peer.Address, peer.State, Seconds(peer.SinceSeconds),
-                peer.HoldTime is { } hold ? $"{hold:0} s" : "-", $"{peer.Announced}", $"{peer.Received}",
+                peer.HoldTime is { } hold ? $"{hold:0} s" : "-", Markup.Escape(WithoutUs(peer)),
+                $"{peer.Announced}", $"{peer.Received}",
                 $"{peer.UpdatesIn}/{peer.UpdatesOut}", $"{peer.MalformedIn}", $"{peer.Established}",
                 Markup.Escape(peer.LastError));
         }
 
         Output.Terminal().Write(table);
     });
+
+    /// <summary>What becomes of our routes there when this process is gone.</summary>
+    private static string WithoutUs(PeerView peer) => peer switch
+    {
+        { KeepsRoutes: { } time } => $"kept {time:0} s",
+        { RestartForbidden: { IsEmpty: false } mortal } => $"dropped: {string.Join(' ', mortal)} would not live on",
+        _ => "dropped",
+    };
 
     private static Command Bfd() => Shown("bfd", "Shows this node's BFD sessions.", async (client, asJson, stop) =>
     {

@@ -3,7 +3,6 @@ using Fairlead.Api;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
 using Fairlead.Node;
-using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
 namespace Fairlead.Cli;
@@ -17,15 +16,6 @@ internal static class NodeCommands
 
     public static Option<string> ControlSocket() =>
         CommandLine.WithDefault("--control", DefaultSocket, "the node's control socket");
-
-    /// <summary>What runs as a service says what befalls it a line each, on standard output.</summary>
-    public static ILoggerFactory Logs() => LoggerFactory.Create(builder => builder.AddSimpleConsole(console =>
-    {
-        console.SingleLine = true;
-        console.UseUtcTimestamp = true;
-        console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-        console.ColorBehavior = Microsoft.Extensions.Logging.Console.LoggerColorBehavior.Disabled;
-    }));
 
     private static Command Node()
     {
@@ -64,7 +54,7 @@ internal static class NodeCommands
                 return Output.Fault(ExitCode.Usage, $"pop {ours.Name} has no node \"{options.Node}\"{hint}");
             }
 
-            using ILoggerFactory logs = Logs();
+            using var logs = new LineLog();
             await new FairleadNode(options, loaded, logs).RunAsync();
             return ExitCode.Ok;
         });

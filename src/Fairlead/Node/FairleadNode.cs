@@ -27,7 +27,9 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
     private readonly ILogger log = logs.CreateLogger("node");
     private readonly TimeProvider time = TimeProvider.System;
 
-    /// <summary>Runs until SIGTERM or SIGINT. IOException when a port or the control socket cannot be had.</summary>
+    /// <summary>
+    /// Runs until SIGTERM, SIGINT or SIGUSR2. IOException when a port or the control socket cannot be had.
+    /// </summary>
     public async Task RunAsync()
     {
         PopSpec pop = loaded.Spec.Pop(options.Pop)!;
@@ -48,20 +50,21 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             loop?.Wake();
         }, FileOf(""));
         await using var origins = new OriginGuard(loaded.Spec, time, seed, logs.CreateLogger("rpki"));
-        using var peers = new NodePeers(options.Pop, options.Node, logs.CreateLogger("bgp"));
+        using Balancing? balancing = Balancing.Start(
+            loaded.Spec, node, options.Pins, time, logs.CreateLogger("balancer"));
+        using var peers = new NodePeers(
+            options.Pop, options.Node, logs.CreateLogger("bgp"), follows: balancing?.HasTakenOver == true);
         BgpSpeaker? speaker = NewSpeaker(peers, seed, () => loop);
         origins.Changed = guard => speaker?.ReplaceGuard(guard);
         await using ZoneTransfers? transfers = loaded.HasZones ? NewTransfers(seed, () => loop?.Wake()) : null;
-        using Balancing? balancing = Balancing.Start(
-            loaded.Spec, node, options.Pins, time, logs.CreateLogger("balancer"));
         await using DnsServer? dns = transfers is null ? null : new DnsServer(DnsOptions(transfers), dnsTable);
-        using var ahead = new LookAhead();
+        using LookAhead? ahead = dns is null ? null : new LookAhead(); // An announcer answers nothing ahead.
         loop = new ReconcileLoop(
             loaded, options, time, logs.CreateLogger("plan"), last, disk, store, checks, dnsTable, speaker, forwarding,
             transfers, balancing);
         var publisher = new Publisher(store, loop, time, logs.CreateLogger("store"));
         loop.ReportChanged = publisher.Hurry;
-        loop.Acted = ahead.From;
+        loop.Acted = ahead is null ? null : ahead.From;
         store.Changed = loop.Wake;
         if (balancing is not null) (balancing.Stood, balancing.CarriedChanged) = (loop.Wake, loop.Wake);
         var reload = new FleetReload(
@@ -70,7 +73,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
             options, loop, store, checks, speaker, dns, reload, time, transfers, origins, balancing);
 
         using var stop = new CancellationTokenSource();
-        using var signals = new StopAndReload(stop.Cancel, () => reload.Run());
+        bool leaves = false;
+        using var signals = new StopAndReload(stop.Cancel, () => reload.Run(), () => leaves = true);
 
         // Reading zones and geo databases leaves several times their size behind: give it back before anybody waits.
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -92,11 +96,26 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         log.LogInformation("{Pop}/{Node} of {Fleet} runs", pop.Name, node.Name, loaded.Spec.Name);
 
         await EndedAsync(dns, transfers, looping, publishing, watching);
+        await (leaves ? LeaveAsync(speaker) : WithdrawAsync(speaker, balancing, forwarding));
+    }
+
+    /// <summary>
+    /// What stands in the kernel stays: routers that keep our routes lead there until the next process comes.
+    /// </summary>
+    private async Task LeaveAsync(BgpSpeaker? speaker)
+    {
+        log.LogInformation("leaving for the next process: what the kernel does goes on");
+        if (speaker is not null) await speaker.LeaveAsync("restarts");
+    }
+
+    private async Task WithdrawAsync(BgpSpeaker? speaker, Balancing? balancing, KernelForwarding forwarding)
+    {
         log.LogInformation("stopping: withdrawing first");
         if (speaker is not null) await speaker.StopAsync("stopped by its operator");
         balancing?.Remove();
         forwarding.Clear();
     }
+
 
     /// <summary>Where the port cannot be had, what the first turn put into the kernel is taken out again.</summary>
     private static void StartDns(DnsServer? dns, KernelForwarding forwarding)

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Bfd;
 using Fairlead.Bgp.Session;
+using Fairlead.Bgp.Wire;
+using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
 using Fairlead.Net.Linux;
 using Microsoft.Extensions.Logging;
@@ -15,7 +17,11 @@ namespace Fairlead.Node;
 /// that is now. A gateway that is gone is not forgotten before there is another: its session ends by itself if it must,
 /// and a route that is replaced is away for a moment.
 /// </summary>
-public sealed class NodePeers(string popName, string nodeName, ILogger log) : IDisposable
+/// <param name="popName">The node's pop.</param>
+/// <param name="nodeName">The node.</param>
+/// <param name="log">Where it says what it sees.</param>
+/// <param name="follows">Its balancer goes on from where an earlier process left it, so the routes may too.</param>
+public sealed class NodePeers(string popName, string nodeName, ILogger log, bool follows = false) : IDisposable
 {
     private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
 
@@ -34,7 +40,7 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
         {
             PopSpec pop = fleet.Pop(popName)!;
             if (HasGateway(fleet)) _ = Look();
-            return PeersOf(fleet, pop, pop.Node(nodeName)!, gateways);
+            return PeersOf(fleet, pop, pop.Node(nodeName)!, gateways, follows);
         }
     }
 
@@ -63,7 +69,8 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
     public void Dispose() => watch?.Dispose();
 
     internal static ImmutableArray<PeerOptions> PeersOf(
-        FleetSpec fleet, PopSpec pop, NodeSpec node, IReadOnlyDictionary<AddressFamily, Gateway> gateways) =>
+        FleetSpec fleet, PopSpec pop, NodeSpec node, IReadOnlyDictionary<AddressFamily, Gateway> gateways,
+        bool follows = false) =>
     [
         .. from router in pop.Routers
            from family in Families
@@ -91,6 +98,9 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log) : ID
                    WithoutBlackholes = !router.TakesBlackholes,
                },
                Import = ImportPolicy.Plain, // For the looking glass: nothing is ever installed.
+               Restart = Survival.Of(fleet, pop, router, family) is { } time
+                   ? new RestartOptions { Families = [BgpFamily.Of(family)], Time = time, Restarted = follows }
+                   : null,
                Bfd = router.Bfd is { } bfd
                    ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
                    : null,

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Text;
 using Fairlead.Balancer;
 using Fairlead.Bgp.Announcing;
@@ -8,8 +9,10 @@ using Fairlead.Dns.Answering;
 using Fairlead.Dns.Steering;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
+using Fairlead.Fleet.Spec;
 using Fairlead.Health;
 using Fairlead.Net;
+using Fairlead.Net.Addresses;
 using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Node;
@@ -44,6 +47,9 @@ public sealed class ReconcileLoop(
     private bool balances;
     private readonly DoubtTimes doubtTimes = new();
     private ImmutableArray<Doubt> doubts = [];
+    private bool announces;
+    private VipTable forwarded = VipTable.Empty;
+    private long? forwardedAt;
 
     public LoadedFleet Fleet => Volatile.Read(ref fleet);
 
@@ -141,16 +147,21 @@ public sealed class ReconcileLoop(
             .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {report.Balances}"),
         ];
         bool changed = !acting.AsSpan().SequenceEqual(acted);
+        bool begins = !announces && MayAnnounce(current.Spec, report, now);
+        announces |= begins;
         if (changed)
         {
+            RouteSet wanted = NodeRoutes.Of(current.Spec, next, report, ++generation);
+            Withdraw(wanted, states, now);
             LogChanges(next);
             plan = next;
             acted = acting;
-            Act(current, next, report, others, ++generation);
+            Act(current, next, report, others, wanted);
             Announce(states, now);
             TtlDebt.Follow(Steered, now);
             Acted?.Invoke(current, next);
         }
+        else if (begins) Announce(states, now);
 
         if (Volatile.Read(ref thawedAt) is var since && since != 0)
         {
@@ -169,14 +180,42 @@ public sealed class ReconcileLoop(
 
     private void Act(
         LoadedFleet current, Plan next, NodeReport report,
-        ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, long marked)
+        ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, RouteSet wanted)
     {
+        long marked = wanted.Generation;
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
         VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
         if (balances) balancing?.Apply(OtherBalancers.With(vips, others, doubts));
-        forwarding.Apply(vips);
+        Forward(vips);
         answers.Publish(current, next, marked);
-        routes = NodeRoutes.Of(current.Spec, next, report, marked);
+        routes = wanted;
+    }
+
+    /// <summary>
+    /// What goes goes at once: the kernel, the names and the log may take a tenth of a second. What is new has to wait
+    /// for them, and so has everything where an aggregate leans on a route that is new.
+    /// </summary>
+    private void Withdraw(RouteSet wanted, IReadOnlyList<CheckStatus> states, DateTimeOffset now)
+    {
+        HashSet<Prefix> stand = [.. routes.Routes.Select(route => route.Prefix)];
+        ImmutableArray<Route> stay = [.. wanted.Routes.Where(route => stand.Contains(route.Prefix))];
+        stand.ExceptWith(stay.Select(route => route.Prefix));
+        HashSet<IPAddress> hosts = [.. stay.Select(route => route.Prefix.Address)];
+        if (stand.Count == 0 || stay.Any(route => route.NextHop is { } host && !hosts.Contains(host))) return;
+        routes = new RouteSet(routes.Generation, stay);
+        Announce(states, now);
+    }
+
+    /// <summary>
+    /// The kernel's routes are said again with each plan, for it drops them silently with their link; but not at each
+    /// of a hundred plans a second, as when many services fail together.
+    /// </summary>
+    private void Forward(VipTable vips)
+    {
+        bool same = forwarded.Entries.AsSpan().SequenceEqual(vips.Entries.AsSpan());
+        if (same && forwardedAt is { } before && time.GetElapsedTime(before) < TimeSpan.FromSeconds(1)) return;
+        (forwarded, forwardedAt) = (vips, time.GetTimestamp());
+        forwarding.Apply(vips);
     }
 
     /// <summary>
@@ -207,9 +246,20 @@ public sealed class ReconcileLoop(
     /// </summary>
     private void Announce(IReadOnlyList<CheckStatus> states, DateTimeOffset now)
     {
+        if (!announces) return;
         TimeSpan age = Freshness.AgeOf(states, now);
         speaker?.Apply(routes with { AsOf = time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency) });
     }
+
+    /// <summary>
+    /// RFC 4724 §4.2: a router that has kept an earlier process's routes drops what is not in the first table that it
+    /// is told, so that must not be one from before the balancer stands and the checks have spoken. A check that says
+    /// nothing for long does not hold it up.
+    /// </summary>
+    private bool MayAnnounce(FleetSpec spec, NodeReport report, DateTimeOffset now) =>
+        !Survival.IsAny(spec, spec.Pop(options.Pop)!)
+        || (report.Balances && report.Pools.All(pool => pool.Pop != options.Pop || pool.Known))
+        || now - report.Started > BalanceWaitMax;
 
     private void LogChanges(Plan next)
     {
@@ -223,9 +273,11 @@ public sealed class ReconcileLoop(
             }
         }
 
+        ILookup<string, ServicePlan> known =
+            (plan?.Services ?? []).ToLookup(one => one.Service, StringComparer.Ordinal);
         foreach (ServicePlan service in next.Services)
         {
-            ServicePlan? before = plan?.Service(service.Service);
+            ServicePlan? before = known[service.Service].FirstOrDefault();
             string up = $"IPv4 {string.Join(' ', service.UpIPv4)} | IPv6 {string.Join(' ', service.UpIPv6)}";
             string wasUp = before is null
                 ? ""

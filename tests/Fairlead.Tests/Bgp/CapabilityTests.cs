@@ -80,6 +80,19 @@ public class CapabilityTests
     }
 
     [Fact]
+    public void A_process_that_has_found_nothing_in_the_kernel_has_the_peer_drop_what_it_kept()
+    {
+        PeerOptions fresh = Options with { Restart = new RestartOptions { Families = [BgpFamily.IPv4Unicast] } };
+        RestartCapability first = Negotiation.OurOpen(fresh, first: true).Capabilities.Restart!;
+        Assert.False(first.Restarted);
+        Assert.Equal([BgpFamily.IPv4Unicast], first.Kept.AsEnumerable());
+        Assert.Empty(first.Forwards);
+        // A later session follows on one of this process, and the kernel has gone on meanwhile.
+        RestartCapability later = Negotiation.OurOpen(fresh, first: false).Capabilities.Restart!;
+        Assert.Equal([BgpFamily.IPv4Unicast], later.Forwards.AsEnumerable());
+    }
+
+    [Fact]
     public void Only_what_both_sides_offer_is_agreed_on() => Property.Holds(2_000, random =>
     {
         PeerOptions options = Options with

@@ -57,6 +57,8 @@ internal static class FleetShapes
         IsGateway = at.IsGateway,
         Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
         HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
+        Restart = f.Optional<TimeSpan?>("restart", Nullable(Duration), null,
+            "how long it keeps the routes of a node whose process is gone while the balancer goes on (RFC 4724)"),
         IsInternet = f.Optional("scope", new OneOf<bool>(("internal", false), ("internet", true)), false,
             "internal: it takes host routes; internet: nothing longer than /24 or /48 is told to it"),
         TakesBlackholes = f.Optional("blackhole", Switch, false,
