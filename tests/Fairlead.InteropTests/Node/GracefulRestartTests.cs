@@ -150,16 +150,16 @@ public sealed class GracefulRestartTests : IDisposable
     private sealed class RouteLoss : IDisposable
     {
         private static readonly string[] All = [Vip, Cover, "2001:db8:f00::1/128", "2001:db8:f01::1/128"];
-        private readonly CancellationTokenSource stop = new();
-        private readonly Task looking;
+        private readonly Thread looking;
         private readonly HashSet<string> lost = [];
+        private bool stopping;
 
         public RouteLoss(NodeBed bed)
         {
             Assert.All(All, prefix => Assert.True(bed.HasRoute(prefix), prefix));
-            looking = Task.Run(() =>
+            looking = new Thread(() =>
             {
-                while (!stop.IsCancellationRequested)
+                while (!Volatile.Read(ref stopping))
                 {
                     string routes = bed.Bird.Ask("show route where source = RTS_BGP");
                     foreach (string prefix in All)
@@ -170,6 +170,7 @@ public sealed class GracefulRestartTests : IDisposable
                     Looks++;
                 }
             });
+            looking.Start();
         }
 
         public int Looks { get; private set; }
@@ -186,8 +187,8 @@ public sealed class GracefulRestartTests : IDisposable
 
         public void Dispose()
         {
-            stop.Cancel();
-            looking.Wait();
+            Volatile.Write(ref stopping, true);
+            looking.Join();
         }
     }
 }

@@ -49,44 +49,43 @@ public sealed class WithdrawStormTests(ITestOutputHelper output) : IDisposable
     private readonly NodeBed bed = new(Fleet);
 
     [InteropFact("ip", "bird")]
-    public void A_thousand_services_that_fail_at_once_are_withdrawn_a_tenth_of_a_second_after_the_last_verdict()
+    public void A_thousand_services_that_fail_at_once_are_withdrawn_in_few_messages()
     {
         using var bird = new BirdRouter(bed.Bed, "r1", Router);
         TcpListener backend = Serve();
         bed.StartNode();
-        List<double> took = [];
         for (int round = 0; round < Rounds; round++)
         {
             bed.Until(() => bird.CountRoutes("master4") == Services, "all are announced", 60);
             long before = UpdatesOut();
-            DateTime failed = DateTime.UtcNow;
+            DateTimeOffset failed = TimeProvider.System.GetUtcNow();
             backend.Dispose();
             bed.Until(() => bird.CountRoutes("master4") == 0, "all are withdrawn", 30);
-            DateTime gone = DateTime.UtcNow;
+            DateTimeOffset gone = TimeProvider.System.GetUtcNow();
             bed.Until(() => Verdicts(failed).Count == Services, "the log is written");
-            took.Add((gone - Verdicts(failed).Max()).TotalMilliseconds);
-            TimeSpan within = Verdicts(failed).Max() - Verdicts(failed).Min();
-            output.WriteLine(
-                $"{Services} services: withdrawn {took[^1]:F1} ms after the last verdict, in {UpdatesOut() - before} "
-                + $"messages; verdicts within {within.TotalMilliseconds:F0} ms");
+            long messages = UpdatesOut() - before;
+            List<DateTimeOffset> verdicts = Verdicts(failed);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{Services} services: withdrawn {(gone - verdicts.Max()).TotalMilliseconds:F1} ms after the last "
+                + $"verdict, in {messages} messages; verdicts within {(verdicts.Max() - verdicts.Min()).TotalMilliseconds:F0} ms"));
+            // Not one for each: the verdicts of a second come in some dozens of turns at most.
+            Assert.InRange(messages, 1, Services / 10);
             backend = Serve();
         }
 
         backend.Dispose();
-        // A slow turn is the machine's: other work has the processor then.
-        Assert.InRange(took.Min(), -1, 100);
     }
 
     public void Dispose() => bed.Dispose();
 
     /// <summary>When each check has said since then that its backend is down.</summary>
-    private List<DateTime> Verdicts(DateTime since) =>
+    private List<DateTimeOffset> Verdicts(DateTimeOffset since) =>
     [
         .. bed.LogText.Split('\n').Where(line => line.Contains(": down, ", StringComparison.Ordinal)
                 && line.Contains("info: node[0] check ", StringComparison.Ordinal))
-            .Select(line => DateTime.Parse(
+            .Select(line => DateTimeOffset.Parse(
                 line[..line.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture,
-                DateTimeStyles.AdjustToUniversal))
+                DateTimeStyles.AssumeUniversal))
             .Where(at => at >= since),
     ];
 
