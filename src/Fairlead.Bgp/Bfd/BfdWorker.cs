@@ -7,9 +7,9 @@ namespace Fairlead.Bgp.Bfd;
 
 /// <summary>
 /// The BFD process of a node (BfdProcess starts it): the engine, a thread that hears the node on standard input, one
-/// that tells it what the engine has to say, and those of its last will. Nothing else runs here. So nothing can hold the engine's thread up: a
-/// collection or a compiler stops every thread of its process until the last of them has come to a place where it may
-/// stop, which takes a busy node tenths of a second.
+/// that tells it what the engine has to say, and those of its last will. Nothing else runs here. So nothing can hold
+/// the engine's thread up: a collection or a compiler stops every thread of its process until the last of them has come
+/// to a place where it may stop, which takes a busy node tenths of a second.
 /// </summary>
 public sealed class BfdWorker
 {
@@ -33,8 +33,8 @@ public sealed class BfdWorker
     }
 
     /// <summary>
-    /// Until the node says End (the peers are told AdminDown), or is gone: its BGP sessions are ended and the peers told
-    /// Down, for what it announced must not stand. LastWill is the name under which the node says what that is.
+    /// Until the node says End (the peers are told AdminDown), or is gone: its BGP sessions are ended and the peers
+    /// told Down, for what it announced must not stand. LastWill is the name under which the node says what that is.
     /// </summary>
     public static int Run(string nodeProcess, string lastWill)
     {

@@ -65,9 +65,9 @@ public sealed class WithdrawStormTests(ITestOutputHelper output) : IDisposable
             bed.Until(() => Verdicts(failed).Count == Services, "the log is written");
             long messages = UpdatesOut() - before;
             List<DateTimeOffset> verdicts = Verdicts(failed);
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{Services} services: withdrawn {(gone - verdicts.Max()).TotalMilliseconds:F1} ms after the last "
-                + $"verdict, in {messages} messages; verdicts within {(verdicts.Max() - verdicts.Min()).TotalMilliseconds:F0} ms"));
+            (TimeSpan after, TimeSpan within) = (gone - verdicts.Max(), verdicts.Max() - verdicts.Min());
+            output.WriteLine($"{Services} services: withdrawn {after.TotalMilliseconds:F1} ms after the last verdict, "
+                + $"in {messages} messages; verdicts within {within.TotalMilliseconds:F0} ms");
             // Not one for each: the verdicts of a second come in some dozens of turns at most.
             Assert.InRange(messages, 1, Services / 10);
             backend = Serve();

@@ -173,7 +173,7 @@ public class InvariantTests
         // that is the last to serve comes back as soon as it can know.
         bool serves = fleet.StoreUp && fleet.Alive.Any(node => !node.CutOff && node.Healthy.Count > 0);
         if (!serves || Cities.Cover.All(fleet.IsAnnounced)) whole = fleet.Now;
-        Assert.True(fleet.Now - whole <= ToKnow, $"I2: nobody announces the cover since {whole:T}, it is {fleet.Now:T}");
+        Assert.True(fleet.Now - whole <= ToKnow, $"I2: nobody announces a cover from {whole:T} to {fleet.Now:T}");
     }
 
     private static void Break(FleetSimulation fleet, Random random)
