@@ -304,6 +304,7 @@ internal sealed partial class Course : IDisposable
     private string Write(string name, string text, bool isProgram = false)
     {
         string path = Path.Combine(folder, name);
+        File.Delete(path); // A program that still runs cannot be written to.
         File.WriteAllText(path, text);
         if (isProgram) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         return path;
