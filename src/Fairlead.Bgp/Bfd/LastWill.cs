@@ -40,7 +40,7 @@ internal sealed class LastWill : IDisposable
         }
     }
 
-    /// <summary>This session is to end with us. To be released before its socket is closed.</summary>
+    /// <summary>This session ends with the node. To be released before its socket is closed.</summary>
     public void Hold(KernelSocket socket)
     {
         lock (gate)

@@ -10,6 +10,7 @@ using Fairlead.Health;
 using Fairlead.Net.Addresses;
 using Fairlead.Node;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Api;
 
@@ -18,7 +19,7 @@ namespace Fairlead.Api;
 /// </summary>
 public sealed class ApiServer(
     NodeOptions options, ReconcileLoop loop, IStore store, CheckEngine checks, BgpSpeaker? speaker, DnsServer? dns,
-    FleetReload reload, TimeProvider time, ZoneTransfers? transfers = null, OriginGuard? origins = null,
+    FleetReload reload, TimeProvider time, ILogger log, ZoneTransfers? transfers = null, OriginGuard? origins = null,
     Balancing? balancing = null)
     : IAsyncDisposable
 {
@@ -31,7 +32,7 @@ public sealed class ApiServer(
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(options.ControlSocket))!);
         DeleteLeftSocket(options.ControlSocket);
-        server = new LocalHttp(Path.GetFullPath(options.ControlSocket), BodyBytesMax, AnswerAsync);
+        server = new LocalHttp(Path.GetFullPath(options.ControlSocket), BodyBytesMax, log, AnswerAsync);
         server.Start();
         File.SetUnixFileMode(options.ControlSocket,
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);

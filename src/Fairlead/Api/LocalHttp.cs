@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Fairlead.Api;
 
@@ -10,7 +11,8 @@ namespace Fairlead.Api;
 /// HTTP/1.1 (RFC 9112) on a Unix socket, for small requests and answers. Kestrel would cost each node 8 MB of memory
 /// for a socket that only its operator and its scraper open; it serves DoH, where strangers come over TLS.
 /// </summary>
-internal sealed class LocalHttp(string path, int bodyBytesMax, Func<HttpContext, Task> answer) : IAsyncDisposable
+internal sealed class LocalHttp(string path, int bodyBytesMax, ILogger log, Func<HttpContext, Task> answer)
+    : IAsyncDisposable
 {
     private const int ConnectionsMax = 64;
 
@@ -84,7 +86,7 @@ internal sealed class LocalHttp(string path, int bodyBytesMax, Func<HttpContext,
     {
         try
         {
-            using (socket) await new LocalConnection(socket, bodyBytesMax, answer).RunAsync(stop.Token);
+            using (socket) await new LocalConnection(socket, bodyBytesMax, log, answer).RunAsync(stop.Token);
         }
         catch (Exception fault) when (fault is OperationCanceledException or SocketException)
         {
@@ -98,7 +100,7 @@ internal sealed class LocalHttp(string path, int bodyBytesMax, Func<HttpContext,
 }
 
 /// <summary>One connection of LocalHttp: a request after the other.</summary>
-internal sealed class LocalConnection(Socket socket, int bodyBytesMax, Func<HttpContext, Task> answer)
+internal sealed class LocalConnection(Socket socket, int bodyBytesMax, ILogger log, Func<HttpContext, Task> answer)
 {
     private const int HeadBytesMax = 16 * 1024;
     private static readonly TimeSpan IdleMax = TimeSpan.FromMinutes(2);
@@ -126,7 +128,7 @@ internal sealed class LocalConnection(Socket socket, int bodyBytesMax, Func<Http
                     await SendAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray(), idle.Token);
                 if (await HearBodyAsync(headBytes, bodyBytes, idle.Token) is not { } body) return;
                 context.Request.Body = new MemoryStream(body, writable: false);
-                await answer(context);
+                await AnswerAsync(context, said);
             }
             else
             {
@@ -135,6 +137,22 @@ internal sealed class LocalConnection(Socket socket, int bodyBytesMax, Func<Http
 
             await SendAsync(HeadOf(context.Response, said.Length, goesOn), idle.Token);
             await SendAsync(said.GetBuffer().AsMemory(0, (int)said.Length), idle.Token);
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, MemoryStream said)
+    {
+        try
+        {
+            await answer(context);
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException)
+        {
+            // Ours: the log is told of it, and whoever asked.
+            log.LogError(fault, "{Method} {Path} has failed", context.Request.Method, context.Request.Path);
+            said.SetLength(0);
+            (context.Response.StatusCode, context.Response.ContentType) =
+                (StatusCodes.Status500InternalServerError, null);
         }
     }
 

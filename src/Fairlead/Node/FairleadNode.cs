@@ -70,7 +70,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         var reload = new FleetReload(
             options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers);
         await using var api = new ApiServer(
-            options, loop, store, checks, speaker, dns, reload, time, transfers, origins, balancing);
+            options, loop, store, checks, speaker, dns, reload, time, logs.CreateLogger("api"), transfers, origins,
+            balancing);
 
         using var stop = new CancellationTokenSource();
         bool leaves = false;
@@ -115,7 +116,6 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         balancing?.Remove();
         forwarding.Clear();
     }
-
 
     /// <summary>Where the port cannot be had, what the first turn put into the kernel is taken out again.</summary>
     private static void StartDns(DnsServer? dns, KernelForwarding forwarding)

@@ -3,8 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using Fairlead.Balancer.Programs;
-using Fairlead.Lab;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.InteropTests.Node;
@@ -13,7 +11,6 @@ namespace Fairlead.InteropTests.Node;
 public sealed class BalancingNodeTests : IDisposable
 {
     private const string Vip = "192.0.2.1";
-    private const string Pins = "/sys/fs/bpf/fairlead";
     private const string Mode = "mode: l2";
 
     private static readonly string Fleet = NodeBed.TwoPops
@@ -40,7 +37,7 @@ public sealed class BalancingNodeTests : IDisposable
     {
         _ = bed.Bird;
         bed.StartBackends();
-        Process node = Start();
+        Process node = bed.StartPinned();
         bed.AwaitRoutes($"{Vip}/32");
         bed.Until(() => Ask(0).Length > 0, "the VIP answers");
 
@@ -51,11 +48,12 @@ public sealed class BalancingNodeTests : IDisposable
         Assert.Equal(["b1 10.0.0.1", "b2 10.0.0.1"], seen.Values.Distinct().Order());
         foreach ((int port, string answer) in seen.Take(8))
         {
-            string told = Json("why", "flow", $"10.0.0.1:{port}", $"{Vip}:80/tcp").GetProperty("goes").GetString()!;
+            JsonElement why = bed.Json("why", "flow", $"10.0.0.1:{port}", $"{Vip}:80/tcp");
+            string told = why.GetProperty("goes").GetString()!;
             Assert.Equal(answer.StartsWith("b1", StringComparison.Ordinal) ? "10.0.0.5" : "10.0.0.6", told);
         }
 
-        JsonElement balancer = Json("balancer");
+        JsonElement balancer = bed.Json("balancer");
         JsonElement vip = Assert.Single(balancer.GetProperty("vips").EnumerateArray(),
             one => one.GetProperty("vip").GetString() == $"{Vip}:80/tcp");
         Assert.True(vip.GetProperty("newFlows").GetInt64() >= 40, vip.GetRawText());
@@ -71,7 +69,7 @@ public sealed class BalancingNodeTests : IDisposable
         NodeBed.AwaitExit(node, 10);
         Assert.Equal(backend, Echo(flow));
         Assert.Equal(seen[42000], Ask(42000));
-        node = Start();
+        node = bed.StartPinned();
         bed.AwaitLog("took over what an earlier process had left");
         bed.AwaitRoutes($"{Vip}/32");
         Assert.Equal(backend, Echo(flow));
@@ -79,7 +77,7 @@ public sealed class BalancingNodeTests : IDisposable
         // A backend that fails gets nothing more; the other's flows stay.
         string other = backend == "b1" ? "b2" : "b1";
         bed.Sicken(other);
-        bed.Until(() => Json("balancer").GetProperty("backends").EnumerateArray()
+        bed.Until(() => bed.Json("balancer").GetProperty("backends").EnumerateArray()
             .Count(one => one.GetProperty("service").GetString() == "web/ipv4") == 1, $"{other} has left the table");
         Assert.Equal(backend, Echo(flow));
         for (int port = 43000; port < 43010; port++) Assert.Equal($"{backend} 10.0.0.1", Ask(port));
@@ -87,7 +85,7 @@ public sealed class BalancingNodeTests : IDisposable
         NodeBed.Signal(node, "TERM");
         Assert.Equal(0, NodeBed.AwaitExit(node, 10));
         bed.AssertNothingLeft();
-        Assert.False(Directory.Exists(Pins), "nothing is pinned after a stop");
+        Assert.False(Directory.Exists(bed.Pins), "nothing is pinned after a stop");
         Assert.DoesNotContain("xdp", bed.Bed.Ip("n1", "link", "show", "eth0"), StringComparison.Ordinal);
     }
 
@@ -127,21 +125,6 @@ public sealed class BalancingNodeTests : IDisposable
         wire.Dispose();
         pass.Dispose();
         bed.Dispose();
-        if (Directory.Exists(Pins)) new PinFolder(Pins).RemoveAll();
-    }
-
-    /// <summary>
-    /// With this process's mounts: `ip netns exec` gives each program a /sys of its own, which ends with it.
-    /// </summary>
-    private Process Start() => bed.Bed.Start("n1", bed.InFolder("node.log"), "nsenter",
-        $"--mount=/proc/{Environment.ProcessId}/ns/mnt", NodeBed.Program, "node", "--fleet", bed.FleetFile,
-        "--pop", "here", "--node", "n1", "--state", bed.State, "--control", bed.Control);
-
-    private JsonElement Json(params string[] arguments)
-    {
-        string text = Command.Run(NodeBed.Program, [.. arguments, "--control", bed.Control, "--output", "json"]);
-        using JsonDocument document = JsonDocument.Parse(text);
-        return document.RootElement.Clone();
     }
 
     /// <summary>Who answers a request from this port (0: any), and whom it saw; empty when nobody does.</summary>

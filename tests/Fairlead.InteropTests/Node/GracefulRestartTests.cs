@@ -14,7 +14,6 @@ public sealed class GracefulRestartTests : IDisposable
 {
     private const string Vip = "192.0.2.1/32";
     private const string Cover = "192.0.2.0/24";
-    private const string Pins = "/sys/fs/bpf/fairlead";
 
     private static readonly string Fleet = NodeBed.TwoPops
         .Replace("ports: [tcp/80]", "ports: [tcp/80]\n    balance: {mode: l2}", StringComparison.Ordinal)
@@ -36,7 +35,7 @@ public sealed class GracefulRestartTests : IDisposable
     {
         _ = bed.Bird;
         bed.StartBackends();
-        Process node = Start();
+        Process node = bed.StartPinned();
         bed.AwaitRoutes(Vip, Cover, "2001:db8:f00::1/128");
         bed.Until(() => WithoutUs() is [30, 30], "both sessions stand and keep routes");
 
@@ -48,7 +47,7 @@ public sealed class GracefulRestartTests : IDisposable
                 int exit = NodeBed.AwaitExit(node, 10);
                 if (signal == "USR2") Assert.Equal(0, exit);
                 bed.Until(() => Keeping() == 2, "BIRD keeps the routes of both sessions");
-                node = Start();
+                node = bed.StartPinned();
                 bed.AwaitLog("took over what an earlier process had left");
                 bed.Until(() => WithoutUs() is [30, 30], "both sessions stand again", 30);
                 bed.Until(() => Keeping() == 0, "all has been told again", 30);
@@ -69,15 +68,15 @@ public sealed class GracefulRestartTests : IDisposable
     {
         _ = bed.Bird;
         bed.StartBackends();
-        Process node = Start();
+        Process node = bed.StartPinned();
         bed.AwaitRoutes(Vip);
         bed.Until(() => WithoutUs() is [30, 30], "both sessions stand and keep routes");
         NodeBed.Signal(node, "KILL");
         NodeBed.AwaitExit(node, 10);
-        new PinFolder(Pins).RemoveAll(); // As a reboot does; and no backend answers any more.
+        new PinFolder(bed.Pins).RemoveAll(); // As a reboot does; and no backend answers any more.
         foreach (string backend in (string[])["b1", "b2"]) bed.Sicken(backend);
         Assert.True(bed.HasRoute(Vip), "kept until then");
-        _ = Start();
+        _ = bed.StartPinned();
         bed.Until(() => !bed.HasRoute(Vip), "the first session says that nothing was found", 10);
     }
 
@@ -89,10 +88,11 @@ public sealed class GracefulRestartTests : IDisposable
             StringComparison.Ordinal));
         _ = bed.Bird;
         bed.StartBackends();
-        Process node = Start();
+        Process node = bed.StartPinned();
         bed.AwaitRoutes(Vip, "192.0.2.9/32", "2001:db8:f00::1/128");
         bed.Until(() => WithoutUs() is [null, 30], "IPv6 alone is kept");
-        Assert.Contains("plain", Json("bgp")[0].GetProperty("restartForbidden").GetRawText(), StringComparison.Ordinal);
+        string forbids = bed.Json("bgp")[0].GetProperty("restartForbidden").GetRawText();
+        Assert.Contains("plain", forbids, StringComparison.Ordinal);
         string session = bed.Bird.Ask("show protocols all node_n1_v4");
         string theirs = session[session.IndexOf("Neighbor capabilities", StringComparison.Ordinal)..];
         Assert.DoesNotContain("Graceful restart", theirs[..theirs.IndexOf("Session:", StringComparison.Ordinal)],
@@ -109,7 +109,6 @@ public sealed class GracefulRestartTests : IDisposable
         wire.Dispose();
         pass.Dispose();
         bed.Dispose();
-        if (Directory.Exists(Pins)) new PinFolder(Pins).RemoveAll();
     }
 
     /// <summary>Of how many sessions BIRD keeps the routes while they are away.</summary>
@@ -131,20 +130,6 @@ public sealed class GracefulRestartTests : IDisposable
                     : null),
         ];
     }
-
-    private JsonElement Json(string command)
-    {
-        string text = Command.Run(NodeBed.Program, command, "--control", bed.Control, "--output", "json");
-        using JsonDocument document = JsonDocument.Parse(text);
-        return document.RootElement.Clone();
-    }
-
-    /// <summary>
-    /// With this process's mounts: `ip netns exec` gives each program a /sys of its own, which ends with it.
-    /// </summary>
-    private Process Start() => bed.Bed.Start("n1", bed.InFolder("node.log"), "nsenter",
-        $"--mount=/proc/{Environment.ProcessId}/ns/mnt", NodeBed.Program, "node", "--fleet", bed.FleetFile,
-        "--pop", "here", "--node", "n1", "--state", bed.State, "--control", bed.Control);
 
     /// <summary>Asks BIRD for its routes without a pause, and notes every one that it had and has not.</summary>
     private sealed class RouteLoss : IDisposable

@@ -1,7 +1,10 @@
 using System.Diagnostics;
+using System.Text.Json;
+using Fairlead.Balancer.Programs;
 using Fairlead.InteropTests.Bgp;
 using Fairlead.Lab;
 using Fairlead.Lab.Topologies;
+using Fairlead.Net.Linux;
 using static Fairlead.InteropTests.Bgp.BirdRouter;
 
 namespace Fairlead.InteropTests.Node;
@@ -111,6 +114,24 @@ internal sealed class NodeBed : IDisposable
     public Process StartNode() => Bed.Start("n1", InFolder("node.log"), Program, "node", "--fleet", FleetFile,
         "--pop", "here", "--node", "n1", "--state", State, "--control", Control);
 
+    /// <summary>Where the programs of a pinned node's balancer outlive it: no other's.</summary>
+    public string Pins => $"{BpfFs.Root}/{Bed.Prefix}";
+
+    /// <summary>
+    /// With this process's mounts: `ip netns exec` gives each program a /sys of its own, and pins that end with it.
+    /// </summary>
+    public Process StartPinned() => Bed.Start("n1", InFolder("node.log"), "nsenter",
+        $"--mount=/proc/{Environment.ProcessId}/ns/mnt", Program, "node", "--fleet", FleetFile, "--pop", "here",
+        "--node", "n1", "--state", State, "--control", Control, "--pins", Pins);
+
+    /// <summary>What a command of the node says as JSON.</summary>
+    public JsonElement Json(params string[] arguments)
+    {
+        string text = Command.Run(Program, [.. arguments, "--control", Control, "--output", "json"]);
+        using JsonDocument document = JsonDocument.Parse(text);
+        return document.RootElement.Clone();
+    }
+
     /// <summary>A node that is to end by itself: its exit code and what it printed.</summary>
     public (int Exit, string Error) RunNode(params string[] before)
     {
@@ -171,6 +192,7 @@ internal sealed class NodeBed : IDisposable
     {
         Bed.Dispose();
         bird?.Dispose();
+        if (Directory.Exists(Pins)) new PinFolder(Pins).RemoveAll();
         Directory.Delete(folder, recursive: true);
     }
 

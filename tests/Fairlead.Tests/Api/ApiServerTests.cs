@@ -46,7 +46,8 @@ public sealed class ApiServerTests : IAsyncLifetime
         var origins = new OriginGuard(loop.Fleet.Spec, TimeProvider.System, 1, NullLogger.Instance);
         var peers = new NodePeers(options.Pop, options.Node, NullLogger.Instance);
         var reload = new FleetReload(options, loop, checks, null, peers, origins, NullLogger.Instance);
-        server = new ApiServer(options, loop, store, checks, null, null, reload, TimeProvider.System);
+        server = new ApiServer(
+            options, loop, store, checks, null, null, reload, TimeProvider.System, NullLogger.Instance);
         File.WriteAllText(options.ControlSocket, "what a killed process left");
         await server.StartAsync();
         looping = loop.RunAsync(stop.Token);

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using Fairlead.Api;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Fairlead.Tests.Api;
 
@@ -16,8 +17,9 @@ public sealed class LocalHttpTests : IAsyncLifetime
     public Task InitializeAsync()
     {
         // Says what it has understood.
-        server = new LocalHttp(Path, 100, async context =>
+        server = new LocalHttp(Path, 100, NullLogger.Instance, async context =>
         {
+            if (context.Request.Path == "/broken") throw new InvalidDataException("a fault of ours");
             using var reader = new StreamReader(context.Request.Body);
             string body = await reader.ReadToEndAsync();
             context.Response.StatusCode = 202;
@@ -55,6 +57,7 @@ public sealed class LocalHttpTests : IAsyncLifetime
     [Theory]
     [InlineData("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "202 ")]
     [InlineData("GET / HTTP/1.0\r\n\r\n", "202 ")]
+    [InlineData("GET /broken HTTP/1.0\r\n\r\n", "500 ")]
     [InlineData("hello\r\n\r\n", "400 ")]
     [InlineData("GET http://node/ HTTP/1.1\r\n\r\n", "400 ")]
     [InlineData("GET / HTTP/2.0\r\n\r\n", "400 ")]
