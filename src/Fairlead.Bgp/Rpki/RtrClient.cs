@@ -66,11 +66,12 @@ public sealed class RtrClient : IAsyncDisposable
         TimeSpan pause = FirstPause;
         while (!stop.IsCancellationRequested)
         {
-            bool synced = false;
+            (bool synced, RtrStep end) = (false, default(RtrStep));
             string? fault = null;
             try
             {
-                (synced, fault) = await ConverseAsync();
+                (synced, end) = await ConverseAsync();
+                fault = end.Close;
             }
             catch (Exception gone) when (gone is SocketException or IOException or OperationCanceledException)
             {
@@ -80,15 +81,15 @@ public sealed class RtrClient : IAsyncDisposable
             session.Disconnected();
             Note(fault);
             if (synced) pause = FirstPause;
-            // Who was told to speak an older version comes back at once.
-            if (!session.WantsOlderVersion) await RestAsync(pause * (0.75 + (0.5 * random.NextDouble())));
+            if (end.Again) continue;
+            await RestAsync(pause * (0.75 + (0.5 * random.NextDouble())));
             TimeSpan longest = session.RetryInterval < LongestPause ? session.RetryInterval : LongestPause;
             pause = pause * 2 < longest ? pause * 2 : longest;
         }
     }
 
     /// <summary>One connection, to its end: whether data came whole on it, and why it ended.</summary>
-    private async Task<(bool Synced, string Fault)> ConverseAsync()
+    private async Task<(bool Synced, RtrStep End)> ConverseAsync()
     {
         using var socket = new Socket(options.Cache.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         using (var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token))
@@ -101,52 +102,52 @@ public sealed class RtrClient : IAsyncDisposable
         byte[] buffer = new byte[BufferBytes];
         int length = 0;
         bool synced = false;
-        string? close = await DoAsync(socket, session.Connected(Now));
+        RtrStep step = await DoAsync(socket, session.Connected(Now));
         Task<int>? reading = null;
-        while (close is null)
+        while (step.Close is null)
         {
             reading ??= socket.ReceiveAsync(buffer.AsMemory(length), stop.Token).AsTask();
             if (!await IsDoneAsync(reading, session.NextTick - Now))
             {
-                close = await DoAsync(socket, session.Tick(Now));
+                step = await DoAsync(socket, session.Tick(Now));
                 continue;
             }
 
             int read = await reading;
             reading = null;
-            if (read == 0) return (synced, "the cache closed the connection");
+            if (read == 0) return (synced, new RtrStep(Close: "the cache closed the connection"));
             length += read;
-            (close, int used) = await TakeAsync(socket, buffer.AsMemory(0, length));
+            (step, int used) = await TakeAsync(socket, buffer.AsMemory(0, length));
             buffer.AsSpan(used, length - used).CopyTo(buffer);
             length -= used;
             synced |= session.State == RtrState.Synced;
         }
 
-        return (synced, close);
+        return (synced, step);
     }
 
     /// <summary>Every whole PDU in the buffer; gives how much of it is done with.</summary>
-    private async Task<(string? Close, int Used)> TakeAsync(Socket socket, ReadOnlyMemory<byte> data)
+    private async Task<(RtrStep Last, int Used)> TakeAsync(Socket socket, ReadOnlyMemory<byte> data)
     {
         int used = 0;
         while (true)
         {
             RtrReject reject = RtrPdu.TryRead(data.Span[used..], out RtrPdu pdu, out int length);
-            if (reject == RtrReject.Incomplete) return (null, used);
+            if (reject == RtrReject.Incomplete) return (default, used);
             if (reject != RtrReject.None) Note(null, rejected: 1);
             RtrStep step = reject == RtrReject.None
                 ? session.Received(pdu, data.Span.Slice(used, length), Now)
                 : session.Rejected(reject, data.Span[used..]);
             used += length;
-            if (await DoAsync(socket, step) is { } close) return (close, used);
+            if ((await DoAsync(socket, step)).Close is not null) return (step, used);
         }
     }
 
-    private async Task<string?> DoAsync(Socket socket, RtrStep step)
+    private async Task<RtrStep> DoAsync(Socket socket, RtrStep step)
     {
         if (step.Publish is { } table) Note(null, syncedAt: session.HasData ? time.GetUtcNow() : null, next: table);
         if (step.Send is { } bytes) await socket.SendAsync(bytes, stop.Token);
-        return step.Close;
+        return step;
     }
 
     /// <summary>Whether the task is done before the time is over.</summary>

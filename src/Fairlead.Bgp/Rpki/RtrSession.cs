@@ -18,7 +18,9 @@ public enum RtrState
 
 /// <summary>What a step of the session asks for, in this order: publish, send, close.</summary>
 /// <param name="Close">Why the connection ends.</param>
-public readonly record struct RtrStep(OriginValidation? Publish = null, byte[]? Send = null, string? Close = null);
+/// <param name="Again">The next connection, made at once, asks for something else.</param>
+public readonly record struct RtrStep(
+    OriginValidation? Publish = null, byte[]? Send = null, string? Close = null, bool Again = false);
 
 /// <summary>
 /// A router's side of the RPKI to Router protocol (RFC 8210; version 0: RFC 6810), without socket or clock: each step
@@ -56,9 +58,6 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
     /// <summary>The version that was agreed on, or that is tried.</summary>
     public byte Version { get; private set; } = NewestVersion;
 
-    /// <summary>The cache has just named an older version: the next connection begins with it.</summary>
-    public bool WantsOlderVersion => firstVersion < NewestVersion;
-
     public uint Serial { get; private set; }
 
     /// <summary>Whether there is data that has not expired: without it every route is NotFound.</summary>
@@ -79,6 +78,8 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
 
     public void Disconnected()
     {
+        // Closed instead of an answer: as below, where it said why.
+        mustAskAll |= State == RtrState.Asking && !isWhole;
         (State, dueAt) = (RtrState.Down, TimeSpan.MaxValue);
         staged.Clear();
     }
@@ -226,12 +227,12 @@ public sealed class RtrSession(TimeSpan expireMax, int payloadsMax = RtrSession.
             case RtrError.UnsupportedVersion when !isAgreed && pdu.Version < Version:
                 // RFC 8210 §7: the next connection begins with the version that it names.
                 firstVersion = pdu.Version;
-                return new RtrStep(Close: $"the cache speaks version {pdu.Version}");
+                return new RtrStep(Close: $"the cache speaks version {pdu.Version}", Again: true);
             default:
                 // A restarted cache need not say Cache Reset: stayrtr calls a query for another session's changes
                 // corrupt, and closes. What we hold stays until all of the new data is there, or it expires.
                 mustAskAll = State == RtrState.Asking && !isWhole;
-                return new RtrStep(Close: $"the cache reports {pdu.Error}: {pdu.Text}");
+                return new RtrStep(Close: $"the cache reports {pdu.Error}: {pdu.Text}", Again: mustAskAll);
         }
     }
 

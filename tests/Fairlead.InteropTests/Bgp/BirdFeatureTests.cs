@@ -88,7 +88,8 @@ public class BirdFeatureTests
             SpeakerBed.Peer("v4", SpeakerBed.Bird4) with { AddPath = true, Import = ImportPolicy.Plain });
         bed.AwaitUp("v4");
         Assert.Equal([BgpFamily.IPv4Unicast], bed.Status("v4").Agreed!.AddPath.AsEnumerable());
-        BirdRouter.Eventually(() => bed.Status("v4").Received == 2, $"both paths, not {bed.Status("v4").Received}");
+        BirdRouter.Eventually(
+            () => bed.Status("v4").Received == 2, () => $"both paths, not {bed.Status("v4").Received}");
         SeenRoute[] seen = [.. (await bed.Speaker.LookAsync(Prefix.Parse("100.64.1.0/24")))!.Value];
         Assert.Equal([true, false], seen.Select(route => route.Best));
         Assert.NotEqual(seen[0].PathId, seen[1].PathId);

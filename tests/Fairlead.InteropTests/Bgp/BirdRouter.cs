@@ -79,15 +79,15 @@ public sealed class BirdRouter : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     /// <summary>Waits until the condition holds, ten seconds at most unless told; gives how long it took.</summary>
-    public static TimeSpan Eventually(Func<bool> condition, string what, double seconds = 10)
+    public static TimeSpan Eventually(Func<bool> condition, string what, double seconds = 10) =>
+        Eventually(condition, () => what, seconds);
+
+    /// <param name="seen">Told when the time is over: what was seen instead.</param>
+    public static TimeSpan Eventually(Func<bool> condition, Func<string> seen, double seconds = 10)
     {
         var clock = Stopwatch.StartNew();
-        while (!condition())
-        {
-            if (clock.Elapsed.TotalSeconds > seconds) throw new TimeoutException($"not within {seconds} s: {what}");
-            Thread.Yield();
-        }
-
+        if (!SpinWait.SpinUntil(condition, TimeSpan.FromSeconds(seconds)))
+            throw new TimeoutException($"not within {seconds} s: {seen()}");
         return clock.Elapsed;
     }
 }

@@ -70,13 +70,7 @@ internal sealed class HandmadeBfd : IDisposable
     /// <summary>The next packet within the time; false when none comes.</summary>
     public bool TryReceive(double seconds)
     {
-        var clock = Stopwatch.StartNew();
-        while (!datagram.TryRead(receiver))
-        {
-            if (clock.Elapsed.TotalSeconds > seconds) return false;
-            Thread.Yield();
-        }
-
+        if (!SpinWait.SpinUntil(() => datagram.TryRead(receiver), TimeSpan.FromSeconds(seconds))) return false;
         Assert.Equal(BfdReject.None, BfdPacket.TryParse(datagram.Data, out BfdPacket packet));
         SocketAddressBytes.Read(datagram.Sender, out int port);
         (Last, LastHops, LastPort) = (packet, datagram.Hops, port);

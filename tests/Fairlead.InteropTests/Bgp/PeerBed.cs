@@ -93,7 +93,8 @@ public sealed class PeerBed : IAsyncDisposable
     }
 
     public void AwaitRoute(string prefix, bool there = true) => BirdRouter.Eventually(
-        () => Router.HasRoute(prefix) == there, $"{prefix} there: {there}; {Router.RouteText(prefix)}", seconds: 20);
+        () => Router.HasRoute(prefix) == there, () => $"{prefix} there: {there}; {Router.RouteText(prefix)}",
+        seconds: 20);
 
     public async Task<ImmutableArray<SeenRoute>> LookAsync(string prefix) =>
         await Speaker.LookAsync(Prefix.Parse(prefix)) ?? [];

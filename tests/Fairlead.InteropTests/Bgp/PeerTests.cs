@@ -145,7 +145,7 @@ public class PeerTests
         bed.AwaitUp("v4");
         bed.Router.Announce(on: true);
         BirdRouter.Eventually(
-            () => bed.Status("v4").Received == Count, $"{Count}, not {bed.Status("v4").Received}", seconds: 60);
+            () => bed.Status("v4").Received == Count, () => $"{Count}, not {bed.Status("v4").Received}", seconds: 60);
         SeenRoute seen = Assert.Single(await bed.LookAsync(RouterProgram.TheRoute(4711)));
         Assert.True(seen is { Best: true, Peer: "v4", Ineligible: Ineligible.None });
         Assert.Equal([65001u], seen.Attributes.AsPath.Select(asn => asn.Value));

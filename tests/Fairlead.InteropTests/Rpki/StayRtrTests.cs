@@ -77,6 +77,9 @@ public sealed class StayRtrTests : IDisposable
         BirdRouter.Eventually(() => client.Status.State == RtrState.Down, "the end of the connection is seen");
         Assert.Equal(OriginValidity.Valid, client.Table.Current.Of(Ours, new Asn(64500))); // Kept meanwhile.
         WritePayloads((Ours, 24, 64502));
+        // StayRTR draws its session from a generator that it seeds with the second.
+        long second = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        BirdRouter.Eventually(() => DateTimeOffset.UtcNow.ToUnixTimeSeconds() > second, "the next second");
         Start(1);
 
         Await(client, Ours, 64502, OriginValidity.Valid);
@@ -125,7 +128,7 @@ public sealed class StayRtrTests : IDisposable
 
         GuardReason Judged() => guards.Last().Judge(new Route { Prefix = Ours });
         void AwaitGuard(GuardReason reason) => BirdRouter.Eventually(
-            () => !guards.IsEmpty && Judged() == reason, $"{reason}: {origins.View}", seconds: 20);
+            () => !guards.IsEmpty && Judged() == reason, () => $"{reason}: {origins.View}", seconds: 40);
     }
 
     private FleetSpec Denied(bool refuses) => ThreeCities.Read("""
@@ -137,7 +140,8 @@ public sealed class StayRtrTests : IDisposable
 
     private static void Await(RtrClient client, Prefix prefix, uint asn, OriginValidity validity) =>
         BirdRouter.Eventually(
-            () => client.Table.Current.Of(prefix, new Asn(asn)) == validity, $"{prefix}: {client.Status}", seconds: 20);
+            () => client.Table.Current.Of(prefix, new Asn(asn)) == validity, () => $"{prefix}: {client.Status}",
+            seconds: 40);
 
     private static int FreePort()
     {

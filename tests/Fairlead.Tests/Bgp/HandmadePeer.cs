@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
@@ -180,15 +179,8 @@ internal sealed class HandmadePeer : IAsyncDisposable
     /// <summary>Ends the connection without a word.</summary>
     public void Disconnect() => socket.Dispose();
 
-    public static void Eventually(Func<bool> condition, double seconds = 10)
-    {
-        var clock = Stopwatch.StartNew();
-        while (!condition())
-        {
-            Assert.True(clock.Elapsed.TotalSeconds < seconds, $"not within {seconds} s");
-            Thread.Yield();
-        }
-    }
+    public static void Eventually(Func<bool> condition, double seconds = 10) =>
+        Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromSeconds(seconds)), $"not within {seconds} s");
 
     public async ValueTask DisposeAsync()
     {

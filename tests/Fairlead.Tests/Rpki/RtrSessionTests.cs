@@ -141,9 +141,10 @@ public class RtrSessionTests
         session = New();
         session.Connected(default);
         byte[] report = RtrPdu.ErrorReport(0, RtrError.UnsupportedVersion, RtrPdu.ResetQuery(1), "");
-        Assert.NotNull(Hear(session, 0, report).Close);
+        RtrStep named = Hear(session, 0, report);
+        Assert.NotNull(named.Close);
+        Assert.True(named.Again);
         session.Disconnected();
-        Assert.True(session.WantsOlderVersion);
         Assert.Equal(RtrPdu.ResetQuery(0), session.Connected(At(1)).Send);
         session.Disconnected();
         Assert.Equal(RtrPdu.ResetQuery(1), session.Connected(At(2)).Send);
@@ -157,6 +158,19 @@ public class RtrSessionTests
         Assert.Equal(RtrPdu.SerialQuery(1, 7, 1), session.Connected(At(1)).Send);
         RtrStep refused = Hear(session, 1, RtrPdu.ErrorReport(1, RtrError.CorruptData, [], "session?"));
         Assert.Null(refused.Publish);
+        Assert.True(refused.Again);
+        session.Disconnected();
+
+        Assert.Equal(RtrPdu.ResetQuery(1), session.Connected(At(2)).Send);
+        Assert.True(session.HasData);
+    }
+
+    [Fact]
+    public void A_cache_that_hangs_up_on_our_query_is_asked_for_everything()
+    {
+        RtrSession session = Synced();
+        session.Disconnected();
+        Assert.Equal(RtrPdu.SerialQuery(1, 7, 1), session.Connected(At(1)).Send);
         session.Disconnected();
 
         Assert.Equal(RtrPdu.ResetQuery(1), session.Connected(At(2)).Send);
