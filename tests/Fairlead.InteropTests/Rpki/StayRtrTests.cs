@@ -78,8 +78,8 @@ public sealed class StayRtrTests : IDisposable
         Assert.Equal(OriginValidity.Valid, client.Table.Current.Of(Ours, new Asn(64500))); // Kept meanwhile.
         WritePayloads((Ours, 24, 64502));
         // StayRTR draws its session from a generator that it seeds with the second.
-        long second = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        BirdRouter.Eventually(() => DateTimeOffset.UtcNow.ToUnixTimeSeconds() > second, "the next second");
+        long second = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds();
+        BirdRouter.Eventually(() => TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() > second, "the next second");
         Start(1);
 
         Await(client, Ours, 64502, OriginValidity.Valid);
