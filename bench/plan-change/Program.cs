@@ -59,6 +59,7 @@ async Task Measure(string what, bool signed, bool prepared)
     double[] total = new double[rounds], decide = new double[rounds], publish = new double[rounds],
         answers = new double[rounds];
     double first = 0, looking = 0;
+    (double Total, string Parts) worst = default;
     ahead.From(fleet, plan);
     while (ahead.Ready < 0) Thread.Sleep(1);
     int warmUp = signed ? WarmUpRoundsSigned : WarmUpRounds;
@@ -76,6 +77,7 @@ async Task Measure(string what, bool signed, bool prepared)
         }
 
         World seen = world.At(nycIsUp: (round & 1) != 0, plan);
+        TimeSpan paused = GC.GetTotalPauseDuration();
         long begin = Stopwatch.GetTimestamp();
         plan = Decision.Decide(fleet.Spec, seen, World3.Now).Plan;
         long decided = Stopwatch.GetTimestamp();
@@ -87,6 +89,10 @@ async Task Measure(string what, bool signed, bool prepared)
         if (round < 0) continue;
         (decide[round], publish[round]) = (Ms(begin, decided), Ms(decided, published));
         (answers[round], total[round]) = (Ms(published, answered), Ms(begin, answered));
+        if (total[round] <= worst.Total) continue;
+        double collecting = (GC.GetTotalPauseDuration() - paused).TotalMilliseconds;
+        worst = (total[round], $"{decide[round]:F2} + {publish[round]:F2} + {answers[round]:F2}, {collecting:F2} of it "
+            + "in collections");
     }
 
     Line(what, total);
@@ -94,6 +100,7 @@ async Task Measure(string what, bool signed, bool prepared)
     Line("  PlanAnswers.Publish", publish);
     Line("  until all have answered", answers);
     text.WriteLine($"{"  the first of all",-26} {first,8:F2}");
+    text.WriteLine($"  the slowest: {worst.Parts}");
     if (prepared) text.WriteLine($"  looking ahead takes {looking:F0} ms beside it, {ahead.Ready} sets are ready");
 }
 

@@ -14,6 +14,7 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
     public const string NodesFolder = "nodes/";
     public const string IntentsFolder = "intents/";
 
+    private readonly string ownKey = $"{NodesFolder}{ownPop}/{ownNode}";
     private readonly Dictionary<string, Held> held = new(StringComparer.Ordinal);
 
     public int Malformed { get; private set; }
@@ -28,15 +29,13 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
         ImmutableDictionary<string, StoreEntry> entries = store.Entries;
         if (entries.IsEmpty && last is not null) RecallReports(now);
         Take(fleet, entries, sight);
-        // Our own report in the store may be an older one: what we know of ourselves is newer.
-        IEnumerable<NodeView> others = held.Values.Select(node => node.View).Where(view => !IsOwn(view.Report));
         return new World
         {
             OwnPop = ownPop,
             Store = sight,
             Nodes =
             [
-                .. others.OrderBy(view => view.Report.Node, StringComparer.Ordinal),
+                .. held.Values.Select(node => node.View).OrderBy(view => view.Report.Node, StringComparer.Ordinal),
                 new NodeView(own, now, own.Started),
             ],
             Intents = Intents(entries, sight),
@@ -44,13 +43,9 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
         };
     }
 
-    public ImmutableArray<NodeReport> Reports => [.. held.Values.Select(node => node.View.Report)];
-
-    private bool IsOwn(NodeReport report) => report.Pop == ownPop && report.Node == ownNode;
-
     private void RecallReports(DateTimeOffset now)
     {
-        foreach (NodeReport report in last!.Reports)
+        foreach (NodeReport report in last!.Reports.Where(report => KeyOf(report) != ownKey))
             held.TryAdd(KeyOf(report), new Held(0, new NodeView(report, now, now)));
     }
 
@@ -59,7 +54,8 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
         Malformed = 0;
         foreach ((string key, StoreEntry entry) in entries)
         {
-            if (!key.StartsWith(NodesFolder, StringComparison.Ordinal)) continue;
+            // Our own report in the store may be an older one: what we know of ourselves is newer.
+            if (key == ownKey || !key.StartsWith(NodesFolder, StringComparison.Ordinal)) continue;
             held.TryGetValue(key, out Held? node);
             if (node is not null && node.Revision == entry.Revision) continue;
             NodeReport? report = FleetJson.Read<NodeReport>(entry.Value.Span);

@@ -42,6 +42,7 @@ public sealed class ReconcileLoop(
     private Plan? plan = last?.Plan;
     private RouteSet routes = RouteSet.Empty;
     private byte[] acted = [];
+    private byte[] reported = [];
     private LoopView? view;
     private long thawedAt;
     private bool balances;
@@ -138,10 +139,11 @@ public sealed class ReconcileLoop(
         BeginToBalance(current, world, report, others, now);
         // What is acted on is the plan, our own pools and what the pop's other nodes balance by; when none of it
         // changes there is nothing to do.
+        byte[] pools = FleetJson.Write(report.Pools);
         byte[] acting =
         [
             .. FleetJson.Write(next),
-            .. FleetJson.Write(report.Pools),
+            .. pools,
             .. FleetJson.Write(others),
             .. FleetJson.Write(doubts),
             .. Encoding.ASCII.GetBytes($"{current.GetHashCode()} {transfers?.Turns} {report.Balances}"),
@@ -174,7 +176,9 @@ public sealed class ReconcileLoop(
         LoopView? before = View;
         Volatile.Write(ref view, new LoopView(generation, next, world, report, routes));
         if (changed && unsaved.CurrentCount == 0) unsaved.Release();
-        if (before is null || !SameNews(before.Report, report)) ReportChanged?.Invoke();
+        bool isNews = before is null || !pools.AsSpan().SequenceEqual(reported) || !SameNews(before.Report, report);
+        reported = pools;
+        if (isNews) ReportChanged?.Invoke();
         return own.NextChange is { } change && !(lookAgain < change) ? change : lookAgain;
     }
 
@@ -330,9 +334,8 @@ public sealed class ReconcileLoop(
         }
     }
 
-    /// <summary>Whether two reports of ours differ in nothing but ages and numbers.</summary>
+    /// <summary>Whether two reports of ours differ, beside their pools, in nothing but ages and numbers.</summary>
     private static bool SameNews(NodeReport one, NodeReport other) =>
-        FleetJson.Write(one.Pools).AsSpan().SequenceEqual(FleetJson.Write(other.Pools))
-        && one.Announced.Select(a => a.Prefix).SequenceEqual(other.Announced.Select(a => a.Prefix))
+        one.Announced.Select(a => a.Prefix).SequenceEqual(other.Announced.Select(a => a.Prefix))
         && Balancing.SameSets(one.Carried, other.Carried);
 }
