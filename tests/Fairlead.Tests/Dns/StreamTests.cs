@@ -56,8 +56,7 @@ public class StreamTests
         }
 
         Assert.InRange(at, 1, 1999);
-        Assert.Equal(1, handler.Disposed);
-        Assert.Equal(1, server.Counters[DnsCounter.Transfers]);
+        await UntilAsync(() => handler.Disposed == 1 && server.Counters[DnsCounter.Transfers] == 1);
         await stream.WriteAsync(Framed(Www)); // And the connection lives on.
         Assert.Equal(2, new Reply(await ReadFramedAsync(stream)).Answers.Count);
     }
