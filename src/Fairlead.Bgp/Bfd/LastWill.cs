@@ -40,7 +40,7 @@ internal sealed class LastWill : IDisposable
         }
     }
 
-    /// <summary>The BGP connection on this socket ends with the node. To be released before the socket is closed.</summary>
+    /// <summary>The connection on this socket ends with the node. To be released before it is closed.</summary>
     public void Hold(KernelSocket socket)
     {
         lock (gate)
