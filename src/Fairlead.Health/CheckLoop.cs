@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Fairlead.Health.Probes;
 using Fairlead.Net.Linux;
@@ -40,7 +41,8 @@ internal sealed class Trying
 /// <summary>
 /// The engine's one thread: a queue of what is due, and a poll over the sockets of tries in flight. A check costs a
 /// socket and an entry in the queue, no thread and no task. HTTP/2, TLS, gRPC and commands run beside it as tasks and
-/// hand their results in. Everything below runs on that thread, but for Start, Begin, End, Report and StopAsync.
+/// hand their results in. Everything below runs on that thread, but for Start, Begin, End, Rename, Report and
+/// StopAsync.
 /// </summary>
 internal sealed class CheckLoop
 {
@@ -89,6 +91,8 @@ internal sealed class CheckLoop
     public void Begin(Running check) => Post(() => BeginNow(check));
 
     public void End(Running check) => Post(() => EndNow(check));
+
+    public void Rename(Running check, ImmutableArray<Check> askers) => Post(() => check.Askers = askers);
 
     public void Report(Running check, bool up, string detail, TimeSpan timeToLive) => Post(() =>
     {
@@ -354,6 +358,6 @@ internal sealed class CheckLoop
             ChangedAt = turned ? at : before.ChangedAt,
         };
         if (check.Whole is { } whole) Weigh(whole);
-        else if (turned) onChange(check.Snapshot());
+        else if (turned) foreach (Check asker in check.Askers) onChange(check.Snapshot(asker));
     }
 }

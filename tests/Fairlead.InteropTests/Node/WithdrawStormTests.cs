@@ -68,8 +68,9 @@ public sealed class WithdrawStormTests(ITestOutputHelper output) : IDisposable
             (TimeSpan after, TimeSpan within) = (gone - verdicts.Max(), verdicts.Max() - verdicts.Min());
             output.WriteLine($"{Services} services: withdrawn {after.TotalMilliseconds:F1} ms after the last verdict, "
                 + $"in {messages} messages; verdicts within {within.TotalMilliseconds:F0} ms");
-            // Not one for each: the verdicts of a second come in some dozens of turns at most.
-            Assert.InRange(messages, 1, Services / 10);
+            // They ask alike, so they fall in one instant and are one plan: 1,000 routes fit in two messages, and
+            // a turn that was already on its way may have taken some of them.
+            Assert.InRange(messages, 1, 6);
             backend = Serve();
         }
 

@@ -14,6 +14,10 @@ public static class CheckBed
         Rise = 1,
     };
 
+    /// <summary>The same, but not alike: it is asked for itself.</summary>
+    public static CheckSpec Apart(this CheckSpec spec, int number) =>
+        spec with { HoldDownMax = spec.HoldDownMax + TimeSpan.FromSeconds(number) };
+
     public static async Task<CheckStatus> FirstAsync(IPEndPoint target, CheckSpec spec, string? folder = null)
     {
         await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { }, folder);

@@ -234,6 +234,49 @@ public class CheckEngineTests
     }
 
     [Fact]
+    public async Task What_is_asked_alike_is_asked_once_and_told_to_each()
+    {
+        await using HandmadeServer server = HandmadeServer.Answering("");
+        var told = new ConcurrentQueue<string>();
+        await using var engine = new CheckEngine(TimeProvider.System, 1, status => told.Enqueue(status.Check.Id));
+        Check first = new("a/here", server.Address, Tcp), alike = new("b/here", server.Address, Tcp with { });
+        Check other = new("c/here", server.Address, Tcp with { Fall = 9 });
+        CheckStatus Of(Check check) => engine.Status().Single(status => status.Check == check);
+        engine.Apply(new CheckSet([first, alike, other]));
+        await UntilAsync(() => told.Count == 3);
+        Assert.Equal(["a/here", "b/here", "c/here"], told.Order());
+
+        // Who asked first goes, who asked with it goes on where they were, and who comes knows at once.
+        DateTimeOffset? since = Of(first).ChangedAt;
+        Check late = new("d/here", server.Address, Tcp);
+        engine.Apply(new CheckSet([alike, late]));
+        Assert.Equal([since, since], new[] { Of(alike), Of(late) }.Select(status => status.ChangedAt));
+        (long tries, int connections) = (Of(alike).Tries, server.Connections);
+        await UntilAsync(() => Of(alike).Tries >= tries + 5);
+        // A connection a try; the one check that ended may have had one on its way.
+        Assert.InRange(server.Connections - connections, 4, 7);
+
+        told.Clear();
+        await server.DisposeAsync();
+        await UntilAsync(() => told.Count == 2);
+        Assert.Equal(["b/here", "d/here"], told.Order());
+    }
+
+    [Fact]
+    public async Task Reports_of_services_that_speak_for_themselves_are_each_their_own()
+    {
+        CheckSpec push = new() { Kind = CheckKind.Push };
+        var nobody = new IPEndPoint(IPAddress.Loopback, 9);
+        await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { });
+        engine.Apply(new CheckSet([new Check("a/here", nobody, push), new Check("b/here", nobody, push)]));
+
+        Assert.True(engine.Report("b/here", up: true, "well"));
+
+        await UntilAsync(() => engine.Status().Count(status => status.State.Known) == 1);
+        Assert.True(engine.Status().Single(status => status.Check.Id == "b/here").State.Up);
+    }
+
+    [Fact]
     public async Task Dispose_ends_everything_also_a_try_that_waits()
     {
         await using var silent = new HandmadeServer((_, token) => Task.Delay(Timeout.Infinite, token));
@@ -241,7 +284,7 @@ public class CheckEngineTests
         var engine = new CheckEngine(TimeProvider.System, 1, told.Enqueue);
         CheckSpec patient = Http with { Timeout = TimeSpan.FromMinutes(1) };
         engine.Apply(new CheckSet(
-            [.. Enumerable.Range(0, 20).Select(i => new Check($"{i}", silent.Address, patient))]));
+            [.. Enumerable.Range(0, 20).Select(i => new Check($"{i}", silent.Address, patient.Apart(i)))]));
         await UntilAsync(() => silent.Connections == 20);
 
         await engine.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(5));

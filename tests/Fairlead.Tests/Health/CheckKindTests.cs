@@ -270,7 +270,7 @@ public class CheckKindTests
         await using var engine = new CheckEngine(TimeProvider.System, 1, _ => { });
         CheckSpec slow = Patient with { Interval = TimeSpan.FromSeconds(1) };
         engine.Apply(new CheckSet(
-            [.. Enumerable.Range(0, 50).Select(i => new Check($"web/{i}", server.Address, slow))]));
+            [.. Enumerable.Range(0, 50).Select(i => new Check($"web/{i}", server.Address, slow.Apart(i)))]));
         await UntilAsync(() => engine.Status().All(status => status.State.Known));
 
         DateTimeOffset[] tries = [.. engine.Status().Select(status => status.ChangedAt!.Value)];

@@ -10,6 +10,7 @@ internal sealed class HandmadeServer : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly Task accepting;
     private int connections;
+    private bool isDisposed;
 
     public HandmadeServer(Func<NetworkStream, CancellationToken, Task> treat, IPAddress? address = null)
     {
@@ -44,8 +45,11 @@ internal sealed class HandmadeServer : IAsyncDisposable
         return head.ToString();
     }
 
+    /// <summary>A test may end it before its own end.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (isDisposed) return;
+        isDisposed = true;
         await stop.CancelAsync();
         listener.Dispose();
         await accepting;

@@ -78,7 +78,7 @@ public sealed class WebCheckTests : IDisposable
         var told = new ConcurrentQueue<CheckStatus>();
         await using var engine = new CheckEngine(TimeProvider.System, 1, told.Enqueue);
         engine.Apply(new CheckSet([.. Enumerable.Range(0, 40).Select(
-            i => new Check($"{i}", AddressOf(i % 2 == 0 ? good : bad), spec))]));
+            i => new Check($"{i}", AddressOf(i % 2 == 0 ? good : bad), spec.Apart(i)))]));
 
         await CheckBed.UntilAsync(() => engine.Status().All(status => status.Tries >= 5));
 
