@@ -42,7 +42,7 @@ internal sealed partial class Course : IDisposable
     private readonly Random random = new(1);
     private Process? service;
     private Process? announcer;
-    private Process? filter;
+    private readonly Valve? valve;
 
     private Course(Contender contender, Death death)
     {
@@ -58,6 +58,7 @@ internal sealed partial class Course : IDisposable
         }
 
         foreach (string host in new[] { "first", "second" }) bed.AddAddress(host, "lo", $"{Vip}/32");
+        if (death is Death.Silence50 or Death.Silence10) valve = new Valve(bed, ("first", "eth0"), ("router", "eth1"));
         Bird("router", $$"""
             log stderr all;
             router id 10.0.0.1;
@@ -90,8 +91,6 @@ internal sealed partial class Course : IDisposable
         using var course = new Course(contender, death);
         var measured = new List<(double, double)>();
         course.service = course.Serve("first");
-        string[] filter = ["netns", "exec", course.bed.NamespaceOf("first"), "nft", "-i"];
-        course.filter = Process.Start(new ProcessStartInfo("ip", filter) { RedirectStandardInput = true });
         course.announcer = course.Announce();
         course.AwaitFirst();
         // The second one's route must be at hand before the first one dies.
@@ -103,8 +102,7 @@ internal sealed partial class Course : IDisposable
 
     public void Dispose()
     {
-        filter?.Kill();
-        filter?.Dispose();
+        valve?.Dispose();
         bed.Dispose();
         Directory.Delete(folder, recursive: true);
     }
@@ -134,10 +132,7 @@ internal sealed partial class Course : IDisposable
                 _ = Kill(announcer!.Id, SIGSTOP);
                 break;
             default:
-                // The one rule set is written to a program that waits for it: starting one would take longer than
-                // what is measured.
-                Filter("table inet cut { chain i { type filter hook input priority 0; policy drop; }; "
-                    + "chain o { type filter hook output priority 0; policy drop; }; }");
+                valve!.IsCut = true;
                 break;
         }
 
@@ -145,12 +140,6 @@ internal sealed partial class Course : IDisposable
         double served = Stopwatch.GetElapsedTime(begin, user.AwaitServed(begin)).TotalMilliseconds;
         Mend(death);
         return (fib, served);
-    }
-
-    private void Filter(string rules)
-    {
-        filter!.StandardInput.WriteLine(rules);
-        filter.StandardInput.Flush();
     }
 
     private void Mend(Death death)
@@ -169,7 +158,7 @@ internal sealed partial class Course : IDisposable
                 _ = Kill(announcer!.Id, SIGCONT);
                 break;
             default:
-                Filter("delete table inet cut");
+                valve!.IsCut = false;
                 break;
         }
 
