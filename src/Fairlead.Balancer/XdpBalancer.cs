@@ -142,7 +142,7 @@ public sealed class XdpBalancer : IDisposable
                 uint number = Tables.States[KernelTables.NameOf(service.Name)].NumberOf(backend.Address);
                 BpfPerCpu.Read<FlBackendCount>(objects["backend_counts"], number, counts);
                 all.Add(new BackendCount(service.Name, backend.Address, Sum(counts, c => c.Packets),
-                    Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened)));
+                    Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened), backend.Weight));
             }
         }
 
@@ -281,8 +281,9 @@ public sealed class XdpBalancer : IDisposable
 public sealed record VipCount(
     VipPort Vip, ulong Packets, ulong Bytes, ulong Opened, IReadOnlyDictionary<PacketReason, ulong> Reasons);
 
-/// <summary>What was counted of a service's backend.</summary>
-public sealed record BackendCount(string Service, IPAddress Backend, ulong Packets, ulong Bytes, ulong Opened);
+/// <summary>What was counted of a service's backend, and its weight as it stands.</summary>
+public sealed record BackendCount(
+    string Service, IPAddress Backend, ulong Packets, ulong Bytes, ulong Opened, int Weight);
 
 /// <summary>Where a flow goes: its slot, the owners, and what is remembered of it.</summary>
 public sealed record FlowStory(

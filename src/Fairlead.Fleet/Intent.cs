@@ -1,3 +1,5 @@
+using System.Net;
+using System.Text.Json.Serialization;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Fleet;
@@ -15,6 +17,9 @@ public enum IntentKind
 
     /// <summary>Have the routers throw away what is sent to a prefix (RFC 7999).</summary>
     Blackhole,
+
+    /// <summary>Give a server no new flow, whatever its checks say, and let those end that it has.</summary>
+    DrainBackend,
 }
 
 /// <summary>What an operator has said. It always ends, and always says why.</summary>
@@ -24,7 +29,7 @@ public sealed record Intent
 
     public required IntentKind Kind { get; init; }
 
-    /// <summary>Empty for an override, and for a blackhole in every pop.</summary>
+    /// <summary>Empty for an override, a backend, and for a blackhole in every pop.</summary>
     public required string Pop { get; init; }
 
     /// <summary>Override: "name/pop" or "service/pop", * standing for anything.</summary>
@@ -35,6 +40,10 @@ public sealed record Intent
 
     /// <summary>Announce, Blackhole: what, from every node of the pop.</summary>
     public Prefix? Prefix { get; init; }
+
+    /// <summary>DrainBackend: which, in every service that it serves.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IPAddress? Backend { get; init; }
 
     public required string Reason { get; init; }
 

@@ -36,7 +36,7 @@ public sealed record NodeReport
     public ImmutableArray<CarriedService> Carried { get; init; } = [];
 
     /// <summary>Whether every part is there: a report comes out of a store that anybody may have written to.</summary>
-    public bool IsWhole => !Pools.IsDefault && Pools.All(pool => pool is { Healthy.IsDefault: false })
+    public bool IsWhole => !Pools.IsDefault && Pools.All(pool => pool is { IsWhole: true })
         && !Announced.IsDefault && Announced.All(announced => announced is not null)
         && !Carried.IsDefault && Carried.All(service => service is { Former.IsDefault: false }
             && service.Former.All(set => set is { Backends.IsDefault: false }
@@ -55,11 +55,23 @@ public sealed record PoolReport(string Service, string Pop, bool Known, Immutabl
     /// <summary>As StanceIPv4.</summary>
     public HostStance? StanceIPv6 { get; init; }
 
+    internal bool IsWhole => !Healthy.IsDefault && !Draining.IsDefault && !Warming.IsDefault
+        && Warming.All(one => one is { Address: not null, Percent: > 0 and < 100 });
+
     public HostStance? StanceIn(AddressFamily family) =>
         family == AddressFamily.InterNetwork ? StanceIPv4 : StanceIPv6;
 
+    /// <summary>Those that an operator drains, while their checks find them up. None of them is in Healthy.</summary>
+    public ImmutableArray<IPAddress> Draining { get; init; } = [];
+
+    /// <summary>Those of Healthy in their slow start, and the share of their weight that they have.</summary>
+    public ImmutableArray<WarmingBackend> Warming { get; init; } = [];
+
     public int HealthyIn(AddressFamily family) => Healthy.Count(address => address.AddressFamily == family);
 }
+
+/// <summary>A backend in its slow start: Percent is from 1 to 99.</summary>
+public sealed record WarmingBackend(IPAddress Address, int Percent);
 
 /// <summary>
 /// The shortest time in which a pool can change, reckoned as interval x results still missing: any backend's own state,

@@ -10,6 +10,7 @@ public static class IntentRules
 {
     public static IEnumerable<string> Refusals(FleetSpec fleet, World world, Intent intent, DateTimeOffset now) =>
         intent.Kind == IntentKind.Override ? Override(fleet, intent)
+        : intent.Kind == IntentKind.DrainBackend ? DrainBackend(fleet, world, intent)
         : intent is { Kind: IntentKind.Blackhole, Pop: "" } ? Blackhole(fleet, intent, fleet.Pops)
         : fleet.Pop(intent.Pop) is not { } pop
             ? [$"unknown pop \"{intent.Pop}\"{NearestName.Hint(intent.Pop, fleet.Pops.Select(p => p.Name))}"]
@@ -36,6 +37,37 @@ public static class IntentRules
             {
                 yield return $"I2: service {service.Service} is up in {pop.Name} and in none of "
                     + string.Join(", ", survivors.Select(s => s.Name));
+            }
+        }
+    }
+
+    private static IEnumerable<string> DrainBackend(FleetSpec fleet, World world, Intent intent)
+    {
+        if (intent.Backend is not { } backend)
+        {
+            yield return "draining a backend needs its address";
+            yield break;
+        }
+
+        (ServiceSpec Service, PopSpec Pop)[] served =
+        [
+            .. from service in fleet.Services
+               from pop in fleet.Pops
+               where service.Backends.GetValueOrDefault(pop.Name, []).Contains(backend)
+               select (service, pop),
+        ];
+        if (served.Length == 0) yield return $"no service has a backend {backend}";
+        foreach ((ServiceSpec service, PopSpec pop) in served)
+        {
+            if (world.Previous?.Service(service.Name) is not { } plan || !plan.IsUp(pop.Name, backend.AddressFamily))
+                continue;
+            int needed = service.MinHealthy.Of(service.PoolSizeIn(pop, backend.AddressFamily));
+            int left = plan.Backends.GetValueOrDefault(pop.Name, [])
+                .Count(other => other.AddressFamily == backend.AddressFamily && !other.Equals(backend));
+            if (left < needed)
+            {
+                yield return $"I2: service {service.Name} needs {needed} healthy backends of its family in {pop.Name}, "
+                    + $"and would have {left}: drain the pop instead";
             }
         }
     }

@@ -63,15 +63,16 @@ public static class NodeRoutes
         {
             ImmutableArray<IPAddress> pool = service.PoolOf(pop, node);
             // Before each check has spoken nobody is down.
-            HashSet<IPAddress> healthy =
-                [.. pools.GetValueOrDefault(service.Name) is { Known: true } known ? known.Healthy : pool];
+            PoolReport? seen = pools.GetValueOrDefault(service.Name) is { Known: true } known ? known : null;
+            HashSet<IPAddress> healthy = [.. seen?.Healthy ?? pool];
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
                 ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];
                 if (!service.OnNodes && all.IsEmpty) continue;
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
                 ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
-                if (service.Balance is { } balance) balanced.Add(Balanced(service, balance, family, backends, all));
+                if (service.Balance is { } balance)
+                    balanced.Add(Balanced(service, balance, family, backends, all, seen));
                 // What the balancer leaves (other ports, pings) follows the routes. Backends behind tunnels are no
                 // neighbours, so there it ends here: by the default route it would go round in a circle.
                 if (service.Balance is { Mode: not DeliveryMode.L2 }) backends = [];
@@ -84,9 +85,13 @@ public static class NodeRoutes
 
     private static ServiceEntry Balanced(
         ServiceSpec service, BalanceSpec balance, IGrouping<AddressFamily, Prefix> vips,
-        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool)
+        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool, PoolReport? seen)
     {
-        BackendEntry Entry(IPAddress at) => new(at, service.Weights.GetValueOrDefault(at, 1));
+        // Shares of whole numbers: while one backend has but a part of its weight, all are a hundredfold.
+        WarmingBackend[] warming = [.. seen?.Warming.Where(one => backends.Contains(one.Address)) ?? []];
+        IPAddress[] leaving = [.. seen?.Draining.Where(pool.Contains).Except(backends) ?? []];
+        BackendEntry Entry(IPAddress at) => new(at, service.Weights.GetValueOrDefault(at, 1)
+            * (warming.Length == 0 ? 1 : Array.Find(warming, one => one.Address.Equals(at))?.Percent ?? 100));
         return new ServiceEntry
         {
             Name = NameOf(service.Name, vips.Key),
@@ -98,8 +103,8 @@ public static class NodeRoutes
                        vip.Address, (byte)(port.Protocol == PortProtocol.Tcp ? ProtocolType.Tcp : ProtocolType.Udp),
                        (ushort)port.Port),
             ],
-            Backends = [.. backends.Select(Entry)],
-            Down = [.. pool.Except(backends).Select(Entry)],
+            Backends = [.. backends.Select(Entry), .. leaving.Select(at => new BackendEntry(at, 0))],
+            Down = [.. pool.Except(backends).Except(leaving).Select(Entry)],
             Mode = balance.Mode,
             IsSticky = balance.IsSticky,
             Slots = balance.Slots,

@@ -118,7 +118,7 @@ public static class OtherBalancers
             .. from pool in own.Pools
                where pool.Pop == own.Pop && pool.Known
                from backend in fleet.Service(pool.Service)!.PoolOf(pop, node)
-               where !pool.Healthy.Contains(backend)
+               where !pool.Healthy.Contains(backend) && !pool.Draining.Contains(backend)
                let doubt = new Doubt(NodeRoutes.NameOf(pool.Service, backend.AddressFamily), backend)
                where found.Contains(doubt)
                select doubt,
@@ -136,7 +136,8 @@ public static class OtherBalancers
             string name = service.Key[..service.Key.LastIndexOf('/')];
             PoolReport? pool = own.Pools.FirstOrDefault(one => one.Service == name && one.Pop == own.Pop);
             return pool is null || service.Value.All(other =>
-                other.Sets[^1].All(backend => pool.Healthy.Contains(backend.Address)));
+                other.Sets[^1].All(backend => pool.Healthy.Contains(backend.Address)
+                    || pool.Draining.Contains(backend.Address)));
         });
 
     /// <summary>A table is worked out for each: what somebody writes into the store must not cost us more.</summary>

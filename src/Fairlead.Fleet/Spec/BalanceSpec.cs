@@ -34,4 +34,7 @@ public sealed record BalanceSpec
 
     /// <summary>How long flows that are not remembered stay with the former owner of their slot.</summary>
     public TimeSpan Transition { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long a backend that has come up waits for its whole weight; zero: it has it at once.</summary>
+    public TimeSpan SlowStart { get; init; }
 }

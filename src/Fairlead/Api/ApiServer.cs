@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Net.Sockets;
 using Fairlead.Bgp.Session;
 using Fairlead.Control;
@@ -149,6 +150,7 @@ public sealed class ApiServer(
 
         DateTimeOffset now = time.GetUtcNow();
         Prefix? prefix = Prefix.TryParse(asked.Prefix, out Prefix read) ? read : null;
+        IPAddress? backend = IPAddress.TryParse(asked.Backend, out IPAddress? server) ? server : null;
         bool endless = !(asked.ForSeconds > 0) || asked.ForSeconds > LongestIntent.TotalSeconds;
         bool ahead = asked.InSeconds >= 0 && asked.InSeconds <= LongestIntent.TotalSeconds;
         if (endless || !ahead || string.IsNullOrWhiteSpace(asked.Reason))
@@ -160,10 +162,11 @@ public sealed class ApiServer(
 
         var intent = new Intent
         {
-            Id = IdOf(asked.Kind, asked.Pop, asked.Pattern ?? asked.Prefix),
+            Id = IdOf(asked.Kind, asked.Pop, asked.Pattern ?? asked.Prefix ?? backend?.ToString()),
             Kind = asked.Kind,
             Pop = asked.Pop,
             Prefix = prefix,
+            Backend = backend,
             Pattern = asked.Pattern,
             Up = asked.Up,
             Reason = asked.Reason,
@@ -212,6 +215,7 @@ public sealed class ApiServer(
     internal static string IdOf(IntentKind kind, string pop, string? subject) => kind switch
     {
         IntentKind.Drain => $"drain-{pop}",
+        IntentKind.DrainBackend => $"backend-{subject}",
         IntentKind.Override => $"override-{subject?.Replace('/', '_')}",
         IntentKind.Blackhole => $"blackhole-{(pop.Length > 0 ? pop : "everywhere")}-{subject?.Replace('/', '_')}",
         _ => $"announce-{pop}-{subject?.Replace('/', '_')}",

@@ -11,8 +11,9 @@ namespace Fairlead.Api;
 public sealed record VipView(
     string Vip, ulong Packets, ulong Bytes, ulong NewFlows, ImmutableSortedDictionary<string, ulong> Reasons);
 
-/// <summary>What a service's backend was given.</summary>
-public sealed record BalancedView(string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows);
+/// <summary>What a service's backend was given. Weight 0: no new flow.</summary>
+public sealed record BalancedView(
+    string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows, int Weight);
 
 /// <summary>A device of the balancer's. How: native, generic (several times slower), or none when it is gone.</summary>
 public sealed record DeviceView(string Name, string How);
@@ -32,7 +33,9 @@ public sealed record BalancerView(
         return new BalancerView([.. balancing.Attached().Select(Of)], balancing.Fault,
             [.. vips.Where(vip => vip.Vip.Protocol != 0).Select(Of).OrderBy(vip => vip.Vip, StringComparer.Ordinal)],
             [
-                .. backends.Select(b => new BalancedView(b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened))
+                .. backends
+                    .Select(b => new BalancedView(
+                        b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened, b.Weight))
                     .OrderBy(b => b.Service, StringComparer.Ordinal),
             ],
             vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault())

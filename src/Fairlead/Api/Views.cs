@@ -118,6 +118,8 @@ public sealed record IntentRequest
 
     public string? Prefix { get; init; }
 
+    public string? Backend { get; init; }
+
     /// <summary>For an override: "name/pop" or "service/pop", * standing for anything.</summary>
     public string? Pattern { get; init; }
 

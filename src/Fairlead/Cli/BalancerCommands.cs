@@ -85,9 +85,13 @@ internal static class BalancerCommands
 
         console.Write(vips);
         var backends = new Table().Border(TableBorder.None)
-            .AddColumns("service", "backend", "packets", "bytes", "new flows");
+            .AddColumns("service", "backend", "weight", "packets", "bytes", "new flows");
         foreach (BalancedView one in balancer.Backends)
-            backends.AddRow(one.Service, one.Backend, Number(one.Packets), Number(one.Bytes), Number(one.NewFlows));
+        {
+            backends.AddRow(one.Service, one.Backend, $"{one.Weight}", Number(one.Packets), Number(one.Bytes),
+                Number(one.NewFlows));
+        }
+
         console.Write(backends);
     }
 

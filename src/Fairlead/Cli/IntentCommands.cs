@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Net;
 using Fairlead.Api;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Spec;
@@ -11,7 +12,8 @@ internal static class IntentCommands
 {
     public static IEnumerable<Command> All() =>
     [
-        Drain(), Undrain(), Announce(), Unannounce(), Blackhole(), Unblackhole(), Override(),
+        Drain(), Undrain(), DrainBackend(), UndrainBackend(), Announce(), Unannounce(), Blackhole(), Unblackhole(),
+        Override(),
     ];
 
     private static Command Drain()
@@ -69,6 +71,60 @@ internal static class IntentCommands
         }));
         return command;
     }
+
+    private static Command DrainBackend()
+    {
+        Argument<IPAddress> backend = BackendAddress("the server to empty, in every service that it serves");
+        Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
+        Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("drain-backend",
+            "Gives a server no new flow and lets those end that it has; exits with 73 when refused.")
+        {
+            backend, reason, lasting, control,
+        };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
+                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
+            Intent intent = await client.AddAsync(
+                new IntentRequest
+                {
+                    Kind = IntentKind.DrainBackend,
+                    Pop = "",
+                    Backend = $"{parsed.GetValue(backend)}",
+                    Reason = parsed.GetValue(reason)!,
+                    ForSeconds = holds.TotalSeconds,
+                }, stop);
+            Output.Say($"{intent.Id}: until {intent.Until:u}");
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Command UndrainBackend()
+    {
+        Argument<IPAddress> backend = BackendAddress("the server to use again");
+        Option<string> control = NodeCommands.ControlSocket();
+        var command = new Command("undrain-backend", "Puts a drained server back.") { backend, control };
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
+        {
+            await client.EndAsync(ApiServer.IdOf(IntentKind.DrainBackend, "", $"{parsed.GetValue(backend)}"), stop);
+            return ExitCode.Ok;
+        }));
+        return command;
+    }
+
+    private static Argument<IPAddress> BackendAddress(string what) => new("address")
+    {
+        Description = what,
+        CustomParser = result =>
+        {
+            if (IPAddress.TryParse(result.Tokens[0].Value, out IPAddress? address)) return address;
+            result.AddError($"\"{result.Tokens[0].Value}\" is not an IP address");
+            return null;
+        },
+    };
 
     private static Command Announce() => Asking(
         "announce", "Announces a prefix beside what the fleet file says; exits with 73 when refused.",

@@ -95,6 +95,8 @@ internal static class NodeCommands
             services.AddRow(service.Service, string.Join(' ', service.UpIPv4), string.Join(' ', service.UpIPv6),
                 YesNo(service.Held));
         console.Write(services);
+        foreach (Intent intent in status.Intents)
+            console.MarkupLineInterpolated($"intent {intent.Id} until {intent.Until:u}: {intent.Reason}");
         var peers = new Table().Title("BGP").AddColumns("peer", "state", "since", "BFD", "announced", "last error");
         foreach (PeerView peer in status.Peers)
             peers.AddRow(peer.Name, peer.State, $"{peer.SinceSeconds:0} s", peer.Bfd ?? "-", $"{peer.Announced}",

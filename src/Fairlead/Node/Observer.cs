@@ -16,14 +16,32 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
 
     private readonly string ownKey = $"{NodesFolder}{ownPop}/{ownNode}";
     private readonly Dictionary<string, Held> held = new(StringComparer.Ordinal);
+    private int malformedReports, malformedIntents;
 
-    public int Malformed { get; private set; }
+    public int Malformed => malformedReports + malformedIntents;
 
     public static string KeyOf(Intent intent) => IntentsFolder + intent.Id;
 
     public static string KeyOf(NodeReport report) => $"{NodesFolder}{report.Pop}/{report.Node}";
 
-    public World Look(FleetSpec fleet, NodeReport own, Plan? previous, DateTimeOffset now)
+    /// <summary>The intents of the store; while it has never been reached, those of the last plan.</summary>
+    public ImmutableArray<Intent> Intents()
+    {
+        ImmutableDictionary<string, StoreEntry> entries = store.Entries;
+        if (store.Sight.LiveSince is null && entries.IsEmpty) return last?.Intents ?? [];
+        Intent?[] read =
+        [
+            .. entries.Where(pair => pair.Key.StartsWith(IntentsFolder, StringComparison.Ordinal))
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => FleetJson.Read<Intent>(pair.Value.Value.Span))
+                .Select(intent => intent is { IsWhole: true } ? intent : null),
+        ];
+        malformedIntents = read.Count(intent => intent is null);
+        return [.. read.OfType<Intent>()];
+    }
+
+    public World Look(
+        FleetSpec fleet, NodeReport own, ImmutableArray<Intent> intents, Plan? previous, DateTimeOffset now)
     {
         StoreSight sight = store.Sight;
         ImmutableDictionary<string, StoreEntry> entries = store.Entries;
@@ -38,7 +56,7 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
                 .. held.Values.Select(node => node.View).OrderBy(view => view.Report.Node, StringComparer.Ordinal),
                 new NodeView(own, now, own.Started),
             ],
-            Intents = Intents(entries, sight),
+            Intents = intents,
             Previous = previous,
         };
     }
@@ -51,7 +69,7 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
 
     private void Take(FleetSpec fleet, ImmutableDictionary<string, StoreEntry> entries, StoreSight sight)
     {
-        Malformed = 0;
+        malformedReports = 0;
         foreach ((string key, StoreEntry entry) in entries)
         {
             // Our own report in the store may be an older one: what we know of ourselves is newer.
@@ -62,7 +80,7 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
             if (report is not { IsWhole: true } || KeyOf(report) != key
                 || fleet.Pop(report.Pop)?.Node(report.Node) is null)
             {
-                Malformed++;
+                malformedReports++;
                 continue;
             }
 
@@ -74,21 +92,6 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
             DateTimeOffset fresh = gap ? entry.HeardAt : node!.View.FreshSince;
             held[key] = new Held(entry.Revision, new NodeView(report, entry.HeardAt, fresh));
         }
-    }
-
-    /// <summary>The intents of the store; while it has never been reached, those of the last plan.</summary>
-    private ImmutableArray<Intent> Intents(ImmutableDictionary<string, StoreEntry> entries, StoreSight sight)
-    {
-        if (sight.LiveSince is null && entries.IsEmpty) return last?.Intents ?? [];
-        Intent?[] read =
-        [
-            .. entries.Where(pair => pair.Key.StartsWith(IntentsFolder, StringComparison.Ordinal))
-                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
-                .Select(pair => FleetJson.Read<Intent>(pair.Value.Value.Span))
-                .Select(intent => intent is { IsWhole: true } ? intent : null),
-        ];
-        Malformed += read.Count(intent => intent is null);
-        return [.. read.OfType<Intent>()];
     }
 
     private sealed record Held(long Revision, NodeView View);

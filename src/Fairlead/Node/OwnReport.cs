@@ -16,6 +16,7 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
 {
     private readonly Dictionary<Prefix, (long Generation, DateTimeOffset? Since)> announced = [];
     private readonly Dictionary<(string Service, AddressFamily Family), PoolStand> stands = [];
+    private readonly Dictionary<(string Service, IPAddress Backend), BackendStand> backends = [];
     private long sequence;
 
     /// <summary>When time alone changes the report; null: never. Of the last Make.</summary>
@@ -31,10 +32,15 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
     ]);
 
     public NodeReport Make(
-        FleetSpec fleet, IReadOnlyList<CheckStatus> checks, RouteSet routes, ImmutableArray<PeerStatus> peers,
-        DateTimeOffset now)
+        FleetSpec fleet, IReadOnlyList<CheckStatus> checks, IEnumerable<Intent> intents, RouteSet routes,
+        ImmutableArray<PeerStatus> peers, DateTimeOffset now)
     {
         Follow(fleet, routes, peers, now);
+        HashSet<IPAddress> drained =
+        [
+            .. intents.Where(intent => intent is { Kind: IntentKind.DrainBackend, Backend: not null }
+                && intent.HoldsAt(now)).Select(intent => intent.Backend!),
+        ];
         var states = checks.ToDictionary(status => status.Check.Id, status => status.State, StringComparer.Ordinal);
         return new NodeReport
         {
@@ -42,7 +48,7 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             Node = node,
             Sequence = ++sequence,
             Started = started,
-            Pools = [.. Pools(fleet, states, now)],
+            Pools = [.. Pools(fleet, states, drained, now)],
             Announced =
             [
                 .. announced.Where(pair => pair.Value.Since is not null).OrderBy(pair => pair.Key)
@@ -55,7 +61,8 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
     private static string IdOf(ServiceSpec service, PopSpec pop, IPAddress address) =>
         $"{service.Name}/{pop.Name}/{address}";
 
-    private IEnumerable<PoolReport> Pools(FleetSpec fleet, Dictionary<string, CheckState> states, DateTimeOffset now)
+    private IEnumerable<PoolReport> Pools(
+        FleetSpec fleet, Dictionary<string, CheckState> states, HashSet<IPAddress> drained, DateTimeOffset now)
     {
         NextChange = null;
         PopSpec own = fleet.Pop(pop)!;
@@ -66,14 +73,18 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             {
                 ImmutableArray<IPAddress> pool = service.PoolOf(seen, self);
                 CheckState StateOf(IPAddress address) => states.GetValueOrDefault(IdOf(service, seen, address));
+                bool IsDrained(IPAddress address) => !service.OnNodes && drained.Contains(address);
+                ImmutableArray<IPAddress> up = [.. pool.Where(address => StateOf(address).Up)];
                 var report = new PoolReport(
                     service.Name, seen.Name, pool.All(address => StateOf(address).Known),
-                    [.. pool.Where(a => StateOf(a).Up)])
+                    [.. up.Where(address => !IsDrained(address))])
                 {
-                    Turns = Turns(service, [.. pool.Select(StateOf)]),
+                    Draining = [.. up.Where(IsDrained)],
+                    Turns = Turns(service, pool.Length, [.. pool.Where(one => !IsDrained(one)).Select(StateOf)]),
                 };
                 yield return seen != own ? report : report with
                 {
+                    Warming = [.. Warming(service, pool, report, now)],
                     StanceIPv4 = StanceOf(service, own, self, report, AddressFamily.InterNetwork, now),
                     StanceIPv6 = StanceOf(service, own, self, report, AddressFamily.InterNetworkV6, now),
                 };
@@ -97,13 +108,32 @@ public sealed class OwnReport(string pop, string node, DateTimeOffset started)
             : stand.Stance;
     }
 
-    private static PoolTurns? Turns(ServiceSpec service, CheckState[] states)
+    /// <summary>Those in their slow start.</summary>
+    private IEnumerable<WarmingBackend> Warming(
+        ServiceSpec service, ImmutableArray<IPAddress> pool, PoolReport report, DateTimeOffset now)
+    {
+        if (!report.Known || service.Balance is not { } balance || balance.SlowStart == TimeSpan.Zero) yield break;
+        foreach (IPAddress backend in pool)
+        {
+            bool up = report.Healthy.Contains(backend);
+            BackendStand stand = backends.TryGetValue((service.Name, backend), out BackendStand before)
+                ? before.Next(up, now)
+                : new BackendStand(up, null);
+            backends[(service.Name, backend)] = stand;
+            if (stand.ChangesAt(balance.SlowStart, now) is not { } at) continue;
+            if (!(NextChange < at)) NextChange = at;
+            yield return new WarmingBackend(backend, stand.PercentAt(balance.SlowStart, now));
+        }
+    }
+
+    /// <param name="size">Of the whole pool, those with it that an operator drains.</param>
+    private static PoolTurns? Turns(ServiceSpec service, int size, CheckState[] states)
     {
         if (states.Length == 0 || states.Any(state => !state.Known)) return null;
         int SecondsOf(CheckState state) => (int)state.SoonestTurn(service.Check).TotalSeconds;
         int[] falls = [.. states.Where(state => state.Up).Select(SecondsOf).Order()];
         int[] rises = [.. states.Where(state => !state.Up).Select(SecondsOf).Order()];
-        int up = falls.Length, needed = service.MinHealthy.Of(states.Length);
+        int up = falls.Length, needed = service.MinHealthy.Of(size);
         // As many must fall, or rise, as stand between the pool and its other verdict: the last of them decides.
         int verdict = up >= needed ? falls[up - needed]
             : needed - up <= rises.Length ? rises[needed - up - 1]

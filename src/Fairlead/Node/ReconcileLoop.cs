@@ -124,12 +124,13 @@ public sealed class ReconcileLoop(
         LoadedFleet current = Fleet;
         ImmutableArray<PeerStatus> peers = speaker?.Status() ?? [];
         IReadOnlyList<CheckStatus> states = checks.Status();
-        NodeReport report = own.Make(current.Spec, states, routes, peers, now) with
+        ImmutableArray<Intent> intents = observer.Intents();
+        NodeReport report = own.Make(current.Spec, states, intents, routes, peers, now) with
         {
             Balances = balancing is not { Stands: false },
             Carried = balancing?.Carried ?? [],
         };
-        World world = observer.Look(current.Spec, report, plan, now);
+        World world = observer.Look(current.Spec, report, intents, plan, now);
         (Plan next, DateTimeOffset? lookAgain) = Decision.Decide(current.Spec, world, now);
 
         var others = balancing is null

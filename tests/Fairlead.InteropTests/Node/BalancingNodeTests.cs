@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using Fairlead.Lab;
 using Fairlead.Net.Linux;
 
 namespace Fairlead.InteropTests.Node;
@@ -87,6 +88,41 @@ public sealed class BalancingNodeTests : IDisposable
         bed.AssertNothingLeft();
         Assert.False(Directory.Exists(bed.Pins), "nothing is pinned after a stop");
         Assert.DoesNotContain("xdp", bed.Bed.Ip("n1", "link", "show", "eth0"), StringComparison.Ordinal);
+    }
+
+    [InteropFact("ip", "bird", "ethtool")]
+    public void A_drained_backend_keeps_its_flows_and_gets_no_new_one_until_it_is_put_back()
+    {
+        _ = bed.Bird;
+        bed.StartBackends();
+        Process node = bed.StartNode();
+        bed.AwaitRoutes($"{Vip}/32");
+        bed.Until(() => Ask(0).Length > 0, "the VIP answers");
+        using UdpClient flow = Udp();
+        string emptied = Echo(flow), other = emptied == "b1" ? "b2" : "b1";
+        string address = emptied == "b1" ? "10.0.0.5" : "10.0.0.6", last = emptied == "b1" ? "10.0.0.6" : "10.0.0.5";
+
+        Fairlead("drain-backend", address, "--reason", "new disks");
+        bed.Until(() => WeightOf(address) == 0, $"{address} has no weight");
+        for (int port = 43000; port < 43020; port++) Assert.Equal($"{other} 10.0.0.1", Ask(port));
+        Assert.Equal(emptied, Echo(flow));
+        Assert.Contains("new disks", Fairlead("status"), StringComparison.Ordinal);
+        // Nobody would be left.
+        IOException refused = Assert.Throws<IOException>(() => Fairlead("drain-backend", last));
+        Assert.Contains("drain the pop instead", refused.Message, StringComparison.Ordinal);
+
+        Fairlead("undrain-backend", address);
+        bed.Until(() => WeightOf(address) == 1, $"{address} is back");
+        bed.Until(() => Enumerable.Range(44000, 20).Select(Ask).Distinct().Count() == 2, "both get flows");
+        Assert.Equal(emptied, Echo(flow));
+        NodeBed.Signal(node, "TERM");
+        Assert.Equal(0, NodeBed.AwaitExit(node, 10));
+
+        string Fairlead(string command, params string[] args) =>
+            Command.Run(NodeBed.Program, [command, .. args, "--control", bed.Control]);
+        int WeightOf(string backend) => bed.Json("balancer").GetProperty("backends").EnumerateArray()
+            .Where(one => one.GetProperty("backend").GetString() == backend)
+            .Select(one => one.GetProperty("weight").GetInt32()).DefaultIfEmpty(-1).First();
     }
 
     [InteropFact("ip", "bird", "ethtool")]

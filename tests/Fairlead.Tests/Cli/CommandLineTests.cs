@@ -80,6 +80,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("router-config bird")]
     [InlineData("drain")]
     [InlineData("undrain")]
+    [InlineData("drain-backend")]
+    [InlineData("undrain-backend")]
     [InlineData("announce")]
     [InlineData("unannounce")]
     [InlineData("lab")]

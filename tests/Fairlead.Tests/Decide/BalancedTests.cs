@@ -55,6 +55,37 @@ public class BalancedTests
     }
 
     [Fact]
+    public void A_drained_backend_has_no_weight_left_and_is_not_down()
+    {
+        NodeReport own = Own("198.51.100.5");
+        own = own with { Pools = [own.Pools[0] with { Draining = [IPAddress.Parse("198.51.100.6")] }] };
+        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), own, 1);
+        Assert.Equal(["198.51.100.5 3", "198.51.100.6 0"],
+            table.Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
+        Assert.Empty(table.Services[0].Down);
+        // The kernel's routes have no weight 0: they leave it out.
+        Assert.Equal("198.51.100.5", $"{Assert.Single(table.Entries.First(entry => entry.Vip.IsIPv4).Backends)}");
+        // While no other is up, nobody is sent here any more; what comes all the same is not thrown away.
+        own = own with { Pools = [own.Pools[0] with { Healthy = [] }] };
+        Assert.Equal(["198.51.100.5 3", "198.51.100.6 1"],
+            NodeRoutes.VipsOf(Read(Text), own, 1).Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
+    }
+
+    [Fact]
+    public void A_backend_in_its_slow_start_has_its_share_of_its_weight()
+    {
+        NodeReport own = Own("198.51.100.5", "198.51.100.6", "2001:db8:1::5");
+        own = own with
+        {
+            Pools = [own.Pools[0] with { Warming = [new WarmingBackend(IPAddress.Parse("198.51.100.5"), 20)] }],
+        };
+        VipTable table = NodeRoutes.VipsOf(Read(Text), own, 1);
+        Assert.Equal(["198.51.100.5 60", "198.51.100.6 100"],
+            table.Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
+        Assert.Equal(1, Assert.Single(table.Services[1].Backends).Weight);
+    }
+
+    [Fact]
     public void A_service_without_balance_is_the_routes_alone() => Assert.Empty(
         NodeRoutes.VipsOf(Read(Text.Replace("    balance: {mode: gue, sticky: true, transition: 5m}", "")
             .Replace("    weights: {198.51.100.5: 3}\n", "")), Own(), 1).Services);

@@ -57,6 +57,33 @@ public class IntentRulesTests
             StringComparison.Ordinal);
 
     [Fact]
+    public void A_backend_is_drained_while_its_pool_can_do_without_it()
+    {
+        var situation = new Situation();
+        string backend = $"{situation.Fleet.Service("web")!.Backends["tyo"][0]}";
+        Assert.Empty(situation.Refusals(Backend(backend)));
+        // Where the pool is down already nobody is worse off.
+        Assert.Empty(new Situation().Fails("web", "tyo").Refusals(Backend(backend)));
+
+        FleetSpec all = situation.Fleet with
+        {
+            Services = [.. situation.Fleet.Services.Select(one => one with { MinHealthy = new Quota(0, 100) })],
+        };
+        Assert.All(new Situation(all).Refusals(Backend(backend)),
+            refusal => Assert.Contains("drain the pop instead", refusal, StringComparison.Ordinal));
+        Assert.NotEmpty(new Situation(all).Refusals(Backend(backend)));
+        Assert.Equal("no service has a backend 203.0.113.1", Assert.Single(situation.Refusals(Backend("203.0.113.1"))));
+        Assert.Contains("needs its address", Assert.Single(situation.Refusals(Backend(null))),
+            StringComparison.Ordinal);
+
+        static Intent Backend(string? address) => Situation.Drain("") with
+        {
+            Kind = IntentKind.DrainBackend,
+            Backend = address is null ? null : System.Net.IPAddress.Parse(address),
+        };
+    }
+
+    [Fact]
     public void An_unknown_pop_is_named_with_the_nearest_one() =>
         Assert.Equal(["unknown pop \"lonn\"; did you mean \"lon\"? (known: nyc, lon, tyo)"],
             new Situation().Refusals(Situation.Drain("lonn")));

@@ -97,6 +97,17 @@ public class OtherBalancersTests
     }
 
     [Fact]
+    public void A_backend_that_this_node_drains_is_not_in_doubt_and_is_found()
+    {
+        NodeReport own = View("n1", 1, [], up: ".6").Report;
+        own = own with { Pools = [own.Pools[0] with { Draining = [IPAddress.Parse("198.51.100.5")] }] };
+        NodeView other = View("n2", 1, []);
+        Assert.Empty(OtherBalancers.Doubts(
+            Fleet(), new World { OwnPop = "nyc", Store = default, Nodes = [other] }, own, Of(other), Now));
+        Assert.True(OtherBalancers.FindsAll(own, Of(other)));
+    }
+
+    [Fact]
     public void A_node_that_starts_finds_those_up_that_have_flows_at_another_one()
     {
         Assert.True(Finds(".5", Of()));
@@ -111,6 +122,16 @@ public class OtherBalancersTests
 
     [Theory]
     [InlineData("""{"pop":"a","node":"b","carried":null}""")]
+    [InlineData("""
+        {"pop":"a","node":"b","pools":[{"service":"s","pop":"a","known":true,"healthy":[],"draining":null}]}
+        """)]
+    [InlineData("""
+        {"pop":"a","node":"b","pools":[{"service":"s","pop":"a","known":true,"healthy":[],"warming":[null]}]}
+        """)]
+    [InlineData("""
+        {"pop":"a","node":"b","pools":[{"service":"s","pop":"a","known":true,"healthy":[],
+        "warming":[{"address":"192.0.2.5","percent":-1}]}]}
+        """)]
     [InlineData("""{"pop":"a","node":"b","carried":[null]}""")]
     [InlineData("""{"pop":"a","node":"b","carried":[{"service":"s"}]}""")]
     [InlineData("""{"pop":"a","node":"b","carried":[{"service":"s","former":[{"ageSeconds":1}]}]}""")]

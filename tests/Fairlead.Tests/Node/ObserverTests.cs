@@ -132,7 +132,7 @@ public class ObserverTests
         Damage("intents/announce-lon", FleetJson.Write(Situation.Announce("lon", "192.0.2.0/25")));
         var observer = new Observer(damaged, "lon", "lon1", null);
 
-        World world = observer.Look(situation.Fleet, situation.Report("lon1"), null, Now);
+        World world = observer.Look(situation.Fleet, situation.Report("lon1"), observer.Intents(), null, Now);
         (Plan plan, _) = Decision.Decide(situation.Fleet, world, Now);
         _ = FleetJson.Write(plan);
         _ = NodeRoutes.Of(situation.Fleet, plan, situation.Report("lon1"), 1);
@@ -249,5 +249,6 @@ public class ObserverTests
 
     private Observer New() => new(store, "lon", "lon1", null);
 
-    private World Look(Observer observer) => observer.Look(ThreeCities.Fleet, situation.Report("lon1"), null, Now);
+    private World Look(Observer observer) =>
+        observer.Look(ThreeCities.Fleet, situation.Report("lon1"), observer.Intents(), null, Now);
 }

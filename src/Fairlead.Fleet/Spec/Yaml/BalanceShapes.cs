@@ -27,5 +27,7 @@ internal static class BalanceShapes
             "fragments without ports follow the first of their packet; or they go by addresses alone"),
         Transition = f.Optional("transition", Duration, TimeSpan.FromMinutes(15),
             "how long after a change flows that are not remembered stay where they were"),
+        SlowStart = f.Optional("slowStart", Duration, TimeSpan.Zero,
+            "a backend that comes up gets a tenth of its new flows at first, and another with each tenth of this time"),
     });
 }
