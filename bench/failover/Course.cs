@@ -191,7 +191,7 @@ internal sealed partial class Course : IDisposable
     {
         string fleet = Path.Combine(folder, "fleet.yaml");
         string router = "{addresses: [10.0.1.1]"
-            + (bfdMilliseconds > 0 ? $", bfd: {{interval: {bfdMilliseconds}ms, multiplier: 3}}" : "") + "}";
+            + (bfdMilliseconds > 0 ? $", bfd: {{interval: {bfdMilliseconds}ms, multiplier: 3, strict: true}}" : "") + "}";
         File.WriteAllText(fleet, $$"""
             fleet: failover
             asn: 64500

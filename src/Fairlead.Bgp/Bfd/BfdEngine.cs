@@ -436,10 +436,11 @@ public sealed class BfdEngine : IBfd, IDisposable
     private void Close(Link link)
     {
         // Departs from RFC 5880 §6.8.16: AdminDown should be sent for a detection time; a process that ends cannot
-        // wait for it, so three packets go at once, against the loss of one.
-        if (Volatile.Read(ref mourning)) _ = link.Session.Hold(now);
+        // wait for it, so three packets go at once, against the loss of one. Down is said once: see BfdSession.Take.
+        bool mourns = Volatile.Read(ref mourning);
+        if (mourns) _ = link.Session.Hold(now);
         else link.Session.Disable();
-        for (int i = 0; i < GoodbyePackets; i++) Send(link, link.Session.Periodic(now));
+        for (int i = 0; i < (mourns ? 1 : GoodbyePackets); i++) Send(link, link.Session.Periodic(now));
         link.Socket?.Dispose();
         link.Socket = null;
         discriminators.Remove(link.Session.Discriminator);

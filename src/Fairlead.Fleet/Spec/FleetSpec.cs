@@ -160,7 +160,14 @@ public sealed record RouterSpec
     public IPAddress? Address(AddressFamily family) => Addresses.FirstOrDefault(a => a.AddressFamily == family);
 }
 
-public sealed record BfdSpec(TimeSpan Interval, int Multiplier);
+public sealed record BfdSpec(TimeSpan Interval, int Multiplier)
+{
+    /// <summary>
+    /// No BGP session before BFD is Up: what BFD does not watch yet carries nothing. Not for routers that begin BFD with
+    /// the BGP session alone: both would wait.
+    /// </summary>
+    public bool IsStrict { get; init; }
+}
 
 /// <summary>A neighbour that sells transit, and its addresses on the link.</summary>
 public sealed record UpstreamSpec

@@ -102,7 +102,7 @@ public sealed class NodePeers(string popName, string nodeName, ILogger log, bool
                    ? new RestartOptions { Families = [BgpFamily.Of(family)], Time = time, Restarted = follows }
                    : null,
                Bfd = router.Bfd is { } bfd
-                   ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier }
+                   ? new BfdOptions { Interval = bfd.Interval, Multiplier = bfd.Multiplier, Strict = bfd.IsStrict }
                    : null,
            },
     ];

@@ -198,6 +198,32 @@ public class BfdTests
     }
 
     [Fact]
+    public void A_held_session_is_told_once_and_the_peer_has_a_while_to_see_it_down()
+    {
+        var pair = new Pair(Target, Target);
+        pair.Run(TimeSpan.FromSeconds(3));
+        int sent = pair.SentByA.Count;
+        Assert.True(pair.A.Hold(pair.Now));
+        pair.Run(Ms(1));
+        Assert.Equal((BfdState.Down, BfdState.Down), (pair.A.State, pair.B.State));
+
+        // What the peer polls for is not answered: an answer would say Down again, and take it to Init.
+        var poll = new BfdPacket(BfdState.Down, 0, 3, pair.B.Discriminator, pair.A.Discriminator, Ms(1000), Ms(50))
+        {
+            Poll = true,
+        };
+        Assert.False(pair.A.Take(poll, pair.Now));
+        pair.Run(Ms(700));
+        Assert.Equal((BfdState.Down, sent + 1), (pair.B.State, pair.SentByA.Count));
+        pair.Run(TimeSpan.FromSeconds(5));
+        Assert.Equal(BfdState.Down, pair.A.State);
+
+        pair.A.Release();
+        pair.Run(TimeSpan.FromSeconds(5));
+        Assert.Equal((BfdState.Up, BfdState.Up), (pair.A.State, pair.B.State));
+    }
+
+    [Fact]
     public void A_peer_that_takes_no_packets_gets_none()
     {
         var pair = new Pair(Target, Target);

@@ -18,9 +18,17 @@ internal static class FleetShapes
         new MadeOf<ImmutableArray<IPAddress>, (ImmutableArray<IPAddress>, bool)>(Addresses, list => (list, false)),
         "gateway", ([], true));
 
-    private static readonly ObjectOf<BfdSpec> Bfd = new("bfd", f => new BfdSpec(
+    private static readonly ObjectOf<BfdSpec> Bfd = new("bfd", BfdAt);
+
+    private static readonly ObjectOf<BfdSpec> NodesBfd = new("bfd", f => BfdAt(f) with
+    {
+        IsStrict = f.Optional("strict", Switch, false,
+            "no BGP session before BFD is up; not for routers that begin BFD with the session alone"),
+    });
+
+    private static BfdSpec BfdAt(Fields f) => new(
         f.Optional("interval", Duration, TimeSpan.FromMilliseconds(300), "how often a packet is sent"),
-        f.Optional("multiplier", Number(1, 255), 3, "how many may be missed")));
+        f.Optional("multiplier", Number(1, 255), 3, "how many may be missed"));
 
     private static readonly ObjectOf<PlaceSpec> Place = new("a place", f => new PlaceSpec(
         f.Optional("city", Text, "", "the city, for people"),
@@ -55,7 +63,7 @@ internal static class FleetShapes
         Asn = f.Optional<Asn?>("asn", Nullable(Scalars.Asn), null, "its AS number; default the fleet's"),
         Addresses = at.Addresses.IsDefault ? [] : at.Addresses,
         IsGateway = at.IsGateway,
-        Bfd = f.Optional<BfdSpec?>("bfd", Bfd!, null, "BFD between nodes and this router"),
+        Bfd = f.Optional<BfdSpec?>("bfd", NodesBfd!, null, "BFD between nodes and this router"),
         HoldTime = f.Optional("holdTime", Duration, TimeSpan.FromSeconds(9), "BGP hold time"),
         Restart = f.Optional<TimeSpan?>("restart", Nullable(Duration), null,
             "how long it keeps the routes of a node whose process is gone while the balancer goes on (RFC 4724)"),
