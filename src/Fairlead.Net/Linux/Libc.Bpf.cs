@@ -113,6 +113,8 @@ public static unsafe partial class Libc
         [FieldOffset(36)] public uint Duration;
         [FieldOffset(40)] public uint ContextSizeIn;
         [FieldOffset(48)] public void* ContextIn;
+        [FieldOffset(64)] public uint RunFlags;
+        [FieldOffset(72)] public uint RunBatch;
 
         [FieldOffset(0)] public uint Id;
 

@@ -1,0 +1,88 @@
+using System.Net;
+using Fairlead.Balancer;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.Bench.Path;
+
+/// <summary>What a packet costs on its way through a core: the balancer, the least that XDP can do, and nftables' DNAT.</summary>
+internal sealed class Packets : IDisposable
+{
+    public static readonly IPAddress Vip = IPAddress.Parse("192.0.2.1");
+    private readonly Wire wire = new();
+
+    public double Turned(int flows, double seconds)
+    {
+        using BpfObject link = wire.Attach("lb", "l0", "turn");
+        return wire.Cost(flows, seconds);
+    }
+
+    public double Balanced(DeliveryMode mode, int flows, double seconds)
+    {
+        using XdpBalancer balancer = Balance(wire.Bed.Prefix, "l0", wire.In, mode,
+            [.. Enumerable.Range(101, Wire.Reals).Select(i => $"10.0.0.{i}")], 17);
+        try
+        {
+            return wire.Cost(flows, seconds);
+        }
+        finally
+        {
+            balancer.Remove();
+        }
+    }
+
+    public double Translated(int flows, double seconds)
+    {
+        string map = string.Join(", ", Enumerable.Range(0, Wire.Reals).Select(i => $"{i} : 10.2.0.{101 + i}"));
+        string file = System.IO.Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, $$"""
+                table ip t {
+                  chain pre {
+                    type nat hook prerouting priority dstnat;
+                    ip daddr {{Vip}} udp dport 80 dnat to jhash ip saddr . udp sport mod {{Wire.Reals}} map { {{map}} }
+                  }
+                }
+                """);
+            wire.Bed.Run("lb", "nft", "-f", file);
+            return wire.Cost(flows, seconds);
+        }
+        finally
+        {
+            wire.Bed.Run("lb", "nft", "flush", "ruleset");
+            File.Delete(file);
+        }
+    }
+
+    public void Dispose() => wire.Dispose();
+
+    /// <summary>A balancer of one service with these backends, with the way to each of them known.</summary>
+    public static XdpBalancer Balance(
+        string name, string device, Func<string, Func<XdpBalancer>, XdpBalancer> run, DeliveryMode mode,
+        IReadOnlyList<string> backends, byte protocol) => run("lb", () =>
+        {
+            var options = new XdpOptions
+            {
+                Devices = [device],
+                Key = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
+                Pins = $"/sys/fs/bpf/{name}",
+            };
+            XdpBalancer balancer = XdpBalancer.Start(options, TimeProvider.System, Console.Error.WriteLine);
+            balancer.Apply(new VipTable(1, [])
+            {
+                Services =
+                [
+                    new ServiceEntry
+                    {
+                        Name = "path",
+                        Vips = [new VipPort(Vip, protocol, 80)],
+                        Backends = [.. backends.Select(one => new BackendEntry(IPAddress.Parse(one)))],
+                        Mode = mode,
+                    },
+                ],
+            });
+            for (int i = 0; i < 100 && (i == 0 || balancer.Unknown.Count > 0); i++) balancer.Tend();
+            return balancer.Unknown.Count == 0 ? balancer
+                : throw new IOException($"no way is known to {balancer.Unknown[0]}");
+        });
+}

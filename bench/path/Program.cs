@@ -1,0 +1,77 @@
+// The balancer end to end beside what else could do its work, in one run: what a packet of 60 bytes costs a core on its way
+// from veth to veth (XDP that only turns a frame around, the balancer, nftables' DNAT to as many backends), and how many
+// TCP connections a second of a core carries (the balancer, HAProxy).
+//   bench/path/run [seconds a row]
+#pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
+using System.Globalization;
+using Fairlead.Balancer;
+using Fairlead.Bench.Path;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+double seconds = args.Length > 0 ? double.Parse(args[0]) : 4;
+DateTime date = DateTime.UtcNow;
+var text = new StringWriter();
+bool missed = false;
+Say($"# bench/path/run {seconds}: {date:yyyy-MM-dd HH:mm} UTC, load "
+    + $"{File.ReadAllText("/proc/loadavg").Split(' ')[0]} at the start");
+Say("# a packet: ns of one core from veth to veth, with the end of the wire on the same core; of TX: the packets that a "
+    + "core carries, as a part of what XDP_TX");
+Say("# alone does; bar: twice Katran's part (of 5.25 million a second 2.47, 1.71 and 1.25 by IPIP, 1.46, 1.05 and 0.98 by GUE)");
+Say($"{"",-34} {"flows",7} {"ns",6} {"of TX",6} {"bar",5} {"x nft",6} {"bar",4}");
+var packets = new Packets();
+foreach ((int flows, double ip, double gue) in new[] { (1, 2.47, 1.46), (1 << 16, 1.71, 1.05), (1 << 19, 1.25, 0.98) })
+{
+    double turned = packets.Turned(flows, seconds);
+    Row("XDP_TX alone", flows, turned, turned, 0, 0);
+    // Half a million flows do not fit into its connection table as it is by default.
+    double translated = flows > 1 << 16 ? 0 : packets.Translated(flows, seconds);
+    if (translated > 0) Row("nftables, DNAT over 100", flows, translated, turned, 0, 0);
+    Row("Fairlead, L2", flows, packets.Balanced(DeliveryMode.L2, flows, seconds), turned, ip, translated);
+    Row("Fairlead, IP in IPv4", flows, packets.Balanced(DeliveryMode.Ip, flows, seconds), turned, ip, translated);
+    Row("Fairlead, GUE over IPv4", flows, packets.Balanced(DeliveryMode.Gue, flows, seconds), turned, gue, translated);
+}
+
+packets.Dispose();
+Say("# TCP: 64 clients, connect, 64 bytes and back, reset");
+Say($"{"",-34} {"conn/s",7} {"core",6} {"a core's second",16} {"x",6} {"bar",4}");
+Connections.Cost proxied = Connections.Proxied(seconds);
+Tcp("HAProxy, TCP, one thread", proxied, proxied);
+Tcp("Fairlead, L2", Connections.Balanced(DeliveryMode.L2, seconds), proxied);
+
+string root = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../.."));
+File.WriteAllText(Path.Combine(root, "bench", "results", $"path-{date:yyyy-MM-dd}.txt"), text.ToString());
+return missed ? 1 : 0;
+
+void Row(string what, int flows, double cost, double turned, double katran, double translated)
+{
+    double part = turned / cost, bar = 2 * katran / 5.25, times = translated / cost;
+    string line = $"{what,-34} {flows,7} {cost,6:0} {part,6:0.00}";
+    if (bar > 0)
+    {
+        line += $" {bar,5:0.00}";
+        if (translated > 0) line += $" {times,6:0.0} {4,4}";
+        if (part < bar || (translated > 0 && times < 4)) line += Missed();
+    }
+
+    Say(line);
+}
+
+void Tcp(string what, Connections.Cost cost, Connections.Cost proxied)
+{
+    double times = cost.PerBusySecond / proxied.PerBusySecond;
+    string line = $"{what,-34} {cost.PerSecond,7:0} {cost.Busy,6:0%} {cost.PerBusySecond,16:0} {times,6:0.0}";
+    if (cost != proxied) line += $" {3,4}" + (times < 3 ? Missed() : "");
+    Say(line);
+}
+
+string Missed()
+{
+    missed = true;
+    return " MISSED";
+}
+
+void Say(string line)
+{
+    text.WriteLine(line);
+    Console.WriteLine(line);
+}

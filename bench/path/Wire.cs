@@ -1,0 +1,161 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Fairlead.Lab.Topologies;
+using Fairlead.Net.Linux;
+
+namespace Fairlead.Bench.Path;
+
+/// <summary>
+/// Two veth pairs: gen g0 - l0 lb l1 - s0 sink. Packets for 192.0.2.1 are made at g0 on core 0; lb takes them on
+/// core 1, and whoever has them in the end, g0 or s0, counts.
+/// </summary>
+internal sealed class Wire : IDisposable
+{
+    public const int Reals = 100;
+    private const uint LiveFrames = 2, Batch = 64, PerSecond = 500_000;
+    private readonly List<BpfObject> links = [];
+    private readonly Dictionary<string, BpfObject> programs;
+    private readonly BpfArray<Source> sources;
+    private readonly string thread;
+
+    public Wire()
+    {
+        Bed = new Bed($"flpath{Environment.ProcessId}");
+        foreach (string host in (string[])["gen", "lb", "sink"]) Bed.AddHost(host, host == "lb");
+        Bed.AddLink("gen", "g0", "lb", "l0");
+        Bed.AddLink("lb", "l1", "sink", "s0");
+        Bed.AddAddress("gen", "g0", "10.0.0.1/24");
+        Bed.AddAddress("lb", "l0", "10.0.0.2/24");
+        Bed.AddAddress("lb", "l1", "10.2.0.2/24");
+        string there = MacOf("gen", "g0"), beyond = MacOf("sink", "s0");
+        for (int i = 0; i < Reals; i++)
+        {
+            Bed.Ip("lb", "neigh", "add", $"10.0.0.{101 + i}", "lladdr", there, "dev", "l0");
+            Bed.Ip("lb", "neigh", "add", $"10.2.0.{101 + i}", "lladdr", beyond, "dev", "l1");
+        }
+
+        using var skeleton = new StreamReader(
+            Assembly.GetExecutingAssembly().GetManifestResourceStream("wire.skel")!);
+        programs = new LightSkeleton(skeleton).Load(new Dictionary<string, int>());
+        sources = new BpfArray<Source>(programs["sources"]);
+        links.Add(Attach("gen", "g0", "take"));
+        links.Add(Attach("sink", "s0", "take"));
+        // With it what comes in has a thread of its own, whatever program is there, or none.
+        Bed.Run("lb", "ethtool", "-K", "l0", "gro", "on");
+        thread = Cores.Pin(Bed, "lb", "l0", 1);
+    }
+
+    public Bed Bed { get; }
+
+    /// <summary>A program of wire.bpf.c on a device, until the link is disposed of.</summary>
+    public BpfObject Attach(string host, string device, string program) =>
+        In(host, () => XdpPass.Attach(programs[$"program {program}"], device));
+
+    public T In<T>(string host, Func<T> work) => NetworkNamespace.Run(Bed.NamespaceOf(host), work);
+
+    /// <summary>
+    /// Nanoseconds of core 1 that a packet takes, from veth to veth, with so many flows among them; at a pace that it
+    /// keeps up with, or IOException.
+    /// </summary>
+    public double Cost(int flows, double seconds)
+    {
+        Fill(flows);
+        // What was there before may still be taken down, and on the core that is on trial. Then whatever has to be
+        // compiled, learned or remembered is.
+        Thread.Sleep(1000);
+        Send((uint)Math.Max(PerSecond, flows));
+        long before = Taken(), busy = Cores.Runtime(thread);
+        uint packets = Send((uint)(PerSecond * seconds));
+        Thread.Sleep(10);
+        long taken = Taken() - before;
+        busy = Cores.Runtime(thread) - busy;
+        // The core has other work now and then, longer than a queue holds out. What is lost there has cost it nothing.
+        return taken >= packets * 0.98 ? busy / (double)taken
+            : throw new IOException($"{packets - taken} of {packets} packets are lost");
+    }
+
+    public void Dispose()
+    {
+        sources.Dispose();
+        foreach (BpfObject one in links.Concat(programs.Values)) one.Dispose();
+        Bed.Dispose();
+    }
+
+    /// <summary>Whole batches, at the pace; gives how many packets they are.</summary>
+    private unsafe uint Send(uint atLeast) => In("gen", () =>
+    {
+        uint packets = (atLeast + Batch - 1) / Batch * Batch;
+        // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+        uint* about = stackalloc uint[] { 0, Source.Bytes, 0, Libc.InterfaceIndex("g0"), 0, 0 };
+        byte* frame = stackalloc byte[Source.Bytes];
+        new Span<byte>(frame, Source.Bytes).Clear();
+        var run = new Libc.BpfAttributes
+        {
+            RunFd = programs["program make"].Fd,
+            DataIn = frame,
+            DataSizeIn = Source.Bytes,
+            ContextIn = about,
+            ContextSizeIn = 6 * sizeof(uint),
+            Repeat = packets,
+            RunFlags = LiveFrames,
+            RunBatch = Batch,
+        };
+        _ = BpfObject.Check(Libc.Bpf(Libc.BPF_PROG_TEST_RUN, ref run), "no live frames");
+        return packets;
+    });
+
+    private long Taken()
+    {
+        long[] counts = new long[BpfPerCpu.Cpus];
+        BpfPerCpu.Read<long>(programs["taken"], 0, counts);
+        return counts.Sum();
+    }
+
+    private void Fill(int flows)
+    {
+        byte[] frame = new byte[Source.Bytes];
+        PhysicalAddress.Parse(MacOf("lb", "l0")).GetAddressBytes().CopyTo(frame, 0);
+        PhysicalAddress.Parse(MacOf("gen", "g0")).GetAddressBytes().CopyTo(frame, 6);
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(12), 0x0800);
+        Span<byte> ip = frame.AsSpan(14);
+        (ip[0], ip[8], ip[9]) = (0x45, 64, 17);
+        BinaryPrimitives.WriteUInt16BigEndian(ip[2..], Source.Bytes - 14);
+        IPAddress.Parse("192.0.2.1").TryWriteBytes(ip[16..], out _);
+        BinaryPrimitives.WriteUInt16BigEndian(ip[20..], 40000);
+        BinaryPrimitives.WriteUInt16BigEndian(ip[22..], 80);
+        BinaryPrimitives.WriteUInt16BigEndian(ip[24..], Source.Bytes - 34);
+        uint sum = 0;
+        for (int at = 0; at < 20; at += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(ip[at..]);
+        ref Source source = ref sources[0];
+        (source.Number, source.Next, source.Mask, source.Sum) = (0, 0, (uint)flows - 1, sum);
+        source.Every = Batch * 1_000_000_000UL / PerSecond;
+        frame.CopyTo(source.Frame);
+    }
+
+    private string MacOf(string host, string device) =>
+        Bed.Run(host, "cat", $"/sys/class/net/{device}/address").Trim();
+
+    /// <summary>struct source of wire.bpf.c.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Source
+    {
+        public const int Bytes = 60;
+
+        public ulong Number;
+        public ulong Next;
+        public ulong Every;
+        public uint Mask;
+        public uint Sum;
+        public FrameBytes Frame;
+    }
+
+    [InlineArray(64)]
+    private struct FrameBytes
+    {
+        private byte first;
+    }
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ends of the wire for bench/path: makes packets (in the kernel's test run with live frames), turns them around as
+ * the least that XDP can do, and takes and counts what comes.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define FRAME 60
+#define BATCH 64
+
+struct source {
+	__u64 number;
+	__u64 next;		/* when the next batch is due, ns of the monotonic clock */
+	__u64 every;		/* ns between batches */
+	__u32 mask;		/* flows less one */
+	__u32 sum;		/* of the IPv4 header's words, without the source and the checksum */
+	__u8 frame[64];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct source);
+} sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} taken SEC(".maps");
+
+static long is_due(__u32 turn, __u64 *until)
+{
+	(void)turn;
+	return bpf_ktime_get_ns() >= *until;
+}
+
+/*
+ * At a pace that the one on trial keeps up with: a queue that is full is a lock that two cores pull at, which costs more
+ * than what is measured.
+ */
+static __always_inline void pace(struct source *s)
+{
+	__u64 now = bpf_ktime_get_ns(), until = s->next;
+
+	/* Who is late does not catch up: that would be a burst. */
+	if (now > until)
+		until = now;
+	s->next = until + s->every;
+	bpf_loop(1 << 16, is_due, &until, 0);
+}
+
+/* A page comes back as the other end has left it: the frame is made anew each time, as another flow. */
+SEC("xdp")
+int make(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	__u32 zero = 0, from, sum;
+	struct source *s = bpf_map_lookup_elem(&sources, &zero);
+
+	if (!s || data + FRAME > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	if (s->number++ % BATCH == 0)
+		pace(s);
+	__builtin_memcpy(data, s->frame, FRAME);
+	/* An odd factor walks through all flows in an order that no prefetcher follows. */
+	from = 0x0a400000 + ((__u32)(s->number * 0x9e3779b1) & s->mask);
+	sum = s->sum + (from >> 16) + (from & 0xffff);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	*(__u16 *)(data + 24) = bpf_htons(~sum & 0xffff);
+	*(__u32 *)(data + 26) = bpf_htonl(from);
+	return XDP_TX;
+}
+
+SEC("xdp")
+int turn(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+	__u16 *mac = data, word;
+	int i;
+
+	if (data + 14 > (void *)(long)ctx->data_end)
+		return XDP_DROP;
+#pragma unroll
+	for (i = 0; i < 3; i++) {
+		word = mac[i];
+		mac[i] = mac[i + 3];
+		mac[i + 3] = word;
+	}
+	return XDP_TX;
+}
+
+SEC("xdp")
+int take(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	__u64 *count = bpf_map_lookup_elem(&taken, &zero);
+
+	(void)ctx;
+	if (count)
+		(*count)++;
+	return XDP_DROP;
+}
+
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
