@@ -16,6 +16,9 @@ public class ScenarioTests(ITestOutputHelper output)
     [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
     public void Store_gone() => Runs("store-gone");
 
+    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
+    public void Two_balancers() => Runs("two-balancers");
+
     private static string Fairlead { get; } = Path.Combine(
         Fixture.Repository, "artifacts", "bin", "Fairlead",
         AppContext.BaseDirectory.Contains("release", StringComparison.Ordinal) ? "release" : "debug", "fairlead");
