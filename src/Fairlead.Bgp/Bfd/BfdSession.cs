@@ -115,8 +115,8 @@ public sealed class BfdSession
         (remoteMinTx, remoteMinRx, remoteMultiplier) = (packet.DesiredMinTx, packet.RequiredMinRx, packet.Multiplier);
         if (packet.Final && polling) (polling, minTx, minRx) = (false, saidMinTx, saidMinRx);
         if (State == BfdState.AdminDown) return false;
-        // Not even a Poll is answered: a second Down right behind the first takes the peer to Init before it has looked,
-        // and BIRD 2 tells its BGP of what it finds then: nothing. The next one comes a second later.
+        // Not even a Poll is answered: a second Down right behind the first takes the peer to Init before it has
+        // looked, and BIRD 2 tells its BGP of what it finds then: nothing. The next one comes a second later.
         if (held) return false;
 
         BfdState next = BfdTable.Next(State, packet.State);

@@ -163,8 +163,8 @@ public sealed record RouterSpec
 public sealed record BfdSpec(TimeSpan Interval, int Multiplier)
 {
     /// <summary>
-    /// No BGP session before BFD is Up: what BFD does not watch yet carries nothing. Not for routers that begin BFD with
-    /// the BGP session alone: both would wait.
+    /// No BGP session before BFD is Up: what BFD does not watch yet carries nothing. Not for routers that begin BFD
+    /// with the BGP session alone: both would wait.
     /// </summary>
     public bool IsStrict { get; init; }
 }

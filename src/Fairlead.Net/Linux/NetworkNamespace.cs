@@ -68,8 +68,12 @@ public static class NetworkNamespace
         if (fd < 0) throw new IOException($"network namespace {name}: errno {Marshal.GetLastPInvokeError()}");
         try
         {
-            if (Libc.SetNs(fd, Libc.CLONE_NEWNET) != 0)
-                throw new IOException($"setns {name}: errno {Marshal.GetLastPInvokeError()}");
+            if (Libc.SetNs(fd, Libc.CLONE_NEWNET) == 0) return;
+            int error = Marshal.GetLastPInvokeError();
+            // What a machine that was switched off leaves there is a file and nothing more.
+            throw new IOException(error == Libc.EINVAL
+                ? $"/run/netns/{name} is no network namespace any more: ip netns delete {name}"
+                : $"setns {name}: errno {error}");
         }
         finally
         {
