@@ -108,11 +108,4 @@ int take(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-SEC("xdp")
-int pass(struct xdp_md *ctx)
-{
-	(void)ctx;
-	return XDP_PASS;
-}
-
 char _license[] SEC("license") = "Dual BSD/GPL";

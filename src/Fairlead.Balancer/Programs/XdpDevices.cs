@@ -97,7 +97,7 @@ public sealed class XdpDevices(PinFolder pins, Action<string> onFault) : IDispos
         if (link is not null)
         {
             onFault(
-                $"{device}: its driver does not take XDP (errno {native}): the generic way is several times slower");
+                $"{device}: its driver does not take XDP (errno {native}): the generic way is slower");
             return link;
         }
 

@@ -15,7 +15,7 @@ public sealed record VipView(
 public sealed record BalancedView(
     string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows, int Weight);
 
-/// <summary>A device of the balancer's. How: native, generic (several times slower), or none when it is gone.</summary>
+/// <summary>A device of the balancer's. How: native, generic (slower), or none when it is gone.</summary>
 public sealed record DeviceView(string Name, string How);
 
 /// <summary>The balancer in the kernel. Other: the packets that were for none of its VIPs.</summary>

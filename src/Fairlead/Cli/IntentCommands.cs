@@ -20,7 +20,7 @@ internal static class IntentCommands
     {
         var pop = new Argument<string>("pop") { Description = "the pop to take out" };
         Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
-        Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
+        Option<string> lasting = Lasting("1h");
         Option<string> later = CommandLine.WithDefault(
             "--in", "0s", "when it begins: until then DNS lowers its TTLs, so that it goes faster");
         (Option<string> control, Option<string> within, Option<bool> noWait) = Following();
@@ -76,29 +76,22 @@ internal static class IntentCommands
     {
         Argument<IPAddress> backend = BackendAddress("the server to empty, in every service that it serves");
         Option<string> reason = CommandLine.WithDefault("--reason", "maintenance", "why, for the others");
-        Option<string> lasting = CommandLine.WithDefault("--for", "1h", "how long it holds; then it ends by itself");
+        Option<string> lasting = Lasting("1h");
         Option<string> control = NodeCommands.ControlSocket();
         var command = new Command("drain-backend",
             "Gives a server no new flow and lets those end that it has; exits with 73 when refused.")
         {
             backend, reason, lasting, control,
         };
-        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
-        {
-            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
-                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
-            Intent intent = await client.AddAsync(
-                new IntentRequest
-                {
-                    Kind = IntentKind.DrainBackend,
-                    Pop = "",
-                    Backend = $"{parsed.GetValue(backend)}",
-                    Reason = parsed.GetValue(reason)!,
-                    ForSeconds = holds.TotalSeconds,
-                }, stop);
-            Output.Say($"{intent.Id}: until {intent.Until:u}");
-            return ExitCode.Ok;
-        }));
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, client => SayAsync(
+            client, parsed.GetValue(lasting)!, seconds => new IntentRequest
+            {
+                Kind = IntentKind.DrainBackend,
+                Pop = "",
+                Backend = $"{parsed.GetValue(backend)}",
+                Reason = parsed.GetValue(reason)!,
+                ForSeconds = seconds,
+            }, stop)));
         return command;
     }
 
@@ -151,26 +144,18 @@ internal static class IntentCommands
     {
         var prefix = new Argument<string>("prefix") { Description = subject };
         Option<string> reason = CommandLine.Required("--reason", "why, for the others");
-        Option<string> lasting =
-            CommandLine.WithDefault("--for", holdsFor, "how long it holds; then it ends by itself");
+        Option<string> lasting = Lasting(holdsFor);
         Option<string> control = NodeCommands.ControlSocket();
         var command = new Command(name, what) { prefix, pop, reason, lasting, control };
-        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, async client =>
-        {
-            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
-                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
-            Intent intent = await client.AddAsync(
-                new IntentRequest
-                {
-                    Kind = kind,
-                    Pop = parsed.GetValue(pop)!,
-                    Prefix = parsed.GetValue(prefix)!,
-                    Reason = parsed.GetValue(reason)!,
-                    ForSeconds = holds.TotalSeconds,
-                }, stop);
-            Output.Say($"{intent.Id}: until {intent.Until:u}");
-            return ExitCode.Ok;
-        }));
+        command.SetAction((parsed, stop) => ActAsync(parsed.GetValue(control)!, client => SayAsync(
+            client, parsed.GetValue(lasting)!, seconds => new IntentRequest
+            {
+                Kind = kind,
+                Pop = parsed.GetValue(pop)!,
+                Prefix = parsed.GetValue(prefix)!,
+                Reason = parsed.GetValue(reason)!,
+                ForSeconds = seconds,
+            }, stop)));
         return command;
     }
 
@@ -197,7 +182,7 @@ internal static class IntentCommands
         var state = new Argument<string>("state") { Description = "down, up, or clear: the checks count again" };
         state.AcceptOnlyFromAmong("down", "up", "clear");
         Option<string> reason = CommandLine.WithDefault("--reason", "", "why, for the others; needed unless cleared");
-        Option<string> lasting = CommandLine.WithDefault("--for", "30m", "how long it holds; then it ends by itself");
+        Option<string> lasting = Lasting("30m");
         Option<string> control = NodeCommands.ControlSocket();
         var command = new Command("override",
             "Makes DNS count pops as down or up, whatever the checks say; exits with 73 when refused.")
@@ -213,24 +198,33 @@ internal static class IntentCommands
                 return ExitCode.Ok;
             }
 
-            if (!Durations.TryParse(parsed.GetValue(lasting)!, out TimeSpan holds))
-                return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
             if (string.IsNullOrWhiteSpace(parsed.GetValue(reason)))
                 return Output.Fault(ExitCode.Usage, "--reason: say why, for the others");
-            Intent intent = await client.AddAsync(
-                new IntentRequest
-                {
-                    Kind = IntentKind.Override,
-                    Pop = "",
-                    Pattern = asked,
-                    Up = parsed.GetValue(state) == "up",
-                    Reason = parsed.GetValue(reason)!,
-                    ForSeconds = holds.TotalSeconds,
-                }, stop);
-            Output.Say($"{intent.Id}: until {intent.Until:u}");
-            return ExitCode.Ok;
+            return await SayAsync(client, parsed.GetValue(lasting)!, seconds => new IntentRequest
+            {
+                Kind = IntentKind.Override,
+                Pop = "",
+                Pattern = asked,
+                Up = parsed.GetValue(state) == "up",
+                Reason = parsed.GetValue(reason)!,
+                ForSeconds = seconds,
+            }, stop);
         }));
         return command;
+    }
+
+    private static Option<string> Lasting(string holdsFor) =>
+        CommandLine.WithDefault("--for", holdsFor, "how long it holds; then it ends by itself");
+
+    /// <summary>Says an intent for so many seconds as `lasting` is, and prints until when it holds.</summary>
+    private static async Task<int> SayAsync(
+        ApiClient client, string lasting, Func<double, IntentRequest> request, CancellationToken stop)
+    {
+        if (!Durations.TryParse(lasting, out TimeSpan holds))
+            return Output.Fault(ExitCode.Usage, "--for expects a time such as 30m or 2h");
+        Intent intent = await client.AddAsync(request(holds.TotalSeconds), stop);
+        Output.Say($"{intent.Id}: until {intent.Until:u}");
+        return ExitCode.Ok;
     }
 
     private static (Option<string> Control, Option<string> Within, Option<bool> NoWait) Following() =>
