@@ -13,6 +13,7 @@
 #include "fairlead.h"
 #include "parse.h"
 #include "encapsulate.h"
+#include "congestion.h"
 
 #define SET(name, VALUE)                                                                                               \
 	struct {                                                                                                       \
@@ -34,7 +35,6 @@ struct {
 } here_counts SEC(".maps");
 
 #define TCP_LISTEN 10
-#define CONGESTED 3
 
 /* What is known of the outer part. */
 struct outer {
@@ -152,17 +152,6 @@ static __always_inline bool knows(struct xdp_md *ctx, struct packet *p)
 	return known;
 }
 
-/* The checksum after some words gave way to others; 0 stays 0: there was none. */
-static __always_inline __be16 update_sum(__be16 check, __u32 taken, __u32 given)
-{
-	__u16 sum;
-
-	if (!check)
-		return 0;
-	sum = ~fold((__u16)~check + (__u16)~fold(taken) + fold(given));
-	return sum ? sum : 0xffff;
-}
-
 /* Of the next one's address and what is left after it: the checksum's words that give way, and come in. */
 static __always_inline __u32 other_words(__u32 family, __u32 left)
 {
@@ -258,28 +247,6 @@ static __noinline int pass_on6(struct xdp_md *ctx)
 	if (left > 1)
 		swap_others(ctx, sizeof(*h) - 16, 16);
 	return FL_HERE_PASSED_ON;
-}
-
-/* RFC 6040 §4.2: congestion that the tunnel met is the packet's. */
-static __always_inline bool keep_congestion(struct xdp_md *ctx, const struct packet *p)
-{
-	if (p->family == 4) {
-		struct iphdr *ip = HEADER(ctx, struct iphdr, p->l3 & 0x7f);
-		__u16 before;
-
-		if (!ip || !(ip->tos & CONGESTED))
-			return false;
-		before = *(__u16 *)ip;
-		ip->tos |= CONGESTED;
-		ip->check = update_sum(ip->check, before, *(__u16 *)ip);
-	} else {
-		struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, p->l3 & 0x7f);
-
-		if (!ip || !(ip->flow_lbl[0] & CONGESTED << 4))
-			return false;
-		ip->flow_lbl[0] |= CONGESTED << 4;
-	}
-	return true;
 }
 
 static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o, struct packet *p)

@@ -11,6 +11,7 @@
 #include "encapsulate.h"
 #include "toobig.h"
 #include "fragment.h"
+#include "spill.h"
 #include "count.h"
 
 static __always_inline int leave(__u32 vip, int reason)
@@ -41,6 +42,11 @@ int balancer(struct xdp_md *ctx)
 	if (reason)
 		return leave(0, reason);
 	vip = find_vip(copy, &p);
+	if (!vip && copy->spiller_mask && p.protocol == IPPROTO_UDP && p.ports >> 16 == bpf_htons(FL_GUE_PORT)) {
+		vip = open_spilled(ctx, settings, copy, &p);
+		if (!p.family)
+			return leave(0, FL_CONGESTED);
+	}
 	if (p.fragment == LATER)
 		follow_fragment(settings, &p, &choice);
 	if (!vip && !choice.backend)
@@ -60,16 +66,18 @@ int balancer(struct xdp_md *ctx)
 		if (p.fragment == FIRST && service->flags & FL_FRAGMENTS)
 			remember_fragment(settings, &p, choice.number);
 	}
+	if (p.from_elsewhere && choice.backend->flags & FL_ELSEWHERE)
+		return leave(number, FL_SPILLED_TWICE);
 	if (p.length > choice.backend->mtu)
 		return leave(number, answer_too_big(ctx, &p, choice.backend->mtu));
-	if (choice.state && choice.backend->mode == FL_GUE) {
+	if (choice.state && choice.backend->mode == FL_GUE && !(choice.backend->flags & FL_ELSEWHERE)) {
 		other = other_owner(&choice, NULL);
 		third = other ? other_owner(&choice, other) : NULL;
 	}
 	reason = encapsulate(ctx, &p, choice.backend, hash, other, third);
 	if (reason)
 		return leave(number, reason);
-	count_forwarded(number, choice.number, &p, p.is_error ? FL_BY_ERROR : choice.how);
+	count_forwarded(number, choice.number, &p, p.from_elsewhere ? FL_FROM_ELSEWHERE : p.is_error ? FL_BY_ERROR : choice.how);
 	if (!choice.backend->device || choice.backend->device == ctx->ingress_ifindex)
 		return XDP_TX;
 	return bpf_redirect(choice.backend->device, 0);

@@ -186,6 +186,32 @@ static __always_inline int write_gue(struct xdp_md *ctx, const struct packet *p,
 	return FL_FORWARDED;
 }
 
+/* The frame's head before the packet at L3, with the tags that it came with. */
+static __always_inline bool write_frame(struct xdp_md *ctx, const struct packet *p, const __u8 *to, const __u8 *from)
+{
+	__be16 type = p->family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+
+	if (!ethernet)
+		return false;
+	__builtin_memcpy(ethernet->h_dest, to, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, from, ETH_ALEN);
+	ethernet->h_proto = type;
+#pragma unroll
+	for (int i = 0; i < 2; i++) {
+		struct { __be16 outer, tci, type; } *tag = HEADER(ctx, typeof(*tag), sizeof(*ethernet) - 2 + 4 * i);
+
+		if (!p->tag[2 * i])
+			break;
+		if (!tag)
+			return false;
+		tag->outer = p->tag[2 * i];
+		tag->tci = p->tag[2 * i + 1];
+		tag->type = type;
+	}
+	return true;
+}
+
 static __always_inline int write_ethernet(struct xdp_md *ctx, const struct fl_backend *b, __u32 family)
 {
 	__be16 protocol = family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);

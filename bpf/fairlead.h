@@ -15,12 +15,14 @@
 #include <linux/types.h>
 
 /* Raised with every change of a layout or of what a field means: a newer process then loads afresh. */
-#define FL_ABI 2
+#define FL_ABI 3
 
 #define FL_COPIES 2
 /* A VIP or a connection id lies at most so far behind its hash's place; user space makes the table larger until so. */
 #define FL_PROBES 8
 #define FL_WAYS 8
+/* Balancers elsewhere that may send on to this one: so many places, in each copy. */
+#define FL_SPILLERS 1024
 #define FL_REASONS 24
 #define FL_GUE_PORT 6080
 /* Unmatched entries of the exception table are held so long, in seconds: longer than a handshake's round trip. */
@@ -37,7 +39,7 @@ struct fl_copy {
 	__u32 generation;
 	__u32 quic_first;
 	__u32 quic_mask;
-	__u32 reserved;
+	__u32 spiller_mask;	/* of their table; 0: there are none */
 };
 
 struct fl_control {
@@ -49,6 +51,10 @@ struct fl_control {
 	__u32 fragment_mask;
 	__u32 idle_seconds;	/* an exception unused for longer may give way */
 	__u32 reserved[3];
+};
+
+struct fl_address {
+	__u64 half[2];		/* IPv4 in its mapped form */
 };
 
 /* What packets are sent to: open addressing by fl_vip_hash. IPv4 in its mapped form. */
@@ -102,7 +108,9 @@ struct fl_slot {
 };
 
 enum { FL_L2 = 0, FL_IP = 1, FL_GUE = 2 };
-enum { FL_ALIVE = 1, FL_ACCEPTS = 2, FL_CHECKSUM = 4 };
+enum { FL_ALIVE = 1, FL_ACCEPTS = 2, FL_CHECKSUM = 4,
+	FL_ELSEWHERE = 8,	/* no backend, but another pop's balancer */
+};
 
 /* One cache line. Number 0 is nobody. */
 struct fl_backend {
@@ -147,6 +155,8 @@ enum fl_reason {
 	FL_UNREACHABLE,
 	FL_TOO_BIG_DROPPED,
 	FL_NO_HEADROOM,
+	FL_SPILLED_TWICE,
+	FL_CONGESTED,		/* RFC 6040 §4.2 */
 	/* Answered. */
 	FL_TOO_BIG_ANSWERED,
 	/* How it was forwarded, counted beside FL_FORWARDED. */
@@ -157,6 +167,7 @@ enum fl_reason {
 	FL_BY_FRAGMENT,
 	FL_BY_ERROR,
 	FL_BY_QUIC_ID,
+	FL_FROM_ELSEWHERE,	/* another pop's balancer sent it on; counted in place of the above */
 };
 
 struct fl_vip_count {
@@ -187,9 +198,6 @@ enum fl_backend_reason {
 	FL_HERE_REASONS,
 };
 
-struct fl_address {
-	__u64 half[2];		/* IPv4 in its mapped form */
-};
 
 /* What follows the GUE header while a flow may belong to others: the addresses of one or two of them. */
 struct fl_other {

@@ -44,6 +44,7 @@ struct packet {
 	__u8 is_syn;
 	__u8 is_sum_known;
 	__u8 may_not_split;	/* DF, or IPv6 */
+	__u8 from_elsewhere;	/* another pop's balancer has sent it on */
 };
 
 /*

@@ -112,7 +112,7 @@ static __always_inline struct fl_backend *other_owner(const struct choice *c, co
 	for (int i = 0; i < 3; i++) {
 		struct fl_backend *other = owners[i] == c->number || found ? NULL : living(c->copy, owners[i]);
 
-		if (other && other != after && other->family == c->backend->family)
+		if (other && other != after && other->family == c->backend->family && !(other->flags & FL_ELSEWHERE))
 			found = other;
 	}
 	return found;

@@ -27,27 +27,7 @@ struct answer6 {
 /* The frame goes back the way it came, with the tags that it had. */
 static __always_inline bool turn_around(struct xdp_md *ctx, const struct packet *p, const struct ethhdr *came)
 {
-	__be16 type = p->family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
-	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
-
-	if (!ethernet)
-		return false;
-	__builtin_memcpy(ethernet->h_dest, came->h_source, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, came->h_dest, ETH_ALEN);
-	ethernet->h_proto = type;
-#pragma unroll
-	for (int i = 0; i < 2; i++) {
-		struct { __be16 outer, tci, type; } *tag = HEADER(ctx, typeof(*tag), sizeof(*ethernet) - 2 + 4 * i);
-
-		if (!p->tag[2 * i])
-			break;
-		if (!tag)
-			return false;
-		tag->outer = p->tag[2 * i];
-		tag->tci = p->tag[2 * i + 1];
-		tag->type = type;
-	}
-	return true;
+	return write_frame(ctx, p, came->h_source, came->h_dest);
 }
 
 static __noinline int answer_ipv4(struct xdp_md *ctx, const struct packet *p, __u32 mtu)

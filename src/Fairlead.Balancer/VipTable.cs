@@ -21,6 +21,11 @@ public sealed record VipTable(long Generation, ImmutableArray<VipEntry> Entries)
     public static readonly VipTable Empty = new(0, []);
 
     public ImmutableArray<ServiceEntry> Services { get; init; } = [];
+
+    /// <summary>
+    /// Balancers elsewhere that may send on here what is for these VIPs. Tunnels of no others are opened.
+    /// </summary>
+    public ImmutableArray<IPAddress> Spillers { get; init; } = [];
 }
 
 /// <summary>How a packet reaches a backend.</summary>
@@ -47,7 +52,13 @@ public readonly record struct VipPort(IPAddress Address, byte Protocol, ushort P
 /// A backend of a service. With weight 0 it takes no new flow and keeps those that it has; one that is not in the table
 /// any more gets nothing.
 /// </summary>
-public sealed record BackendEntry(IPAddress Address, int Weight = 1);
+public sealed record BackendEntry(IPAddress Address, int Weight = 1)
+{
+    /// <summary>
+    /// No backend, but a balancer elsewhere that the service spills to: in GUE, whatever the service's mode.
+    /// </summary>
+    public bool IsElsewhere { get; init; }
+}
 
 /// <summary>
 /// By which sets of backends another balancer has carried a service's flows, the oldest first; the last one is that of

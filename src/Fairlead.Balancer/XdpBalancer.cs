@@ -142,7 +142,10 @@ public sealed class XdpBalancer : IDisposable
                 uint number = Tables.States[KernelTables.NameOf(service.Name)].NumberOf(backend.Address);
                 BpfPerCpu.Read<FlBackendCount>(objects["backend_counts"], number, counts);
                 all.Add(new BackendCount(service.Name, backend.Address, Sum(counts, c => c.Packets),
-                    Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened), backend.Weight));
+                    Sum(counts, c => c.Bytes), Sum(counts, c => c.Opened), backend.Weight)
+                {
+                    IsElsewhere = backend.IsElsewhere,
+                });
             }
         }
 
@@ -283,7 +286,11 @@ public sealed record VipCount(
 
 /// <summary>What was counted of a service's backend, and its weight as it stands.</summary>
 public sealed record BackendCount(
-    string Service, IPAddress Backend, ulong Packets, ulong Bytes, ulong Opened, int Weight);
+    string Service, IPAddress Backend, ulong Packets, ulong Bytes, ulong Opened, int Weight)
+{
+    /// <summary>It is a balancer elsewhere, which the service spills to.</summary>
+    public bool IsElsewhere { get; init; }
+}
 
 /// <summary>Where a flow goes: its slot, the owners, and what is remembered of it.</summary>
 public sealed record FlowStory(

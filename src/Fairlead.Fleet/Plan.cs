@@ -66,6 +66,9 @@ public sealed record PopPlan(
 {
     /// <summary>A drain is set for soon: names that lead here are kept for no longer than they must.</summary>
     public bool LeavesSoon { get; init; }
+
+    /// <summary>Its nodes whose balancer stands, as far as they are heard; empty where the fleet has none.</summary>
+    public ImmutableArray<string> Balancers { get; init; } = [];
 }
 
 /// <summary>A service's part: in which pops it is up, a family each.</summary>

@@ -19,6 +19,35 @@ public class ScenarioTests(ITestOutputHelper output)
     [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
     public void Two_balancers() => Runs("two-balancers");
 
+    [InteropFact("bird", "etcd", "etcdctl", "unbound", "ip", "ethtool")]
+    public void A_pop_without_backends_whose_routes_stand_sends_on_to_the_next_one_and_nobody_notices()
+    {
+        string folder = Directory.CreateTempSubdirectory("fairlead-spill").FullName;
+        try
+        {
+            foreach (string file in Directory.GetFiles(Path.Combine(Fixture.Repository, "lab", "topologies")))
+                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            string fleet = Path.Combine(folder, "three-cities.fleet.yaml"), text = File.ReadAllText(fleet);
+            int from = text.IndexOf("  web:\n", StringComparison.Ordinal);
+            string web = text[from..text.IndexOf("  dns:\n    host", StringComparison.Ordinal)];
+            // As `web`, and its routes stay whatever its backends do.
+            File.WriteAllText(fleet, text.Replace(web, web + web
+                .Replace("  web:", "  spilled:", StringComparison.Ordinal)
+                .Replace("::1", "::2", StringComparison.Ordinal)
+                .Replace(
+                    "balance: {mode: l2}", "announce: {when: always}\n    balance: {mode: l2, spill: true}",
+                    StringComparison.Ordinal), StringComparison.Ordinal));
+            string scenario = Path.Combine(folder, "spill.scn");
+            File.WriteAllText(scenario, File.ReadAllText(Fixture.PathOf("lab/spill.scn")).Replace(
+                "topology three-cities", $"topology {folder}/three-cities.yaml", StringComparison.Ordinal));
+            Runs(scenario);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static string Fairlead { get; } = Path.Combine(
         Fixture.Repository, "artifacts", "bin", "Fairlead",
         AppContext.BaseDirectory.Contains("release", StringComparison.Ordinal) ? "release" : "debug", "fairlead");

@@ -16,9 +16,10 @@ public static class BackendRow
     public static FlBackend Of(ServiceEntry service, BackendEntry backend, NextHop? way, ushort serviceId)
     {
         bool isIPv4 = backend.Address.AddressFamily == AddressFamily.InterNetwork;
+        DeliveryMode mode = backend.IsElsewhere ? DeliveryMode.Gue : service.Mode;
         var row = new FlBackend
         {
-            Mode = (byte)service.Mode,
+            Mode = (byte)mode,
             Family = (byte)(isIPv4 ? 4 : 6),
             Port = BinaryPrimitives.ReverseEndianness(Layout.GuePort),
             Service = serviceId,
@@ -27,6 +28,7 @@ public static class BackendRow
         backend.Address.TryWriteBytes(row.To, out _);
         // RFC 6935 §5: over IPv6 no checksum is allowed in a tunnel, but not loved on the way.
         if (!isIPv4) row.Flags |= Layout.Checksum;
+        if (backend.IsElsewhere) row.Flags |= Layout.Elsewhere;
         if (way is null) return row;
         row.Flags |= Layout.Alive;
         way.Source.TryWriteBytes(row.From, out _);
@@ -34,7 +36,7 @@ public static class BackendRow
         way.From.GetAddressBytes().CopyTo(row.MacFrom);
         row.Device = way.Device;
         row.Vlan = way.Vlan;
-        row.Mtu = (ushort)Math.Clamp(way.Mtu - Overhead(service.Mode, isIPv4), 0, ushort.MaxValue);
+        row.Mtu = (ushort)Math.Clamp(way.Mtu - Overhead(mode, isIPv4), 0, ushort.MaxValue);
         return row;
     }
 

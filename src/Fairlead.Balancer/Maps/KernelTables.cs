@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -24,6 +25,7 @@ public sealed class KernelTables : IDisposable
     private readonly BpfArray<FlSlot> slots;
     private readonly BpfArray<FlBackend> backends;
     private readonly BpfArray<FlQuicId> quicIds;
+    private readonly BpfArray<FlAddress> spillers;
     private readonly IReadOnlyDictionary<string, BpfObject> maps;
     private readonly Dirt[] dirty = [new(), new()];
     private readonly TableSpace space;
@@ -31,6 +33,8 @@ public sealed class KernelTables : IDisposable
     private readonly Dictionary<VipPort, (uint Number, uint Service)> vipNumbers = [];
     private readonly FlBackend[] rows;
     private readonly HashSet<uint> released = [];
+    // As told last; null: an earlier process told them.
+    private ImmutableArray<IPAddress>? elsewhere = [];
     private uint generation;
     private bool isSettled = true;
     private bool hasTakenOver;
@@ -48,6 +52,7 @@ public sealed class KernelTables : IDisposable
         slots = new(maps["slots"]);
         backends = new(maps["backends"]);
         quicIds = new(maps["quic_ids"]);
+        spillers = new(maps["spillers"]);
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
@@ -83,7 +88,7 @@ public sealed class KernelTables : IDisposable
 
     /// <summary>What the tables take in memory, counters aside.</summary>
     public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes
-        + quicIds.Bytes + Exceptions.Bytes + Fragments.Bytes;
+        + quicIds.Bytes + spillers.Bytes + Exceptions.Bytes + Fragments.Bytes;
 
     public uint IdleSeconds => control[0].IdleSeconds;
 
@@ -148,6 +153,7 @@ public sealed class KernelTables : IDisposable
             sizes[NameOf(entry.Name)] = entry.Slots;
         }
 
+        Spillers.Check(table.Spillers);
         // A service of another size is another one to the kernel: its flows go where the new one has them.
         foreach (ServiceState gone in states.Values
             .Where(state => sizes.GetValueOrDefault(state.Name) != state.Slots.Length).ToList())
@@ -164,6 +170,13 @@ public sealed class KernelTables : IDisposable
         Parallel.ForEach(turning, one => SlotTurn.Turn(one.State, one.Entry, now));
         turning.ForEach(one => one.State.Entry = one.Entry);
         changed |= PlaceVips(table);
+        if (elsewhere is not { } told || !table.Spillers.AsSpan().SequenceEqual(told.AsSpan()))
+        {
+            elsewhere = table.Spillers;
+            SoilVips();
+            changed = true;
+        }
+
         if (changed) Publish();
     }
 
@@ -245,6 +258,7 @@ public sealed class KernelTables : IDisposable
         slots.Dispose();
         backends.Dispose();
         quicIds.Dispose();
+        spillers.Dispose();
         Exceptions.Dispose();
         Fragments.Dispose();
     }
@@ -439,22 +453,16 @@ public sealed class KernelTables : IDisposable
 
         if (dirty[into].HasVips)
         {
-            WriteVips(ref copy);
+            HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
+            (copy.VipMask, bool anyPort) =
+                VipRow.Fill(vipNumbers, sticky, vips.Slice((int)copy.VipFirst, Sizes.Vips));
+            copy.AnyPort = anyPort ? 1u : 0;
             WriteQuicIds(ref copy, into * Sizes.QuicIds);
+            copy.SpillerMask = Spillers.Fill(
+                elsewhere ?? [], spillers.Slice(into * Layout.Spillers, Layout.Spillers));
         }
 
         dirty[into].Clear();
-    }
-
-    private void WriteVips(ref FlCopy copy)
-    {
-        List<FlVip> all = [.. vipNumbers.Select(vip => VipRow.Of(vip.Key, vip.Value.Number, vip.Value.Service))];
-        HashSet<uint> sticky = [.. states.Values.Where(s => (s.Flags & Layout.Sticky) != 0).Select(s => s.Id)];
-        VipRow.AddFragments(all, sticky);
-        copy.VipMask = PlaceTable.Fill(
-            [.. all], vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol),
-            vips.Slice((int)copy.VipFirst, Sizes.Vips), "VIPs");
-        copy.AnyPort = all.Exists(vip => (ushort)vip.PortProtocol == 0) ? 1u : 0;
     }
 
     private void WriteQuicIds(ref FlCopy copy, int first)
@@ -500,6 +508,7 @@ public sealed class KernelTables : IDisposable
         CopyCounts<FlVipCount>(other, "vip_counts", other.Sizes.Vips);
         CopyCounts<FlBackendCount>(other, "backend_counts", other.Sizes.Backends);
         generation = other.generation;
+        elsewhere = other.elsewhere;
         SoilVips();
         Publish();
         Settle();
@@ -567,6 +576,7 @@ public sealed class KernelTables : IDisposable
         foreach (Dirt half in dirty)
             half.Backends.UnionWith(Enumerable.Range(1, Sizes.Backends - 1).Select(i => (uint)i));
         SoilVips();
+        elsewhere = null;
         // Nor may its packets be gone, nor the entries of backends that are: the process before may have died right
         // after it flipped.
         isSettled = false;

@@ -9,10 +9,11 @@ namespace Fairlead.Balancer.Maps;
 /// </summary>
 public static class Layout
 {
-    public const uint Abi = 2;
+    public const uint Abi = 3;
     public const int Copies = 2;
     public const int Probes = 8;
     public const int Ways = 8;
+    public const int Spillers = 1024;
     public const int Reasons = 24;
     public const int SlotFormer = 20;
     public const int SlotThird = 40;
@@ -29,6 +30,7 @@ public static class Layout
     public const ushort Alive = 1;
     public const ushort Accepts = 2;
     public const ushort Checksum = 4;
+    public const ushort Elsewhere = 8;
 
     public const ushort GuePort = 6080;
     public const byte OtherKind = 0xf1;
@@ -50,7 +52,7 @@ public struct FlCopy
     public uint Generation;
     public uint QuicFirst;
     public uint QuicMask;
-    public uint Reserved;
+    public uint SpillerMask;
 }
 
 [InlineArray(Layout.Copies)]
@@ -74,6 +76,14 @@ public struct FlControl
     public uint Reserved0;
     public uint Reserved1;
     public uint Reserved2;
+}
+
+/// <summary>struct fl_address: IPv4 in its mapped form.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlAddress
+{
+    public ulong Half0;
+    public ulong Half1;
 }
 
 /// <summary>struct fl_vip.</summary>
@@ -215,6 +225,8 @@ public enum PacketReason
     Unreachable,
     TooBigDropped,
     NoHeadroom,
+    SpilledTwice,
+    Congested,
     TooBigAnswered,
     ByException,
     ByFormer,
@@ -223,4 +235,5 @@ public enum PacketReason
     ByFragment,
     ByError,
     ByQuicId,
+    FromElsewhere,
 }

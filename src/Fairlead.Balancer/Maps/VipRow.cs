@@ -5,8 +5,19 @@ namespace Fairlead.Balancer.Maps;
 /// <summary>VIPs as the kernel has them.</summary>
 internal static class VipRow
 {
+    /// <summary>Puts these into their places; gives the table's mask, and whether some VIP has any port.</summary>
+    public static (uint Mask, bool AnyPort) Fill(
+        IReadOnlyDictionary<VipPort, (uint Number, uint Service)> vips, HashSet<uint> sticky, Span<FlVip> places)
+    {
+        List<FlVip> all = [.. vips.Select(vip => Of(vip.Key, vip.Value.Number, vip.Value.Service))];
+        AddFragments(all, sticky);
+        uint mask = PlaceTable.Fill(
+            [.. all], vip => PlaceTable.Hash(vip.Address0, vip.Address1, vip.PortProtocol), places, "VIPs");
+        return (mask, all.Exists(vip => (ushort)vip.PortProtocol == 0));
+    }
+
     /// <summary>A sticky service's fragments need no port to be told apart.</summary>
-    public static void AddFragments(List<FlVip> all, HashSet<uint> sticky)
+    private static void AddFragments(List<FlVip> all, HashSet<uint> sticky)
     {
         HashSet<(ulong, ulong, uint)> any = [.. all.Where(v => (ushort)v.PortProtocol == 0).Select(PlaceOf)];
         foreach (FlVip vip in all.Where(vip => sticky.Contains(vip.Service)).ToList())

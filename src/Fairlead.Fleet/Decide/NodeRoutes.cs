@@ -33,7 +33,8 @@ public static class NodeRoutes
 
         foreach (Prefix aggregate in Aggregates(fleet, plan, pop, stance, own))
         {
-            if (hosts.Find(host => aggregate.Contains(host.Vip)) is not { } host) continue;
+            // What is only sent on must not call anybody here: behind the cover is somebody who serves.
+            if (hosts.Find(host => !host.Spills && aggregate.Contains(host.Vip)) is not { } host) continue;
             bool last = stance.Aggregates == AggregateStance.Deprefer
                 || host is { Failing.GracefulShutdown: true };
             routes.Add(new Route
@@ -52,7 +53,7 @@ public static class NodeRoutes
     /// Every VIP's way. A pool with nothing healthy keeps all its backends: its routes are withdrawn anyway, and what
     /// still arrives has at least a chance.
     /// </summary>
-    public static VipTable VipsOf(FleetSpec fleet, NodeReport own, long generation)
+    public static VipTable VipsOf(FleetSpec fleet, Plan plan, NodeReport own, long generation)
     {
         PopSpec pop = fleet.Pop(own.Pop)!;
         NodeSpec node = pop.Node(own.Node)!;
@@ -72,7 +73,13 @@ public static class NodeRoutes
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
                 ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
                 if (service.Balance is { } balance)
-                    balanced.Add(Balanced(service, balance, family, backends, all, seen));
+                {
+                    ImmutableArray<IPAddress> next = Spill.Targets(fleet, plan, pop, service, family.Key);
+                    // A node that does not know yet who is up knows no better than the others.
+                    bool spills = up.IsEmpty && seen is not null && !next.IsEmpty;
+                    balanced.Add(Balanced(service, balance, family, spills ? [] : backends, all, seen, next));
+                }
+
                 // What the balancer leaves (other ports, pings) follows the routes. Backends behind tunnels are no
                 // neighbours, so there it ends here: by the default route it would go round in a circle.
                 if (service.Balance is { Mode: not DeliveryMode.L2 }) backends = [];
@@ -80,12 +87,17 @@ public static class NodeRoutes
             }
         }
 
-        return new VipTable(generation, entries.ToImmutable()) { Services = balanced.ToImmutable() };
+        return new VipTable(generation, entries.ToImmutable())
+        {
+            Services = balanced.ToImmutable(),
+            Spillers = Spill.Sources(fleet, pop),
+        };
     }
 
     private static ServiceEntry Balanced(
         ServiceSpec service, BalanceSpec balance, IGrouping<AddressFamily, Prefix> vips,
-        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool, PoolReport? seen)
+        ImmutableArray<IPAddress> backends, ImmutableArray<IPAddress> pool, PoolReport? seen,
+        ImmutableArray<IPAddress> next)
     {
         // Shares of whole numbers: while one backend has but a part of its weight, all are a hundredfold.
         WarmingBackend[] warming = [.. seen?.Warming.Where(one => backends.Contains(one.Address)) ?? []];
@@ -103,7 +115,12 @@ public static class NodeRoutes
                        vip.Address, (byte)(port.Protocol == PortProtocol.Tcp ? ProtocolType.Tcp : ProtocolType.Udp),
                        (ushort)port.Port),
             ],
-            Backends = [.. backends.Select(Entry), .. leaving.Select(at => new BackendEntry(at, 0))],
+            // Who is to be sent on to is always there: flows that went there stay when the pop's own are back.
+            Backends =
+            [
+                .. backends.Select(Entry), .. leaving.Select(at => new BackendEntry(at, 0)),
+                .. next.Select(at => new BackendEntry(at, backends.IsEmpty ? 1 : 0) { IsElsewhere = true }),
+            ],
             Down = [.. pool.Except(backends).Except(leaving).Select(Entry)],
             Mode = balance.Mode,
             IsSticky = balance.IsSticky,
@@ -121,7 +138,13 @@ public static class NodeRoutes
     private sealed record Host(Prefix Vip, ServiceSpec Service, HostStance Stance)
     {
         /// <summary>What it is told as while it fails; null: it does not.</summary>
-        public FailingSpec? Failing => Stance == HostStance.Deprefer ? Service.Announce.Failing : null;
+        public FailingSpec? Failing => Spills ? Service.Announce.Failing ?? LastChoice
+            : Stance == HostStance.Deprefer ? Service.Announce.Failing : null;
+
+        /// <summary>Nobody here serves it: packets that come all the same are sent on to another pop.</summary>
+        public bool Spills { get; init; }
+
+        private static readonly FailingSpec LastChoice = new() { For = TimeSpan.Zero };
     }
 
     private static Route RouteOf(Host host)
@@ -160,7 +183,11 @@ public static class NodeRoutes
                         ? HostStance.Announce
                         : HostStance.Withdraw),
                 };
-                if (stance != HostStance.Withdraw) yield return new Host(vip, service, stance);
+                bool spills = stance != HostStance.Announce && pool is { Known: true }
+                    && pool.HealthyIn(vip.Family) == 0
+                    && !Spill.Targets(fleet, plan, pop, service, vip.Family).IsEmpty;
+                if (spills) yield return new Host(vip, service, HostStance.Deprefer) { Spills = true };
+                else if (stance != HostStance.Withdraw) yield return new Host(vip, service, stance);
             }
         }
     }

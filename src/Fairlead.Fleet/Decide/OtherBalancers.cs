@@ -37,7 +37,7 @@ public static class OtherBalancers
     /// makes its table as that one did.
     /// </summary>
     public static ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> Of(
-        FleetSpec fleet, World world, NodeReport own, DateTimeOffset now)
+        FleetSpec fleet, Plan plan, World world, NodeReport own, DateTimeOffset now)
     {
         var others = new SortedDictionary<string, List<OtherBalancer>>(StringComparer.Ordinal);
         IEnumerable<NodeView> peers = world.Nodes
@@ -50,7 +50,7 @@ public static class OtherBalancers
             Dictionary<string, CarriedService> carried = [];
             foreach (CarriedService service in peer.Report.Carried) carried.TryAdd(service.Service, service);
             if (carried.Count == 0) continue;
-            foreach (ServiceEntry entry in NodeRoutes.VipsOf(fleet, peer.Report, 0).Services)
+            foreach (ServiceEntry entry in NodeRoutes.VipsOf(fleet, plan, peer.Report, 0).Services)
             {
                 if (silent >= entry.Transition || !carried.TryGetValue(entry.Name, out CarriedService? past)) continue;
                 IEnumerable<ImmutableArray<BackendEntry>> former = past.Former.Take(SetsMax)
@@ -136,7 +136,7 @@ public static class OtherBalancers
             string name = service.Key[..service.Key.LastIndexOf('/')];
             PoolReport? pool = own.Pools.FirstOrDefault(one => one.Service == name && one.Pop == own.Pop);
             return pool is null || service.Value.All(other =>
-                other.Sets[^1].All(backend => pool.Healthy.Contains(backend.Address)
+                other.Sets[^1].All(backend => backend.IsElsewhere || pool.Healthy.Contains(backend.Address)
                     || pool.Draining.Contains(backend.Address)));
         });
 

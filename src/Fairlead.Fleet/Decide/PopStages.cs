@@ -10,7 +10,15 @@ namespace Fairlead.Fleet.Decide;
 internal static class PopStages
 {
     public static PopPlan Of(PopSpec pop, Evidence evidence) =>
-        Stage(pop, evidence) with { LeavesSoon = LeavesSoon(pop, evidence) };
+        Stage(pop, evidence) with
+        {
+            LeavesSoon = LeavesSoon(pop, evidence),
+            Balancers = evidence.Fleet.Balancer is null ? [] :
+            [
+                .. evidence.Fresh(pop).Where(view => view.Report.Balances).Select(view => view.Report.Node)
+                    .Where(node => pop.Node(node) is not null).Order(StringComparer.Ordinal),
+            ],
+        };
 
     private static PopPlan Stage(PopSpec pop, Evidence evidence)
     {

@@ -21,7 +21,7 @@ public static class RouteWhy
         foreach (ServiceSpec service in fleet.Services.Where(service => fleet.AllVips(service).Contains(prefix)))
         {
             known = true;
-            lines.AddRange(Host(plan, own, pop, stance, service, prefix));
+            lines.AddRange(Host(fleet, plan, own, pop, stance, service, prefix));
         }
 
         if (fleet.Aggregates.Contains(prefix))
@@ -48,7 +48,7 @@ public static class RouteWhy
     }
 
     private static IEnumerable<string> Host(
-        Plan plan, NodeReport own, PopSpec pop, PopPlan stance, ServiceSpec service, Prefix vip)
+        FleetSpec fleet, Plan plan, NodeReport own, PopSpec pop, PopPlan stance, ServiceSpec service, Prefix vip)
     {
         NodeSpec node = pop.Node(own.Node)!;
         PoolReport? pool = own.Pools.FirstOrDefault(one => one.Service == service.Name && one.Pop == own.Pop);
@@ -61,6 +61,9 @@ public static class RouteWhy
             yield return against == HostStance.Deprefer
                 ? $"it fails, and is the last choice for {service.Announce.Failing?.For.TotalSeconds} s"
                 : $"it was down, and must be healthy for {service.Announce.WarmUp.TotalSeconds} s";
+        if (pool is { Known: true } && pool.HealthyIn(vip.Family) == 0
+            && Spill.Targets(fleet, plan, pop, service, vip.Family) is { IsEmpty: false } next)
+            yield return $"packets that come all the same are sent on to {string.Join(" and ", next)} (spill)";
         if (plan.Service(service.Name) is { } verdict && verdict.IsHeld(vip.Family))
             yield return "every pool failed at once: the last verdict is held";
         if (!own.Balances && service.Balance is not null)

@@ -110,7 +110,7 @@ internal sealed class RouterFacts
     /// <summary>The nearer the other pop, the better are its routes.</summary>
     public IEnumerable<BackboneSession> Backbone(RouterFamily family)
     {
-        List<PopSpec> byDistance = [.. Fleet.Pops.OrderBy(other => Distance(Pop, other))];
+        List<PopSpec> byDistance = [.. Fleet.Pops.OrderBy(Pop.DistanceTo)];
         foreach (string neighbour in Router.Backbone.Keys)
         {
             int rank = byDistance.FindIndex(other => other.Router(neighbour) is not null);
@@ -130,18 +130,6 @@ internal sealed class RouterFacts
         let theirs = family.Of(upstream.Addresses)
         where theirs is not null
         select new UpstreamSession(upstream.Name, theirs, upstream.Asn, upstream.Bfd);
-
-    /// <summary>The great circle between two pops, in kilometres; a pop without a place is the farthest.</summary>
-    private static double Distance(PopSpec one, PopSpec other)
-    {
-        if (one == other) return -1;
-        if (one.Place is not { } a || other.Place is not { } b) return double.MaxValue;
-        (double lat1, double lat2) = (double.DegreesToRadians(a.Latitude), double.DegreesToRadians(b.Latitude));
-        double dLat = lat2 - lat1, dLon = double.DegreesToRadians(b.Longitude - a.Longitude);
-        double haversine = Math.Pow(Math.Sin(dLat / 2), 2)
-            + Math.Cos(lat1) * Math.Cos(lat2) * Math.Pow(Math.Sin(dLon / 2), 2);
-        return 2 * 6371 * Math.Asin(Math.Sqrt(haversine));
-    }
 }
 
 /// <summary>What differs between the families in the text.</summary>

@@ -28,6 +28,8 @@ internal static class BalanceRules
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
             if (!service.HasVips)
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
+            if (service.Balance!.Spills && service.Backends.Count < 2)
+                yield return ($"{at}.spill", "no other pop has backends of it: there is nowhere to send packets on to");
             foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
         }
     }

@@ -37,4 +37,7 @@ public sealed record BalanceSpec
 
     /// <summary>How long a backend that has come up waits for its whole weight; zero: it has it at once.</summary>
     public TimeSpan SlowStart { get; init; }
+
+    /// <summary>Whether a pop without a healthy backend sends its packets on to the next pop's balancers.</summary>
+    public bool Spills { get; init; }
 }

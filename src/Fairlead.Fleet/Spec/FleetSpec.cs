@@ -74,7 +74,18 @@ public readonly record struct HostPart(UInt128 Value)
     public override string ToString() => Prefix.OfMapped(Value, 128).Address.ToString();
 }
 
-public sealed record PlaceSpec(string City, double Latitude, double Longitude);
+public sealed record PlaceSpec(string City, double Latitude, double Longitude)
+{
+    /// <summary>The angle between two places on the globe, in radians (haversine); only ever compared.</summary>
+    public static double Distance(double latitude, double longitude, double otherLatitude, double otherLongitude)
+    {
+        (double phi, double otherPhi) = (double.DegreesToRadians(latitude), double.DegreesToRadians(otherLatitude));
+        double half = Math.Sin((otherPhi - phi) / 2);
+        double side = Math.Sin(double.DegreesToRadians(otherLongitude - longitude) / 2);
+        return 2 * Math.Asin(
+            Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
+    }
+}
 
 /// <summary>A site.</summary>
 public sealed record PopSpec
@@ -97,6 +108,12 @@ public sealed record PopSpec
     public NodeSpec? Node(string name) => Nodes.FirstOrDefault(node => node.Name == name);
 
     public RouterSpec? Router(string name) => Routers.FirstOrDefault(router => router.Name == name);
+
+    /// <summary>The great circle, as PlaceSpec.Distance; a pop without a place is the farthest.</summary>
+    public double DistanceTo(PopSpec other) => other == this ? -1
+        : Place is { } here && other.Place is { } there ? PlaceSpec.Distance(
+            here.Latitude, here.Longitude, there.Latitude, there.Longitude)
+        : double.MaxValue;
 }
 
 /// <summary>A machine of a pop that runs Fairlead. Asn is what it speaks BGP as; null: the fleet's (iBGP).</summary>

@@ -98,16 +98,6 @@ public sealed class ClientView
         geography.Places.Find(mappedBits).Value, geography.Asns.Find(mappedBits).Value,
         networks?.Find(mappedBits).Value).Entry ?? "";
 
-    /// <summary>The angle between two places on the globe, in radians (haversine); only ever compared.</summary>
-    public static double Distance(double latitude, double longitude, double otherLatitude, double otherLongitude)
-    {
-        (double phi, double otherPhi) = (double.DegreesToRadians(latitude), double.DegreesToRadians(otherLatitude));
-        double half = Math.Sin((otherPhi - phi) / 2);
-        double side = Math.Sin(double.DegreesToRadians(otherLongitude - longitude) / 2);
-        return 2 * Math.Asin(
-            Math.Min(1, Math.Sqrt((half * half) + (Math.Cos(phi) * Math.Cos(otherPhi) * side * side))));
-    }
-
     // What places have in common is only where they are.
     private ImmutableArray<string> OrderOf(Place? place)
     {
@@ -137,7 +127,7 @@ public sealed class ClientView
     private ImmutableArray<string> NearestFirst(ImmutableArray<string> pops, Place? place) =>
         place is { Latitude: { } latitude, Longitude: { } longitude }
             ? [.. pops.OrderBy(pop => fleet.Pop(pop)?.Place is { } at
-                ? Distance(latitude, longitude, at.Latitude, at.Longitude)
+                ? PlaceSpec.Distance(latitude, longitude, at.Latitude, at.Longitude)
                 : double.MaxValue)]
             : pops;
 

@@ -13,7 +13,11 @@ public sealed record VipView(
 
 /// <summary>What a service's backend was given. Weight 0: no new flow.</summary>
 public sealed record BalancedView(
-    string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows, int Weight);
+    string Service, string Backend, ulong Packets, ulong Bytes, ulong NewFlows, int Weight)
+{
+    /// <summary>It is the balancer of another pop, to which the service spills.</summary>
+    public bool Elsewhere { get; init; }
+}
 
 /// <summary>A device of the balancer's. How: native, generic (slower), or none when it is gone.</summary>
 public sealed record DeviceView(string Name, string How);
@@ -35,7 +39,10 @@ public sealed record BalancerView(
             [
                 .. backends
                     .Select(b => new BalancedView(
-                        b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened, b.Weight))
+                        b.Service, $"{b.Backend}", b.Packets, b.Bytes, b.Opened, b.Weight)
+                    {
+                        Elsewhere = b.IsElsewhere,
+                    })
                     .OrderBy(b => b.Service, StringComparer.Ordinal),
             ],
             vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault())

@@ -88,7 +88,8 @@ internal static class BalancerCommands
             .AddColumns("service", "backend", "weight", "packets", "bytes", "new flows");
         foreach (BalancedView one in balancer.Backends)
         {
-            backends.AddRow(one.Service, one.Backend, $"{one.Weight}", Number(one.Packets), Number(one.Bytes),
+            string backend = one.Elsewhere ? $"{one.Backend} (spill: another pop)" : one.Backend;
+            backends.AddRow(one.Service, backend, $"{one.Weight}", Number(one.Packets), Number(one.Bytes),
                 Number(one.NewFlows));
         }
 

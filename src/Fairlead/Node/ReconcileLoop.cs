@@ -135,9 +135,9 @@ public sealed class ReconcileLoop(
 
         var others = balancing is null
             ? ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>>.Empty
-            : OtherBalancers.Of(current.Spec, world, report, now);
+            : OtherBalancers.Of(current.Spec, next, world, report, now);
         doubts = doubtTimes.Follow(OtherBalancers.Doubts(current.Spec, world, report, others, now), now);
-        BeginToBalance(current, world, report, others, now);
+        BeginToBalance(current, next, world, report, others, now);
         // What is acted on is the plan, our own pools and what the pop's other nodes balance by; when none of it
         // changes there is nothing to do.
         byte[] pools = FleetJson.Write(report.Pools);
@@ -189,7 +189,7 @@ public sealed class ReconcileLoop(
     {
         long marked = wanted.Generation;
         // The way must stand before users are sent on it: first the kernel's routes, then names and announcements.
-        VipTable vips = NodeRoutes.VipsOf(current.Spec, report, marked);
+        VipTable vips = NodeRoutes.VipsOf(current.Spec, next, report, marked);
         if (balances) balancing?.Apply(OtherBalancers.With(vips, others, doubts));
         Forward(vips);
         answers.Publish(current, next, marked);
@@ -231,7 +231,7 @@ public sealed class ReconcileLoop(
     /// starts may come too late. Nothing of it holds it up for long.
     /// </summary>
     private void BeginToBalance(
-        LoadedFleet current, World world, NodeReport report,
+        LoadedFleet current, Plan next, World world, NodeReport report,
         ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> others, DateTimeOffset now)
     {
         if (balances || balancing is null) return;
@@ -242,7 +242,8 @@ public sealed class ReconcileLoop(
         bool finds = balancing.HasTakenOver || OtherBalancers.FindsAll(report, others);
         if (!(known && finds) && now - report.Started < BalanceWaitMax) return;
         balances = true;
-        balancing.Apply(OtherBalancers.With(NodeRoutes.VipsOf(current.Spec, report, generation), others, doubts));
+        VipTable first = NodeRoutes.VipsOf(current.Spec, next, report, generation);
+        balancing.Apply(OtherBalancers.With(first, others, doubts));
     }
 
     /// <summary>

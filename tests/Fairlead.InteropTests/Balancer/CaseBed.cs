@@ -102,6 +102,7 @@ internal sealed class CaseBed : IDisposable
 
     private static VipTable Table(int stage) => new(1, [])
     {
+        Spillers = [IPAddress.Parse("10.9.0.1"), IPAddress.Parse("2001:db8:9::1")],
         Services =
         [
             Service(1, DeliveryMode.L2, V4(11)),
@@ -135,6 +136,7 @@ internal sealed class CaseBed : IDisposable
                 QuicIds = [new(0, "c4605e", V4(61).Address), new(0, "c4605f", V4(62).Address),
                     new(1, "350d28b420", V4(63).Address)],
             },
+            Service(22, DeliveryMode.L2, V4(64) with { IsElsewhere = true }),
         ],
     };
 

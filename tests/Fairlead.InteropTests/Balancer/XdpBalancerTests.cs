@@ -45,6 +45,65 @@ public sealed class XdpBalancerTests
     }
 
     [InteropFact("ip", "ethtool")]
+    public async Task A_pop_without_backends_sends_on_to_the_next_ones_balancer_and_its_flows_stay_there()
+    {
+        using var bed = new XdpBed(3);
+        await using var servers = new TcpCrowd(bed);
+        for (int i = 1; i <= 3; i++)
+        {
+            bed.StartBackend(i, 3);
+            servers.Serve(i);
+        }
+
+        // node is the pop without backends, node2 the next one: it takes in what comes from the other on eth0.
+        XdpOptions far = bed.Options("node2") with { Devices = ["eth0"] };
+        using XdpBalancer there = bed.StartBalancer("node2", far), here = bed.StartBalancer("node");
+        VipTable taking = XdpBed.Table(DeliveryMode.Ip, false, "1", "2") with
+        {
+            Spillers = [IPAddress.Parse("10.0.0.1")],
+        };
+        bed.Apply("node2", there, taking);
+        bed.Apply("node", here, Spilling(1));
+        await using var clients = new TcpCrowd(bed);
+        await clients.OpenAsync(XdpBed.Vip4, 100);
+        await clients.OpenAsync(XdpBed.Vip6, 100);
+        Assert.True(clients.Broken.Count == 0, string.Join('\n', clients.Broken));
+        Assert.Equal(
+            ["b1 2001:db8:e::10", "b1 203.0.113.10", "b2 2001:db8:e::10", "b2 203.0.113.10"],
+            clients.Hellos.Select(hello => $"{hello.Backend} {hello.Client}").Distinct().Order(StringComparer.Ordinal));
+        Assert.True(there.Vips().Sum(vip => (long)vip.Reasons.GetValueOrDefault(PacketReason.FromElsewhere)) > 400);
+
+        // Its own backend is back: what went on goes on, and what is new stays here.
+        bed.Apply("node", here, Spilling(0, "3"));
+        await using var later = new TcpCrowd(bed);
+        await later.OpenAsync(XdpBed.Vip4, 50);
+        Assert.Equal(["b3"], later.Hellos.Select(hello => hello.Backend).Distinct());
+        long answers = clients.Answers;
+        Assert.True(SpinWait.SpinUntil(() => clients.Answers - answers > 2000, TimeSpan.FromSeconds(20)));
+        Assert.True(clients.Broken.Count == 0, string.Join('\n', clients.Broken));
+        Assert.InRange(clients.TakeLongest(), TimeSpan.Zero, StallMax);
+
+        // Two that each take the other for alive are no loop.
+        bed.Apply("node", here, Spilling(1));
+        VipTable back = Spilling(1, to: "10.0.0.1") with { Spillers = taking.Spillers };
+        bed.Apply("node2", there, back);
+        Assert.True(SpinWait.SpinUntil(
+            () => there.Vips().Any(vip => vip.Reasons.ContainsKey(PacketReason.SpilledTwice)),
+            TimeSpan.FromSeconds(10)));
+        Assert.Empty(bed.Faults);
+
+        static VipTable Spilling(int weight, string? own = null, string to = "10.0.0.2")
+        {
+            VipTable table = XdpBed.Table(DeliveryMode.Ip, false, own is null ? [] : [own]);
+            var elsewhere = new BackendEntry(IPAddress.Parse(to), weight) { IsElsewhere = true };
+            return table with
+            {
+                Services = [table.Services[0] with { Backends = [.. table.Services[0].Backends, elsewhere] }],
+            };
+        }
+    }
+
+    [InteropFact("ip", "ethtool")]
     public async Task Two_thousand_connections_live_through_changes_of_backends_and_a_new_process()
     {
         using var bed = new XdpBed(3);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Fairlead.Balancer;
+using Fairlead.Bgp.Announcing;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Decide;
 using Fairlead.Fleet.Spec;
@@ -29,7 +30,7 @@ public class BalancedTests
     [Fact]
     public void A_family_of_a_service_is_one_table_of_all_its_vips_and_ports()
     {
-        VipTable table = NodeRoutes.VipsOf(Read(Text), Own("198.51.100.5", "2001:db8:1::5"), 7);
+        VipTable table = NodeRoutes.VipsOf(Read(Text), new Plan(), Own("198.51.100.5", "2001:db8:1::5"), 7);
         Assert.Equal(["web/ipv4", "web/ipv6"], table.Services.Select(service => service.Name));
         ServiceEntry four = table.Services[0], six = table.Services[1];
         Assert.Equal(["192.0.2.1:80/tcp", "192.0.2.1:443/udp"], four.Vips.Select(vip => vip.ToString()));
@@ -49,7 +50,7 @@ public class BalancedTests
     [Fact]
     public void Without_a_healthy_backend_all_stay_and_on_the_same_link_the_routes_stay_beneath()
     {
-        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), Own(), 1);
+        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), new Plan(), Own(), 1);
         Assert.Equal(2, table.Services[0].Backends.Length);
         Assert.Equal(2, table.Entries.Single(entry => entry.Vip.IsIPv4).Backends.Length);
     }
@@ -59,7 +60,7 @@ public class BalancedTests
     {
         NodeReport own = Own("198.51.100.5");
         own = own with { Pools = [own.Pools[0] with { Draining = [IPAddress.Parse("198.51.100.6")] }] };
-        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), own, 1);
+        VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), new Plan(), own, 1);
         Assert.Equal(["198.51.100.5 3", "198.51.100.6 0"],
             table.Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
         Assert.Empty(table.Services[0].Down);
@@ -68,7 +69,8 @@ public class BalancedTests
         // While no other is up, nobody is sent here any more; what comes all the same is not thrown away.
         own = own with { Pools = [own.Pools[0] with { Healthy = [] }] };
         Assert.Equal(["198.51.100.5 3", "198.51.100.6 1"],
-            NodeRoutes.VipsOf(Read(Text), own, 1).Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
+            NodeRoutes.VipsOf(Read(Text), new Plan(), own, 1).Services[0].Backends
+                .Select(one => $"{one.Address} {one.Weight}"));
     }
 
     [Fact]
@@ -79,16 +81,66 @@ public class BalancedTests
         {
             Pools = [own.Pools[0] with { Warming = [new WarmingBackend(IPAddress.Parse("198.51.100.5"), 20)] }],
         };
-        VipTable table = NodeRoutes.VipsOf(Read(Text), own, 1);
+        VipTable table = NodeRoutes.VipsOf(Read(Text), new Plan(), own, 1);
         Assert.Equal(["198.51.100.5 60", "198.51.100.6 100"],
             table.Services[0].Backends.Select(one => $"{one.Address} {one.Weight}"));
         Assert.Equal(1, Assert.Single(table.Services[1].Backends).Weight);
     }
 
     [Fact]
+    public void Without_a_healthy_backend_a_service_that_spills_goes_to_the_nearest_pop_that_serves()
+    {
+        FleetSpec fleet = Read(Spilling);
+        Plan plan = PlanOf("lon", "tyo");
+        VipTable table = NodeRoutes.VipsOf(fleet, plan, Own(), 1);
+        // IPv6 is up nowhere else; and who may spill here is every node of the others.
+        Assert.Equal(
+            new BackendEntry(IPAddress.Parse("203.0.113.2")) { IsElsewhere = true },
+            Assert.Single(table.Services[0].Backends));
+        Assert.Equal("2001:db8:1::5", Assert.Single(table.Services[1].Backends).Address.ToString());
+        Assert.Equal(["203.0.113.2", "203.0.113.3", "203.0.113.66"], table.Spillers.Select(one => $"{one}").Order());
+        // The next one, when the nearest has no balancer that stands, or no backend.
+        Assert.Equal("203.0.113.66", NextOf(PlanOf("tyo")));
+        Assert.Equal("203.0.113.66", NextOf(plan with
+        {
+            Pops = [.. plan.Pops.Select(pop => pop.Pop == "lon" ? pop with { Balancers = [] } : pop)],
+        }));
+        // While every pool seems down at once nobody is the better choice, and all of its own stay.
+        Plan held = plan with { Services = [plan.Services[0] with { HeldIPv4 = true }] };
+        Assert.Equal(2, NodeRoutes.VipsOf(fleet, held, Own(), 1).Services[0].Backends.Length);
+
+        string NextOf(Plan other) =>
+            $"{Assert.Single(NodeRoutes.VipsOf(fleet, other, Own(), 1).Services[0].Backends).Address}";
+    }
+
+    [Fact]
+    public void While_it_has_backends_those_to_whom_a_service_would_spill_are_there_and_get_nothing_new()
+    {
+        VipTable table = NodeRoutes.VipsOf(Read(Spilling), PlanOf("nyc", "lon"), Own("198.51.100.6"), 1);
+        Assert.Equal(
+            ["198.51.100.6 1", "203.0.113.2 0"],
+            table.Services[0].Backends.Select(backend => $"{backend.Address} {backend.Weight}"));
+    }
+
+    [Fact]
+    public void What_is_only_sent_on_is_the_last_choice_and_no_aggregate_leans_on_it()
+    {
+        FleetSpec fleet = Read(Spilling);
+        RouteSet routes = NodeRoutes.Of(fleet, PlanOf("lon"), Own(), 1);
+        Route host = Assert.Single(routes.Routes);
+        Assert.Equal(("192.0.2.1/32", true), ($"{host.Prefix}", host.GracefulShutdown));
+        Assert.Contains(
+            RouteWhy.Of(fleet, PlanOf("lon"), Own(), host.Prefix),
+            line => line == "packets that come all the same are sent on to 203.0.113.2 (spill)");
+        Assert.Empty(NodeRoutes.Of(Read(Spilling.Replace(", spill: true", "")), PlanOf("lon"), Own(), 1).Routes);
+        Assert.Contains(NodeRoutes.Of(fleet, PlanOf("nyc", "lon"), Own("198.51.100.5"), 1).Routes,
+            route => $"{route.Prefix}" == "192.0.2.0/24");
+    }
+
+    [Fact]
     public void A_service_without_balance_is_the_routes_alone() => Assert.Empty(
         NodeRoutes.VipsOf(Read(Text.Replace("    balance: {mode: gue, sticky: true, transition: 5m}", "")
-            .Replace("    weights: {198.51.100.5: 3}\n", "")), Own(), 1).Services);
+            .Replace("    weights: {198.51.100.5: 3}\n", "")), new Plan(), Own(), 1).Services);
 
     [Fact]
     public void Until_the_balancers_table_stands_what_it_takes_is_not_announced_and_the_rest_is()
@@ -135,6 +187,7 @@ public class BalancedTests
         "backends: {nyc: [198.51.100.5, 198.51.100.6, \"2001:db8:1::5\"]}", "onNodes: true",
         "nobody to balance between")]
     [InlineData("[eth0]", "[\"eth 0\"]", "expected a network device")]
+    [InlineData("sticky: true", "spill: true", "no other pop has backends of it")]
     public void What_cannot_be_balanced_is_refused_with_its_reason(string from, string to, string reason)
     {
         string text = Text.ReplaceLineEndings("\n");
@@ -142,6 +195,37 @@ public class BalancedTests
         _ = FleetReader.Read("f.yaml", text.Replace(from, to), out IReadOnlyList<SpecProblem> problems);
         Assert.Contains(problems, problem => problem.ToString().Contains(reason, StringComparison.Ordinal));
     }
+
+    private static readonly string Spilling = Text
+        .Replace("mode: gue, sticky: true", "mode: gue, spill: true")
+        .Replace("\"2001:db8:1::5\"]}", "\"2001:db8:1::5\"], lon: [203.0.113.5], tyo: [203.0.113.69]}")
+        .Replace("fleet: f", "fleet: f\nstore: {etcd: [\"http://127.0.0.1:2379\"]}")
+        .Replace("services:", """
+              tyo: {place: {city: Tokyo, latitude: 35.7, longitude: 139.7}, nodes: {t1: {addresses: [203.0.113.66]}}}
+              lon:
+                place: {city: London, latitude: 51.5, longitude: -0.1}
+                nodes: {l1: {addresses: [203.0.113.2]}, l2: {addresses: [203.0.113.3]}}
+            services:
+            """)
+        .Replace("nyc: {regional", "nyc: {place: {city: New York, latitude: 40.7, longitude: -74.0}, regional");
+
+    /// <summary>The service's IPv4 is up in these; of London's two balancers one stands.</summary>
+    private static Plan PlanOf(params string[] up) => new()
+    {
+        Pops =
+        [
+            .. new[] { "nyc", "tyo", "lon" }.Select(pop =>
+                new PopPlan(pop, PopState.Up, "", true, AggregateStance.Announce, true, false)
+                {
+                    Balancers = [$"{pop[0]}1"],
+                }),
+        ],
+        Services =
+        [
+            new ServicePlan("web", [.. up], [], false, false,
+                ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty),
+        ],
+    };
 
     private static FleetSpec Read(string text)
     {

@@ -168,7 +168,7 @@ public class NodeRoutesTests
     public void Vips_lead_to_the_healthy_backends_and_to_all_of_them_when_none_is()
     {
         var some = new Situation();
-        VipEntry Entry(string vip) => NodeRoutes.VipsOf(some.Fleet, some.Report("lon1"), 1).Entries
+        VipEntry Entry(string vip) => NodeRoutes.VipsOf(some.Fleet, new Plan(), some.Report("lon1"), 1).Entries
             .Single(entry => entry.Vip == Prefix.Parse(vip));
         Assert.Equal(["198.51.100.21", "198.51.100.22"], Entry("192.0.2.1/32").Backends.Select(b => b.ToString()));
         Assert.True(Entry("192.0.2.83/32").Local);

@@ -66,7 +66,7 @@ public class OtherBalancersTests
     [Fact]
     public void The_table_gets_them_by_the_services_name()
     {
-        VipTable table = NodeRoutes.VipsOf(Fleet(), View("n1", 1, []).Report, 1);
+        VipTable table = NodeRoutes.VipsOf(Fleet(), new Plan(), View("n1", 1, []).Report, 1);
         Assert.Same(table, OtherBalancers.With(table, Of(), []));
         Assert.Single(OtherBalancers.With(table, Of(View("n2", 1, [])), []).Services[0].Others);
     }
@@ -78,7 +78,8 @@ public class OtherBalancersTests
         NodeView other = View("n2", 1, []);
         ImmutableArray<Doubt> doubts = Doubts(other);
         Assert.Equal(new Doubt("web/ipv4", IPAddress.Parse("198.51.100.5")), Assert.Single(doubts));
-        ServiceEntry table = OtherBalancers.With(NodeRoutes.VipsOf(Fleet(), own, 1), Of(other), doubts).Services[0];
+        VipTable alone = NodeRoutes.VipsOf(Fleet(), new Plan(), own, 1);
+        ServiceEntry table = OtherBalancers.With(alone, Of(other), doubts).Services[0];
         Assert.Equal(["198.51.100.6 1", "198.51.100.5 0"], table.Backends.Select(b => $"{b.Address} {b.Weight}"));
         Assert.Empty(table.Down);
         // Both find it down; or the other one is not heard any more.
@@ -152,7 +153,7 @@ public class OtherBalancersTests
     }
 
     private static ImmutableSortedDictionary<string, ImmutableArray<OtherBalancer>> Of(params NodeView[] views) =>
-        OtherBalancers.Of(Fleet(), new World { OwnPop = "nyc", Store = default, Nodes = [.. views] },
+        OtherBalancers.Of(Fleet(), new Plan(), new World { OwnPop = "nyc", Store = default, Nodes = [.. views] },
             View("n1", 1, []).Report, Now);
 
     private static FleetSpec Fleet()

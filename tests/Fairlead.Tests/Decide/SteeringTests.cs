@@ -89,17 +89,17 @@ public class SteeringTests
     public void Distances_are_those_of_a_globe()
     {
         const double EarthRadiusKm = 6371;
-        Assert.InRange(ClientView.Distance(40.71, -74.01, 51.51, -0.13) * EarthRadiusKm, 5_540, 5_600);
-        Assert.Equal(0, ClientView.Distance(10, 20, 10, 20), 9);
-        Assert.Equal(Math.PI, ClientView.Distance(0, 0, 0, 180), 9);
-        Assert.Equal(Math.PI, ClientView.Distance(90, 13, -90, 77), 9);
+        Assert.InRange(PlaceSpec.Distance(40.71, -74.01, 51.51, -0.13) * EarthRadiusKm, 5_540, 5_600);
+        Assert.Equal(0, PlaceSpec.Distance(10, 20, 10, 20), 9);
+        Assert.Equal(Math.PI, PlaceSpec.Distance(0, 0, 0, 180), 9);
+        Assert.Equal(Math.PI, PlaceSpec.Distance(90, 13, -90, 77), 9);
         Property.Holds(500, random =>
         {
             double Latitude() => (random.NextDouble() * 180) - 90;
             double Longitude() => (random.NextDouble() * 360) - 180;
             (double a, double b, double c, double d) = (Latitude(), Longitude(), Latitude(), Longitude());
-            Assert.Equal(ClientView.Distance(a, b, c, d), ClientView.Distance(c, d, a, b), 9);
-            Assert.InRange(ClientView.Distance(a, b, c, d), 0, Math.PI);
+            Assert.Equal(PlaceSpec.Distance(a, b, c, d), PlaceSpec.Distance(c, d, a, b), 9);
+            Assert.InRange(PlaceSpec.Distance(a, b, c, d), 0, Math.PI);
         });
     }
 

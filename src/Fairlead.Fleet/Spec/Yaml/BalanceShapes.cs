@@ -29,5 +29,7 @@ internal static class BalanceShapes
             "how long after a change flows that are not remembered stay where they were"),
         SlowStart = f.Optional("slowStart", Duration, TimeSpan.Zero,
             "a backend that comes up gets a tenth of its new flows at first, and another with each tenth of this time"),
+        Spills = f.Optional("spill", Switch, false,
+            "a pop without a healthy backend sends packets on to the balancers of the nearest pop that has some"),
     });
 }
