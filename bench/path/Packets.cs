@@ -10,9 +10,10 @@ internal sealed class Packets : IDisposable
     public static readonly IPAddress Vip = IPAddress.Parse("192.0.2.1");
     private readonly Wire wire = new();
 
-    public double Turned(int flows, double seconds)
+    /// <summary>By a program of wire.bpf.c.</summary>
+    public double By(string program, int flows, double seconds)
     {
-        using BpfObject link = wire.Attach("lb", "l0", "turn");
+        using BpfObject link = wire.Attach("lb", "l0", program);
         return wire.Cost(flows, seconds);
     }
 

@@ -38,7 +38,7 @@ public sealed record BackendRole
                 HashSet<AddressFamily> families = [.. pool.Where(own.Contains).Select(mine => mine.AddressFamily)];
                 if (families.Count == 0) continue;
                 if (!services.Contains(service.Name)) services.Add(service.Name);
-                vips.UnionWith(fleet.AllVips(service).Where(vip => families.Contains(vip.Family)));
+                vips.UnionWith(fleet.AllVips(service).Where(vip => families.Contains(service.Behind(vip.Family))));
                 if (service.Balance!.Mode == DeliveryMode.L2) continue;
                 balancers.UnionWith(fleet.Pop(at)!.Nodes.SelectMany(node => node.Addresses)
                     .Where(address => families.Contains(address.AddressFamily)).Select(Prefix.Host));

@@ -59,7 +59,8 @@ public static class IntentRules
         if (served.Length == 0) yield return $"no service has a backend {backend}";
         foreach ((ServiceSpec service, PopSpec pop) in served)
         {
-            if (world.Previous?.Service(service.Name) is not { } plan || !plan.IsUp(pop.Name, backend.AddressFamily))
+            if (world.Previous?.Service(service.Name) is not { } plan
+                || !service.InFrontOf(backend.AddressFamily).Any(family => plan.IsUp(pop.Name, family)))
                 continue;
             int needed = service.MinHealthy.Of(service.PoolSizeIn(pop, backend.AddressFamily));
             int left = plan.Backends.GetValueOrDefault(pop.Name, [])

@@ -68,7 +68,8 @@ public static class NodeRoutes
             HashSet<IPAddress> healthy = [.. seen?.Healthy ?? pool];
             foreach (IGrouping<AddressFamily, Prefix> family in fleet.AllVips(service).GroupBy(vip => vip.Family))
             {
-                ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == family.Key)];
+                AddressFamily behind = service.Behind(family.Key);
+                ImmutableArray<IPAddress> all = [.. pool.Where(address => address.AddressFamily == behind)];
                 if (!service.OnNodes && all.IsEmpty) continue;
                 ImmutableArray<IPAddress> up = [.. all.Where(healthy.Contains)];
                 ImmutableArray<IPAddress> backends = service.OnNodes ? [] : up.IsEmpty ? all : up;
@@ -184,7 +185,7 @@ public static class NodeRoutes
                         : HostStance.Withdraw),
                 };
                 bool spills = stance != HostStance.Announce && pool is { Known: true }
-                    && pool.HealthyIn(vip.Family) == 0
+                    && pool.HealthyIn(service.Behind(vip.Family)) == 0
                     && !Spill.Targets(fleet, plan, pop, service, vip.Family).IsEmpty;
                 if (spills) yield return new Host(vip, service, HostStance.Deprefer) { Spills = true };
                 else if (stance != HostStance.Withdraw) yield return new Host(vip, service, stance);
@@ -192,12 +193,13 @@ public static class NodeRoutes
         }
     }
 
-    /// <summary>Whether a node's own pool has enough healthy backends of a family.</summary>
+    /// <summary>Whether a node's own pool has enough healthy backends for VIPs of a family.</summary>
     public static bool IsHealthy(
         ServiceSpec service, PopSpec pop, NodeSpec node, PoolReport? pool, AddressFamily family)
     {
-        int size = service.PoolOf(pop, node).Count(address => address.AddressFamily == family);
-        return pool is { Known: true } && pool.HealthyIn(family) >= service.MinHealthy.Of(size);
+        AddressFamily behind = service.Behind(family);
+        int size = service.PoolOf(pop, node).Count(address => address.AddressFamily == behind);
+        return pool is { Known: true } && pool.HealthyIn(behind) >= service.MinHealthy.Of(size);
     }
 
     /// <summary>The covers, the pop's own regional prefixes, and those of the pops it rescues.</summary>

@@ -108,8 +108,11 @@ public static class OtherBalancers
                    && now - view.HeardAt < fleet.Safety.DeadAfter
                from pool in view.Report.Pools
                where pool.Pop == own.Pop && pool.Known
+               let service = fleet.Service(pool.Service)
+               where service is not null
                from up in pool.Healthy
-               select new Doubt(NodeRoutes.NameOf(pool.Service, up.AddressFamily), up),
+               from family in service.InFrontOf(up.AddressFamily)
+               select new Doubt(NodeRoutes.NameOf(pool.Service, family), up),
         ];
         PopSpec pop = fleet.Pop(own.Pop)!;
         NodeSpec node = pop.Node(own.Node)!;
@@ -117,9 +120,11 @@ public static class OtherBalancers
         [
             .. from pool in own.Pools
                where pool.Pop == own.Pop && pool.Known
-               from backend in fleet.Service(pool.Service)!.PoolOf(pop, node)
+               let service = fleet.Service(pool.Service)!
+               from backend in service.PoolOf(pop, node)
                where !pool.Healthy.Contains(backend) && !pool.Draining.Contains(backend)
-               let doubt = new Doubt(NodeRoutes.NameOf(pool.Service, backend.AddressFamily), backend)
+               from family in service.InFrontOf(backend.AddressFamily)
+               let doubt = new Doubt(NodeRoutes.NameOf(pool.Service, family), backend)
                where found.Contains(doubt)
                select doubt,
         ];

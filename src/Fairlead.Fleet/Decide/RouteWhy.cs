@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using Fairlead.Bgp.Announcing;
 using Fairlead.Bgp.Wire;
 using Fairlead.Fleet.Spec;
@@ -52,8 +53,9 @@ public static class RouteWhy
     {
         NodeSpec node = pop.Node(own.Node)!;
         PoolReport? pool = own.Pools.FirstOrDefault(one => one.Service == service.Name && one.Pop == own.Pop);
-        int size = service.PoolOf(pop, node).Count(address => address.AddressFamily == vip.Family);
-        string count = pool is { Known: true } ? $"{pool.HealthyIn(vip.Family)}" : "not yet known how many";
+        AddressFamily behind = service.Behind(vip.Family);
+        int size = service.PoolOf(pop, node).Count(address => address.AddressFamily == behind);
+        string count = pool is { Known: true } ? $"{pool.HealthyIn(behind)}" : "not yet known how many";
         yield return $"service {service.Name}: {count} of {size} healthy, {service.MinHealthy.Of(size)} needed";
         AnnounceWhen when = service.Announce.In(pop.Name);
         if (when != AnnounceWhen.Healthy) yield return $"announce.when is {when} in {pop.Name}";
@@ -61,7 +63,7 @@ public static class RouteWhy
             yield return against == HostStance.Deprefer
                 ? $"it fails, and is the last choice for {service.Announce.Failing?.For.TotalSeconds} s"
                 : $"it was down, and must be healthy for {service.Announce.WarmUp.TotalSeconds} s";
-        if (pool is { Known: true } && pool.HealthyIn(vip.Family) == 0
+        if (pool is { Known: true } && pool.HealthyIn(behind) == 0
             && Spill.Targets(fleet, plan, pop, service, vip.Family) is { IsEmpty: false } next)
             yield return $"packets that come all the same are sent on to {string.Join(" and ", next)} (spill)";
         if (plan.Service(service.Name) is { } verdict && verdict.IsHeld(vip.Family))

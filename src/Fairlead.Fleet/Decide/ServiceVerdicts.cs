@@ -26,8 +26,8 @@ internal static class ServiceVerdicts
             // Where it is never announced, nobody is sent.
             bool IsUp(AddressFamily family) => service.Announce.In(pop.Name) != AnnounceWhen.Never && (healthy is null
                 ? previous?.IsUp(pop.Name, family) ?? false
-                : healthy.Value.Count(address => address.AddressFamily == family) is var count
-                    && count >= service.MinHealthy.Of(service.PoolSizeIn(pop, family)));
+                : healthy.Value.Count(address => address.AddressFamily == service.Behind(family)) is var count
+                    && count >= service.MinHealthy.Of(service.PoolSizeIn(pop, service.Behind(family))));
         }
 
         // The failure ladder, rung 6: below the panic threshold (nothing left) the verdict is held, not obeyed. One pop
@@ -51,7 +51,10 @@ internal static class ServiceVerdicts
             foreach ((string pop, ImmutableArray<IPAddress> last) in previous!.Backends)
             {
                 backends[pop] =
-                    [.. backends.GetValueOrDefault(pop, []).Union(last.Where(a => a.AddressFamily == family))];
+                [
+                    .. backends.GetValueOrDefault(pop, [])
+                        .Union(last.Where(address => address.AddressFamily == service.Behind(family))),
+                ];
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Fairlead.Balancer;
 
@@ -28,7 +29,16 @@ internal static class BalanceRules
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
             if (!service.HasVips)
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
-            if (service.Balance!.Spills && service.Backends.Count < 2)
+            if (service.Balance!.Over is { } over)
+            {
+                if (service.Balance.Mode == DeliveryMode.L2)
+                    yield return ($"{at}.over", "mode l2 does not wrap packets: it takes ip or gue");
+                foreach (IPAddress other in service.Backends.Values.SelectMany(pool => pool)
+                    .Where(address => address.AddressFamily != over))
+                    yield return ($"{at}.over", $"VIPs of both families go to one, and {other} is of the other");
+            }
+
+            if (service.Balance.Spills && service.Backends.Count < 2)
                 yield return ($"{at}.spill", "no other pop has backends of it: there is nowhere to send packets on to");
             foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
         }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using Fairlead.Balancer;
 
 namespace Fairlead.Fleet.Spec;
@@ -22,6 +23,11 @@ public sealed record BalancerSpec
 public sealed record BalanceSpec
 {
     public DeliveryMode Mode { get; init; }
+
+    /// <summary>
+    /// The family of the backends behind VIPs of both families, which a tunnel allows; null: each family has its own.
+    /// </summary>
+    public AddressFamily? Over { get; init; }
 
     /// <summary>All flows of a client's address go to one backend.</summary>
     public bool IsSticky { get; init; }

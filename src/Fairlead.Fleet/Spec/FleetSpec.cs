@@ -277,6 +277,13 @@ public sealed record ServiceSpec
     public ImmutableArray<IPAddress> PoolOf(PopSpec pop, NodeSpec node) =>
         OnNodes ? node.Addresses : Backends.GetValueOrDefault(pop.Name, []);
 
+    /// <summary>The family of the backends that serve VIPs of this one.</summary>
+    public AddressFamily Behind(AddressFamily vips) => Balance?.Over ?? vips;
+
+    /// <summary>The families of the VIPs that backends of this one serve.</summary>
+    public IEnumerable<AddressFamily> InFrontOf(AddressFamily backends) =>
+        new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }.Where(vips => Behind(vips) == backends);
+
     /// <summary>How many backends of a family all of the pop's nodes together see.</summary>
     public int PoolSizeIn(PopSpec pop, AddressFamily family) =>
         (OnNodes ? pop.Nodes.SelectMany(node => node.Addresses) : Backends.GetValueOrDefault(pop.Name, []))

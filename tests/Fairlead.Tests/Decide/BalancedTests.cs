@@ -48,6 +48,25 @@ public class BalancedTests
     }
 
     [Fact]
+    public void Over_one_family_the_vips_of_both_go_to_the_same_backends()
+    {
+        FleetSpec fleet = Read(Over);
+        VipTable table = NodeRoutes.VipsOf(fleet, new Plan(), Own("2001:db8:1::5"), 1);
+        Assert.Equal(["web/ipv4", "web/ipv6"], table.Services.Select(service => service.Name));
+        Assert.All(table.Services, service =>
+            Assert.Equal("2001:db8:1::5", $"{Assert.Single(service.Backends).Address}"));
+        Assert.All(table.Services, service => Assert.Equal("2001:db8:1::6", $"{Assert.Single(service.Down).Address}"));
+        Assert.Equal(
+            ["192.0.2.1/32", "2001:db8:f00::1/128", "2001:db8:f01::1/128"],
+            NodeRoutes.Of(fleet, PlanOf("nyc"), Own("2001:db8:1::5"), 1).Routes
+                .Select(route => route.Prefix).Where(prefix => prefix.IsHost).Order().Select(prefix => $"{prefix}"));
+        BackendRole role = BackendRole.Of(fleet, [IPAddress.Parse("2001:db8:1::6")])!;
+        Assert.Equal(
+            ["192.0.2.1", "2001:db8:f00::1", "2001:db8:f01::1"], role.Vips.Select(vip => vip.ToString()));
+        Assert.Equal(["2001:db8:1::2"], role.Balancers.Select(one => one.ToString()));
+    }
+
+    [Fact]
     public void Without_a_healthy_backend_all_stay_and_on_the_same_link_the_routes_stay_beneath()
     {
         VipTable table = NodeRoutes.VipsOf(Read(Text.Replace("mode: gue", "mode: l2")), new Plan(), Own(), 1);
@@ -188,6 +207,8 @@ public class BalancedTests
         "nobody to balance between")]
     [InlineData("[eth0]", "[\"eth 0\"]", "expected a network device")]
     [InlineData("sticky: true", "spill: true", "no other pop has backends of it")]
+    [InlineData("sticky: true", "over: ipv6", "VIPs of both families go to one, and 198.51.100.5 is of the other")]
+    [InlineData("mode: gue, sticky: true", "mode: l2, over: ipv6", "mode l2 does not wrap packets")]
     public void What_cannot_be_balanced_is_refused_with_its_reason(string from, string to, string reason)
     {
         string text = Text.ReplaceLineEndings("\n");
@@ -195,6 +216,11 @@ public class BalancedTests
         _ = FleetReader.Read("f.yaml", text.Replace(from, to), out IReadOnlyList<SpecProblem> problems);
         Assert.Contains(problems, problem => problem.ToString().Contains(reason, StringComparison.Ordinal));
     }
+
+    private static readonly string Over = Text
+        .Replace("mode: gue, sticky: true", "mode: ip, over: ipv6")
+        .Replace("198.51.100.5, 198.51.100.6, \"2001:db8:1::5\"", "\"2001:db8:1::5\", \"2001:db8:1::6\"")
+        .Replace("    weights: {198.51.100.5: 3}\n", "");
 
     private static readonly string Spilling = Text
         .Replace("mode: gue, sticky: true", "mode: gue, spill: true")

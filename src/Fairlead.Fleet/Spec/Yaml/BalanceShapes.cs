@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Fairlead.Balancer;
 using static Fairlead.Fleet.Spec.Yaml.Scalars;
 
@@ -21,6 +22,10 @@ internal static class BalanceShapes
             new OneOf<DeliveryMode>(("l2", DeliveryMode.L2), ("ip", DeliveryMode.Ip), ("gue", DeliveryMode.Gue)),
             DeliveryMode.L2,
             "l2: backends on the same link; ip: in an IP packet; gue: in UDP, with a second chance during changes"),
+        Over = f.Optional("over",
+            new OneOf<AddressFamily?>(
+                ("ipv4", AddressFamily.InterNetwork), ("ipv6", AddressFamily.InterNetworkV6)),
+            null, "VIPs of both families go to backends of this one (mode ip or gue)"),
         IsSticky = f.Optional("sticky", Switch, false, "all flows of a client's address go to one backend"),
         Slots = f.Optional("slots", Number(2, 1_000_003), 16381, "size of its table, prime: a hundred a backend"),
         FollowsFragments = f.Optional("followFragments", Switch, true,
