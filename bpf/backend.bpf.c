@@ -6,6 +6,8 @@
  * Second chance: while a flow may belong to others, GUE names them. Who gets a packet of a TCP flow that he does not
  * know passes it on to the next of them. So a flow lives on even when its balancer is gone, and the next one has never
  * seen it.
+ *
+ * SYN cookies: where a service asks for them, its new connections above a rate are answered here (syncookie.h).
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
@@ -13,6 +15,8 @@
 #include "fairlead.h"
 #include "parse.h"
 #include "encapsulate.h"
+#include "socket.h"
+#include "syncookie.h"
 
 #define SET(name, VALUE)                                                                                               \
 	struct {                                                                                                       \
@@ -33,7 +37,6 @@ struct {
 	__type(value, __u64);
 } here_counts SEC(".maps");
 
-#define TCP_LISTEN 10
 #define CONGESTED 3
 
 /* What is known of the outer part. */
@@ -115,23 +118,9 @@ static __always_inline int open_outer(struct xdp_md *ctx, struct outer *o)
 /* Whether our kernel knows the TCP flow, or its packet answers one of our SYN cookies. */
 static __always_inline bool knows(struct xdp_md *ctx, struct packet *p)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sock;
+	struct bpf_sock *sock = find_socket(ctx, p);
 	bool known;
 
-	if (p->family == 4) {
-		tuple.ipv4.saddr = p->from[1] >> 32;
-		tuple.ipv4.daddr = p->to[1] >> 32;
-		tuple.ipv4.sport = p->ports;
-		tuple.ipv4.dport = p->ports >> 16;
-		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, p->to, 16);
-		tuple.ipv6.sport = p->ports;
-		tuple.ipv6.dport = p->ports >> 16;
-		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-	}
 	if (!sock)
 		return false;
 	known = sock->state != TCP_LISTEN;
@@ -282,6 +271,26 @@ static __always_inline bool keep_congestion(struct xdp_md *ctx, const struct pac
 	return true;
 }
 
+/* A frame of mode l2, as far as anybody wants to look into it: the packet is the frame's own. */
+static __always_inline bool open_unwrapped(struct xdp_md *ctx, struct outer *o)
+{
+	const struct fl_here *here = LOOK(settings, 0);
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+
+	if (!here || !here->unwrapped_cookies || !ethernet)
+		return false;
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+		o->protocol = IPPROTO_IPIP;
+	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+		o->protocol = IPPROTO_IPV6;
+	else
+		return false;
+	o->at = sizeof(*ethernet);
+	o->other_family = 0;
+	o->tos = 0;
+	return true;
+}
+
 static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o, struct packet *p)
 {
 	p->l3 = o->at & 0xff;
@@ -291,23 +300,29 @@ static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o,
 SEC("xdp")
 int backend(struct xdp_md *ctx)
 {
-	struct fl_address inner_to;
 	struct ethhdr *ethernet, frame;
+	bool is_unwrapped = false;
 	struct outer o = {};
 	struct packet p = {};
-	int reason = open_outer(ctx, &o);
+	int reason = open_outer(ctx, &o), verdict;
+	struct fl_address inner_to;
+	__u32 *vip;
 
-	if (reason)
-		return here(reason, XDP_PASS);
-	if (!bpf_map_lookup_elem(&balancers, &o.from))
+	if (reason) {
+		is_unwrapped = open_unwrapped(ctx, &o);
+		if (!is_unwrapped)
+			return here(reason, XDP_PASS);
+	} else if (!bpf_map_lookup_elem(&balancers, &o.from)) {
 		return here(FL_HERE_NOT_BALANCER, XDP_PASS);
+	}
 	reason = open_inner(ctx, &o, &p);
 	/* What the balancer took for whole is whole here, too. */
 	if (reason)
-		return here(FL_HERE_MALFORMED, XDP_PASS);
+		return here(is_unwrapped ? FL_HERE_NOT_TUNNEL : FL_HERE_MALFORMED, XDP_PASS);
 	__builtin_memcpy(&inner_to, p.to, sizeof(inner_to));
-	if (!bpf_map_lookup_elem(&local_vips, &inner_to))
-		return here(FL_HERE_NOT_VIP, XDP_PASS);
+	vip = bpf_map_lookup_elem(&local_vips, &inner_to);
+	if (!vip)
+		return here(is_unwrapped ? FL_HERE_NOT_TUNNEL : FL_HERE_NOT_VIP, XDP_PASS);
 	if (o.other_family && p.protocol == IPPROTO_TCP && !p.is_syn && !p.is_error && p.fragment == WHOLE &&
 	    !knows(ctx, &p)) {
 		reason = o.other_family == 4 ? pass_on4(ctx) : pass_on6(ctx);
@@ -317,6 +332,14 @@ int backend(struct xdp_md *ctx)
 	}
 	if ((o.tos & CONGESTED) == CONGESTED && !keep_congestion(ctx, &p))
 		return here(FL_HERE_CONGESTION, XDP_DROP);
+	if (*vip & FL_HERE_ASKS_COOKIES && p.is_syn && p.fragment == WHOLE && is_rate_spent(&p)) {
+		verdict = answer_syn(ctx, &p);
+		here(verdict == XDP_TX || verdict == XDP_REDIRECT ? FL_HERE_COOKIE : FL_HERE_NO_COOKIE, 0);
+		if (verdict != XDP_PASS)
+			return verdict;
+	}
+	if (is_unwrapped)
+		return here(FL_HERE_NOT_TUNNEL, XDP_PASS);
 	ethernet = HEADER(ctx, struct ethhdr, 0);
 	if (!ethernet)
 		return here(FL_HERE_MALFORMED, XDP_PASS);

@@ -37,4 +37,10 @@ public sealed record BalanceSpec
 
     /// <summary>How long a backend that has come up waits for its whole weight; zero: it has it at once.</summary>
     public TimeSpan SlowStart { get; init; }
+
+    /// <summary>
+    /// So many new connections a second at one backend are its kernel's own; those above are answered with SYN cookies.
+    /// Zero: all are. Null: none.
+    /// </summary>
+    public int? SynCookies { get; init; }
 }

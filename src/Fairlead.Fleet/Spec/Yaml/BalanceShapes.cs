@@ -29,5 +29,7 @@ internal static class BalanceShapes
             "how long after a change flows that are not remembered stay where they were"),
         SlowStart = f.Optional("slowStart", Duration, TimeSpan.Zero,
             "a backend that comes up gets a tenth of its new flows at first, and another with each tenth of this time"),
+        SynCookies = f.Optional<int?>("synCookies", FleetShapes.Nullable(Number(0, 10_000_000)), null,
+            "new TCP connections a second that a backend's kernel takes; more are answered with SYN cookies; 0: all"),
     });
 }
