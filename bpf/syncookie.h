@@ -140,9 +140,9 @@ static __noinline __s64 make_cookie(struct xdp_md *ctx, const struct packet *p, 
 }
 
 /*
- * The client's next hop, as the kernel's own packets to it would find it. The look-up gives only what the device that it
- * is asked for forwards. A backend forwards nothing; on its loopback, where its own packets begin, that can be allowed
- * without any effect, and user space does so.
+ * The client's next hop, as the kernel's own packets to it would find it. The look-up answers only for a device that
+ * forwards. A backend forwards nothing; on its loopback, where its own packets begin, that can be allowed without any
+ * effect, and user space does so.
  */
 static __noinline int find_way(struct xdp_md *ctx, const struct packet *p, struct bpf_fib_lookup *way)
 {

@@ -81,7 +81,8 @@ internal sealed class SynCookieSide(
             }
             catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
             {
-                if (!complained) onFault($"{file} cannot be set to 1, so no SYN is answered with a cookie: {fault.Message}");
+                if (!complained)
+                    onFault($"{file} cannot be set to 1, so no SYN is answered with a cookie: {fault.Message}");
                 complained = true;
             }
         }
@@ -105,7 +106,7 @@ internal sealed class SynCookieSide(
         }
     }
 
-    /// <summary>The kernel makes no cookies where it is told not to; and with 1 only when it needs them itself.</summary>
+    /// <summary>With 0 the kernel makes no cookies, and with 1 only when it needs them itself.</summary>
     private static void Check(Action<string> onFault)
     {
         const string file = "/proc/sys/net/ipv4/tcp_syncookies", setting = "net.ipv4.tcp_syncookies";

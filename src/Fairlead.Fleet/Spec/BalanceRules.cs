@@ -28,7 +28,7 @@ internal static class BalanceRules
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
             if (!service.HasVips)
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
-            if (service.Balance!.SynCookies is not null && !service.Ports.Any(port => port.Protocol == PortProtocol.Tcp))
+            if (service.Balance!.SynCookies is not null && service.Ports.All(port => port.Protocol != PortProtocol.Tcp))
                 yield return ($"{at}.synCookies", "the service has no TCP port: nothing else is opened by a SYN");
             foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
         }

@@ -6,13 +6,13 @@ namespace Fairlead.Node;
 /// <summary>Tells when a backend begins to answer SYNs with cookies, and when that has ended.</summary>
 public sealed class CookieWatch
 {
-    /// <summary>Looks without a SYN above the rate, until a flood is over: floods come in waves.</summary>
+    /// <summary>So many looks without a SYN above the rate end a flood: floods come in waves.</summary>
     private const int QuietLooks = 5;
 
     private (ulong Answered, ulong Left) last, began;
     private int quiet = QuietLooks;
 
-    /// <summary>With the backend's counts since its start, every other second; what is new, in words, or null.</summary>
+    /// <summary>With the backend's counts since its start, every other second; the news in words, or null.</summary>
     public string? Look(IReadOnlyDictionary<BackendReason, ulong> counts)
     {
         (ulong Answered, ulong Left) now = (counts[BackendReason.Cookie], counts[BackendReason.NoCookie]);

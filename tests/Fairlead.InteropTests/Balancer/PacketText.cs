@@ -125,7 +125,7 @@ internal static class PacketText
     }
 
     /// <summary>
-    /// A TCP frame with another sequence number, for those that nobody can foretell. A checksum that was wrong stays so.
+    /// A TCP frame with another sequence number, for one that nobody can foretell. A checksum that was wrong stays so.
     /// </summary>
     public static byte[] WithSequence(byte[] frame, uint sequence)
     {

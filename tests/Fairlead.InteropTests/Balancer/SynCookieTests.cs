@@ -69,7 +69,8 @@ public sealed class SynCookieTests
             Assert.True(crowd.Broken.Count == 0, string.Join('\n', crowd.Broken.Take(5)));
             Assert.Equal(300, crowd.Hellos.Count);
             double most = rate * (took.TotalSeconds + 0.1) + 1;
-            Assert.True(got <= most && got >= rate * took.TotalSeconds / 2, $"{mode}: {got} of at most {most:0} in {took}");
+            Assert.True(
+                got <= most && got >= rate * took.TotalSeconds / 2, $"{mode}: {got} of at most {most:0} in {took}");
             Assert.InRange(side.Counts()[BackendReason.Cookie] - cookies, (ulong)(Flood * 0.9 - most), Flood + 200ul);
             Assert.Empty(bed.Faults);
         }

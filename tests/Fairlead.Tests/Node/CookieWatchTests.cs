@@ -24,7 +24,8 @@ public class CookieWatchTests
         // The next one is counted by itself.
         Assert.NotNull(watch.Look(Counts(6007, 5)));
         for (int i = 0; i < 4; i++) Assert.Null(watch.Look(Counts(6007, 5)));
-        Assert.Contains(": 7 SYNs were answered with cookies, 0 went", watch.Look(Counts(6007, 5)), StringComparison.Ordinal);
+        end = watch.Look(Counts(6007, 5))!;
+        Assert.Contains(": 7 SYNs were answered with cookies, 0 went", end, StringComparison.Ordinal);
     }
 
     private static Dictionary<BackendReason, ulong> Counts(ulong answered, ulong left) => new()
