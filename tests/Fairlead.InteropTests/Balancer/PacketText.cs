@@ -131,7 +131,7 @@ internal static class PacketText
     {
         int tcp = 14 + (frame[12] == 0x08 ? 20 : 40);
         Span<byte> number = frame.AsSpan(tcp + 4, 4), check = frame.AsSpan(tcp + 16, 2);
-        // RFC 1624 §3: what gives way is taken from the sum, what comes in is added.
+        // What gives way is taken from the sum, what comes in is added.
         uint sum = (uint)(ushort)~BinaryPrimitives.ReadUInt16BigEndian(check);
         for (int i = 0; i < 4; i += 2) sum += (ushort)~BinaryPrimitives.ReadUInt16BigEndian(number[i..]);
         BinaryPrimitives.WriteUInt32BigEndian(number, sequence);
