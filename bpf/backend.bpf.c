@@ -271,58 +271,73 @@ static __always_inline bool keep_congestion(struct xdp_md *ctx, const struct pac
 	return true;
 }
 
-/* A frame of mode l2, as far as anybody wants to look into it: the packet is the frame's own. */
-static __always_inline bool open_unwrapped(struct xdp_md *ctx, struct outer *o)
-{
-	const struct fl_here *here = LOOK(settings, 0);
-	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
-
-	if (!here || !here->unwrapped_cookies || !ethernet)
-		return false;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		o->protocol = IPPROTO_IPIP;
-	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
-		o->protocol = IPPROTO_IPV6;
-	else
-		return false;
-	o->at = sizeof(*ethernet);
-	o->other_family = 0;
-	o->tos = 0;
-	return true;
-}
-
 static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o, struct packet *p)
 {
 	p->l3 = o->at & 0xff;
 	return o->protocol == IPPROTO_IPIP ? parse_ipv4(ctx, p) : parse_ipv6(ctx, p);
 }
 
+/* A SYN for a VIP that asks for cookies. XDP_PASS: the kernel takes it. */
+static __noinline int open_connection(struct xdp_md *ctx, const struct packet *p)
+{
+	int verdict;
+
+	if (!is_rate_spent(p))
+		return XDP_PASS;
+	verdict = answer_syn(ctx, p);
+	here(verdict == XDP_TX || verdict == XDP_REDIRECT ? FL_HERE_COOKIE : FL_HERE_NO_COOKIE, 0);
+	return verdict;
+}
+
+/* What comes in no tunnel is looked into only where a service of mode l2 asks for cookies: it costs others nothing. */
+static __noinline int look_unwrapped(struct xdp_md *ctx)
+{
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+	struct packet p = {};
+	int reason = FL_NOT_IP;
+
+	if (!ethernet)
+		return XDP_PASS;
+	p.l3 = sizeof(*ethernet);
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+		reason = parse_ipv4(ctx, &p);
+	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+		reason = parse_ipv6(ctx, &p);
+	if (reason || !p.is_syn || p.fragment != WHOLE)
+		return XDP_PASS;
+	return open_connection(ctx, &p);
+}
+
+static __always_inline int no_tunnel(struct xdp_md *ctx, __u32 reason)
+{
+	const struct fl_here *all = LOOK(settings, 0);
+	int verdict = all && all->unwrapped_cookies ? look_unwrapped(ctx) : XDP_PASS;
+
+	return verdict == XDP_PASS ? here(reason, XDP_PASS) : verdict;
+}
+
 SEC("xdp")
 int backend(struct xdp_md *ctx)
 {
 	struct ethhdr *ethernet, frame;
-	bool is_unwrapped = false;
+	struct fl_address inner_to;
 	struct outer o = {};
 	struct packet p = {};
 	int reason = open_outer(ctx, &o), verdict;
-	struct fl_address inner_to;
 	__u32 *vip;
 
-	if (reason) {
-		is_unwrapped = open_unwrapped(ctx, &o);
-		if (!is_unwrapped)
-			return here(reason, XDP_PASS);
-	} else if (!bpf_map_lookup_elem(&balancers, &o.from)) {
+	if (reason)
+		return no_tunnel(ctx, reason);
+	if (!bpf_map_lookup_elem(&balancers, &o.from))
 		return here(FL_HERE_NOT_BALANCER, XDP_PASS);
-	}
 	reason = open_inner(ctx, &o, &p);
 	/* What the balancer took for whole is whole here, too. */
 	if (reason)
-		return here(is_unwrapped ? FL_HERE_NOT_TUNNEL : FL_HERE_MALFORMED, XDP_PASS);
+		return here(FL_HERE_MALFORMED, XDP_PASS);
 	__builtin_memcpy(&inner_to, p.to, sizeof(inner_to));
 	vip = bpf_map_lookup_elem(&local_vips, &inner_to);
 	if (!vip)
-		return here(is_unwrapped ? FL_HERE_NOT_TUNNEL : FL_HERE_NOT_VIP, XDP_PASS);
+		return here(FL_HERE_NOT_VIP, XDP_PASS);
 	if (o.other_family && p.protocol == IPPROTO_TCP && !p.is_syn && !p.is_error && p.fragment == WHOLE &&
 	    !knows(ctx, &p)) {
 		reason = o.other_family == 4 ? pass_on4(ctx) : pass_on6(ctx);
@@ -332,14 +347,11 @@ int backend(struct xdp_md *ctx)
 	}
 	if ((o.tos & CONGESTED) == CONGESTED && !keep_congestion(ctx, &p))
 		return here(FL_HERE_CONGESTION, XDP_DROP);
-	if (*vip & FL_HERE_ASKS_COOKIES && p.is_syn && p.fragment == WHOLE && is_rate_spent(&p)) {
-		verdict = answer_syn(ctx, &p);
-		here(verdict == XDP_TX || verdict == XDP_REDIRECT ? FL_HERE_COOKIE : FL_HERE_NO_COOKIE, 0);
+	if (*vip & FL_HERE_ASKS_COOKIES && p.is_syn && p.fragment == WHOLE) {
+		verdict = open_connection(ctx, &p);
 		if (verdict != XDP_PASS)
 			return verdict;
 	}
-	if (is_unwrapped)
-		return here(FL_HERE_NOT_TUNNEL, XDP_PASS);
 	ethernet = HEADER(ctx, struct ethhdr, 0);
 	if (!ethernet)
 		return here(FL_HERE_MALFORMED, XDP_PASS);
