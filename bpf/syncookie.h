@@ -166,7 +166,7 @@ static __noinline int find_way(struct xdp_md *ctx, const struct packet *p, struc
 	}
 	if (bpf_fib_lookup(ctx, way, sizeof(*way), 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return -1;
-	/* Kernels before 6.2 give neighbours, too, that they still ask for: those have no address. */
+	/* Older kernels (6.1) give neighbours, too, that they still ask for: those have no address. */
 	if (!(way->dmac[0] | way->dmac[1] | way->dmac[2] | way->dmac[3] | way->dmac[4] | way->dmac[5]))
 		return -1;
 	device = way->ifindex;
