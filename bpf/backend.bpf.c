@@ -6,6 +6,8 @@
  * Second chance: while a flow may belong to others, GUE names them. Who gets a packet of a TCP flow that he does not
  * know passes it on to the next of them. So a flow lives on even when its balancer is gone, and the next one has never
  * seen it.
+ *
+ * SYN cookies: where a service asks for them, its new connections above a rate are answered here (syncookie.h).
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
@@ -14,6 +16,8 @@
 #include "parse.h"
 #include "encapsulate.h"
 #include "congestion.h"
+#include "socket.h"
+#include "syncookie.h"
 
 #define SET(name, VALUE)                                                                                               \
 	struct {                                                                                                       \
@@ -33,8 +37,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } here_counts SEC(".maps");
-
-#define TCP_LISTEN 10
 
 /* What is known of the outer part. */
 struct outer {
@@ -115,23 +117,9 @@ static __always_inline int open_outer(struct xdp_md *ctx, struct outer *o)
 /* Whether our kernel knows the TCP flow, or its packet answers one of our SYN cookies. */
 static __always_inline bool knows(struct xdp_md *ctx, struct packet *p)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sock;
+	struct bpf_sock *sock = find_socket(ctx, p);
 	bool known;
 
-	if (p->family == 4) {
-		tuple.ipv4.saddr = p->from[1] >> 32;
-		tuple.ipv4.daddr = p->to[1] >> 32;
-		tuple.ipv4.sport = p->ports;
-		tuple.ipv4.dport = p->ports >> 16;
-		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	} else {
-		__builtin_memcpy(tuple.ipv6.saddr, p->from, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, p->to, 16);
-		tuple.ipv6.sport = p->ports;
-		tuple.ipv6.dport = p->ports >> 16;
-		sock = bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-	}
 	if (!sock)
 		return false;
 	known = sock->state != TCP_LISTEN;
@@ -255,17 +243,57 @@ static __always_inline int open_inner(struct xdp_md *ctx, const struct outer *o,
 	return o->protocol == IPPROTO_IPIP ? parse_ipv4(ctx, p) : parse_ipv6(ctx, p);
 }
 
+/* A SYN for a VIP that asks for cookies. XDP_PASS: the kernel takes it. */
+static __noinline int open_connection(struct xdp_md *ctx, const struct packet *p)
+{
+	int verdict;
+
+	if (!is_rate_spent(p))
+		return XDP_PASS;
+	verdict = answer_syn(ctx, p);
+	here(verdict == XDP_TX || verdict == XDP_REDIRECT ? FL_HERE_COOKIE : FL_HERE_NO_COOKIE, 0);
+	return verdict;
+}
+
+/* What comes in no tunnel is looked into only where a service of mode l2 asks for cookies: it costs others nothing. */
+static __noinline int look_unwrapped(struct xdp_md *ctx)
+{
+	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+	struct packet p = {};
+	int reason = FL_NOT_IP;
+
+	if (!ethernet)
+		return XDP_PASS;
+	p.l3 = sizeof(*ethernet);
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+		reason = parse_ipv4(ctx, &p);
+	else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+		reason = parse_ipv6(ctx, &p);
+	if (reason || !p.is_syn || p.fragment != WHOLE)
+		return XDP_PASS;
+	return open_connection(ctx, &p);
+}
+
+static __always_inline int no_tunnel(struct xdp_md *ctx, __u32 reason)
+{
+	const struct fl_here *all = LOOK(settings, 0);
+	int verdict = all && all->unwrapped_cookies ? look_unwrapped(ctx) : XDP_PASS;
+
+	return verdict == XDP_PASS ? here(reason, XDP_PASS) : verdict;
+}
+
 SEC("xdp")
 int backend(struct xdp_md *ctx)
 {
-	struct fl_address inner_to;
 	struct ethhdr *ethernet, frame;
+	struct fl_address inner_to;
 	struct outer o = {};
 	struct packet p = {};
-	int reason = open_outer(ctx, &o);
+	int reason = open_outer(ctx, &o), verdict;
+	__u32 *vip;
 
 	if (reason)
-		return here(reason, XDP_PASS);
+		return no_tunnel(ctx, reason);
 	if (!bpf_map_lookup_elem(&balancers, &o.from))
 		return here(FL_HERE_NOT_BALANCER, XDP_PASS);
 	reason = open_inner(ctx, &o, &p);
@@ -273,7 +301,8 @@ int backend(struct xdp_md *ctx)
 	if (reason)
 		return here(FL_HERE_MALFORMED, XDP_PASS);
 	__builtin_memcpy(&inner_to, p.to, sizeof(inner_to));
-	if (!bpf_map_lookup_elem(&local_vips, &inner_to))
+	vip = bpf_map_lookup_elem(&local_vips, &inner_to);
+	if (!vip)
 		return here(FL_HERE_NOT_VIP, XDP_PASS);
 	if (o.other_family && p.protocol == IPPROTO_TCP && !p.is_syn && !p.is_error && p.fragment == WHOLE &&
 	    !knows(ctx, &p)) {
@@ -284,6 +313,11 @@ int backend(struct xdp_md *ctx)
 	}
 	if ((o.tos & CONGESTED) == CONGESTED && !keep_congestion(ctx, &p))
 		return here(FL_HERE_CONGESTION, XDP_DROP);
+	if (*vip & FL_HERE_ASKS_COOKIES && p.is_syn && p.fragment == WHOLE) {
+		verdict = open_connection(ctx, &p);
+		if (verdict != XDP_PASS)
+			return verdict;
+	}
 	ethernet = HEADER(ctx, struct ethhdr, 0);
 	if (!ethernet)
 		return here(FL_HERE_MALFORMED, XDP_PASS);

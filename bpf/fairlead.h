@@ -195,6 +195,8 @@ enum fl_backend_reason {
 	FL_HERE_CONGESTION,	/* RFC 6040 §4.2: marked outside, not able inside: dropped */
 	FL_HERE_PASSED_ON,
 	FL_HERE_NO_WAY,
+	FL_HERE_COOKIE,		/* a SYN, answered with a cookie */
+	FL_HERE_NO_COOKIE,	/* one that should have been, and went to the kernel */
 	FL_HERE_REASONS,
 };
 
@@ -208,6 +210,33 @@ struct fl_other {
 };
 #define FL_OTHER_KIND 0xf1
 #define FL_OTHERS 2
+
+/* What is known of a VIP of this backend. */
+enum { FL_HERE_IS_VIP = 1, FL_HERE_ASKS_COOKIES = 2 };
+
+/* Of the whole backend. */
+struct fl_here {
+	__u32 unwrapped_cookies;	/* SYNs that come in no tunnel are answered, too */
+	__u32 reserved;
+};
+
+/* Where SYNs may be answered with cookies; the value is the number of the service's fl_syn_rate. */
+struct fl_syn_place {
+	__u64 half[2];		/* IPv4 in its mapped form */
+	__u32 port;		/* network order */
+	__u32 reserved;
+};
+
+/*
+ * How many SYNs of a service its kernel takes itself. One word of time for all CPUs: a share for each would have to
+ * know how many of them the packets come to, and that is one in mode ip. Who finds it spent writes nothing, so in a
+ * flood the CPUs only read it.
+ */
+struct fl_syn_rate {
+	__u64 spent;		/* up to when it is, in nanoseconds of CLOCK_MONOTONIC */
+	__u64 interval;		/* nanoseconds that each takes; 0: the kernel takes none */
+};
+#define FL_SYN_BURST 100000000ULL
 
 /* The way from one backend to another. */
 struct fl_peer {

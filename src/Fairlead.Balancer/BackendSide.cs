@@ -21,6 +21,9 @@ public sealed record BackendSideOptions
     /// <summary>The other backends, to whom a packet of an unknown flow is passed on. Empty: to nobody.</summary>
     public IReadOnlyList<IPAddress> Peers { get; init; } = [];
 
+    /// <summary>Services whose new connections are answered with SYN cookies above a rate.</summary>
+    public IReadOnlyList<SynCookies> Cookies { get; init; } = [];
+
     public string Pins { get; init; } = "/sys/fs/bpf/fairlead-backend";
 }
 
@@ -35,6 +38,8 @@ public enum BackendReason
     Congestion,
     PassedOn,
     NoWay,
+    Cookie,
+    NoCookie,
 }
 
 /// <summary>
@@ -43,10 +48,14 @@ public enum BackendReason
 /// </summary>
 public sealed class BackendSide : IDisposable
 {
+    /// <summary>FL_HERE_IS_VIP.</summary>
+    internal const byte IsVip = 1;
+
     private readonly BackendSideOptions options;
     private readonly Dictionary<string, BpfObject> objects;
     private readonly NextHops hops;
     private readonly PinFolder pins;
+    private readonly SynCookieSide cookies;
 
     private BackendSide(BackendSideOptions options, Action<string> onFault)
     {
@@ -59,7 +68,9 @@ public sealed class BackendSide : IDisposable
         Set("arp_announce", "2", onFault);
         objects = XdpProgram.Skeleton("backend").Load(new Dictionary<string, int>());
         foreach (IPAddress balancer in options.Balancers) objects["balancers"].Set(Key(balancer), [1, 0, 0, 0]);
-        foreach (IPAddress vip in options.Vips) objects["local_vips"].Set(Key(vip), [1, 0, 0, 0]);
+        foreach (IPAddress vip in options.Vips) objects["local_vips"].Set(Key(vip), [IsVip, 0, 0, 0]);
+        cookies = new SynCookieSide(options.Cookies, options.Devices, onFault);
+        cookies.Fill(objects);
         Tend();
         string load = pins.PinLoad(XdpProgram.Identity("backend"), objects);
         new XdpDevices(pins, onFault).Attach(options.Devices, objects["program backend"]);
@@ -85,6 +96,8 @@ public sealed class BackendSide : IDisposable
             MemoryMarshal.Write(peer[12..], hop.Device);
             objects["peers"].Set(Key(address), peer);
         }
+
+        cookies.Tend(objects);
     }
 
     /// <summary>How often each reason was counted, over all CPUs.</summary>
@@ -108,6 +121,7 @@ public sealed class BackendSide : IDisposable
     {
         Dispose();
         pins.RemoveAll();
+        cookies.Remove();
         Release(options.Vips, _ => { });
     }
 
@@ -130,7 +144,7 @@ public sealed class BackendSide : IDisposable
     private static string Host(IPAddress vip) =>
         vip.AddressFamily == AddressFamily.InterNetwork ? $"{vip}/32" : $"{vip}/128";
 
-    private static byte[] Key(IPAddress address)
+    internal static byte[] Key(IPAddress address)
     {
         (ulong first, ulong second) = FlowHash.Halves(address);
         return [.. BitConverter.GetBytes(first), .. BitConverter.GetBytes(second)];

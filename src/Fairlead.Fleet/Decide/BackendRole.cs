@@ -24,6 +24,9 @@ public sealed record BackendRole
 
     public ImmutableArray<IPAddress> Peers { get; init; } = [];
 
+    /// <summary>Its services whose new connections are answered with SYN cookies above a rate.</summary>
+    public ImmutableArray<SynCookies> Cookies { get; init; } = [];
+
     /// <summary>Null: none of the addresses is a balanced service's backend.</summary>
     public static BackendRole? Of(FleetSpec fleet, IReadOnlyCollection<IPAddress> own)
     {
@@ -31,14 +34,16 @@ public sealed record BackendRole
         var vips = new SortedSet<Prefix>();
         var balancers = new SortedSet<Prefix>();
         var peers = new SortedSet<Prefix>();
+        var cookies = new List<SynCookies>();
         foreach (ServiceSpec service in fleet.Services.Where(service => service.Balance is not null))
         {
+            var held = new SortedSet<Prefix>();
             foreach ((string at, ImmutableArray<IPAddress> pool) in service.Backends)
             {
                 HashSet<AddressFamily> families = [.. pool.Where(own.Contains).Select(mine => mine.AddressFamily)];
                 if (families.Count == 0) continue;
                 if (!services.Contains(service.Name)) services.Add(service.Name);
-                vips.UnionWith(fleet.AllVips(service).Where(vip => families.Contains(service.Behind(vip.Family))));
+                held.UnionWith(fleet.AllVips(service).Where(vip => families.Contains(service.Behind(vip.Family))));
                 if (service.Balance!.Mode == DeliveryMode.L2) continue;
                 balancers.UnionWith(fleet.Pop(at)!.Nodes.SelectMany(node => node.Addresses)
                     .Where(address => families.Contains(address.AddressFamily)).Select(Prefix.Host));
@@ -46,6 +51,10 @@ public sealed record BackendRole
                 peers.UnionWith(pool.Where(other => !own.Contains(other) && families.Contains(other.AddressFamily))
                     .Select(Prefix.Host));
             }
+
+            vips.UnionWith(held);
+            if (service.Balance!.SynCookies is { } rate && held.Count > 0)
+                cookies.Add(CookiesOf(service, rate, held));
         }
 
         return services.Count == 0 ? null : new BackendRole
@@ -54,12 +63,26 @@ public sealed record BackendRole
             Vips = [.. vips.Select(vip => vip.Address)],
             Balancers = [.. balancers.Select(balancer => balancer.Address)],
             Peers = [.. peers.Select(peer => peer.Address)],
+            Cookies = [.. cookies],
         };
     }
 
+    private static SynCookies CookiesOf(ServiceSpec service, int rate, IEnumerable<Prefix> vips) => new()
+    {
+        Rate = rate,
+        IsUnwrapped = service.Balance!.Mode == DeliveryMode.L2,
+        Vips =
+        [
+            .. from vip in vips
+               from port in service.Ports
+               where port.Protocol == PortProtocol.Tcp
+               select new VipPort(vip.Address, (byte)ProtocolType.Tcp, (ushort)port.Port),
+        ],
+    };
+
     public bool Equals(BackendRole? other) => other is not null && Services.SequenceEqual(other.Services)
         && Vips.SequenceEqual(other.Vips) && Balancers.SequenceEqual(other.Balancers)
-        && Peers.SequenceEqual(other.Peers);
+        && Peers.SequenceEqual(other.Peers) && Cookies.SequenceEqual(other.Cookies);
 
     public override int GetHashCode() => HashCode.Combine(Services.Length, Vips.Length);
 }

@@ -40,6 +40,8 @@ internal static class BalanceRules
 
             if (service.Balance.Spills && service.Backends.Count < 2)
                 yield return ($"{at}.spill", "no other pop has backends of it: there is nowhere to send packets on to");
+            if (service.Balance.SynCookies is not null && service.Ports.All(port => port.Protocol != PortProtocol.Tcp))
+                yield return ($"{at}.synCookies", "the service has no TCP port: nothing else is opened by a SYN");
             foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
         }
     }

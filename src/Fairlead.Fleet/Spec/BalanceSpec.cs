@@ -46,4 +46,10 @@ public sealed record BalanceSpec
 
     /// <summary>Whether a pop without a healthy backend sends its packets on to the next pop's balancers.</summary>
     public bool Spills { get; init; }
+
+    /// <summary>
+    /// So many new connections a second at one backend are its kernel's own; those above are answered with SYN cookies.
+    /// Zero: all are. Null: none.
+    /// </summary>
+    public int? SynCookies { get; init; }
 }

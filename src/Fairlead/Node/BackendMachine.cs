@@ -24,6 +24,7 @@ public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devic
         using CancellationTokenRegistration wake = stop.Register(() => news.Set());
         BackendSide? side = null;
         BackendRole? role = null;
+        var flood = new CookieWatch();
         DateTime read = default;
         try
         {
@@ -38,10 +39,14 @@ public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devic
                     {
                         side = GoOver(side, role, next);
                         role = next;
+                        flood = new CookieWatch();
                     }
                 }
 
                 side?.Tend();
+                // Where all are answered so, there is nothing to tell.
+                if (side is not null && role!.Cookies.Any(service => service.Rate > 0)
+                    && flood.Look(side.Counts()) is { } turn) log.LogWarning("{Flood}", turn);
                 asked = news.WaitOne(Between);
             }
         }
@@ -95,14 +100,15 @@ public sealed class BackendMachine(string fleetFile, IReadOnlyList<string> devic
     private BackendSide GoOver(BackendSide? side, BackendRole? before, BackendRole next)
     {
         side?.Dispose();
-        // Of a machine on the balancer's own link nothing has to be unwrapped.
+        // On the balancer's own link nothing has to be unwrapped; SYNs may be asked for all the same.
         BackendSide started = BackendSide.Start(
             new BackendSideOptions
             {
-                Devices = next.Balancers.IsEmpty ? [] : devices,
+                Devices = next.Balancers.IsEmpty && next.Cookies.IsEmpty ? [] : devices,
                 Vips = next.Vips,
                 Balancers = next.Balancers,
                 Peers = next.Peers,
+                Cookies = next.Cookies,
                 Pins = pins,
             },
             said => log.LogWarning("{Fault}", said));

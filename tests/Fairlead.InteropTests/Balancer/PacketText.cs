@@ -113,10 +113,30 @@ internal static class PacketText
     {
         int flags = (layer.Has("fin") ? 1 : 0) | (layer.Has("syn") ? 2 : 0) | (layer.Has("rst") ? 4 : 0)
             | (layer.Has("ack") ? 16 : 0);
+        byte[] options = layer.Text("mss") is { } mss
+            ? [2, 4, .. Be16(int.Parse(mss, CultureInfo.InvariantCulture))] : [];
+        options = [.. options, .. Convert.FromHexString(layer.Text("opt") ?? "")];
         return Summed(
-            [.. Be16(layer.FromNumber), .. Be16(layer.ToNumber), .. Be32(1000), .. Be32(flags == 2 ? 0u : 2000),
-                0x50, (byte)flags, .. Be16(8192), 0, 0, 0, 0, .. new byte[layer.Value("data", 0)], .. payload],
+            [.. Be16(layer.FromNumber), .. Be16(layer.ToNumber), .. Be32((uint)layer.Value("seq", 1000)),
+                .. Be32((uint)layer.Value("ackno", flags == 2 ? 0 : 2000)), (byte)((5 + options.Length / 4) << 4),
+                (byte)flags, .. Be16(layer.Value("window", 8192)), 0, 0, 0, 0, .. options,
+                .. new byte[layer.Value("data", 0)], .. payload],
             16, Pseudo(below, 6));
+    }
+
+    /// <summary>
+    /// A TCP frame with another sequence number, for one that nobody can foretell. A checksum that was wrong stays so.
+    /// </summary>
+    public static byte[] WithSequence(byte[] frame, uint sequence)
+    {
+        int tcp = 14 + (frame[12] == 0x08 ? 20 : 40);
+        Span<byte> number = frame.AsSpan(tcp + 4, 4), check = frame.AsSpan(tcp + 16, 2);
+        // What gives way is taken from the sum, what comes in is added.
+        uint sum = (uint)(ushort)~BinaryPrimitives.ReadUInt16BigEndian(check);
+        for (int i = 0; i < 4; i += 2) sum += (ushort)~BinaryPrimitives.ReadUInt16BigEndian(number[i..]);
+        BinaryPrimitives.WriteUInt32BigEndian(number, sequence);
+        BinaryPrimitives.WriteUInt16BigEndian(check, (ushort)Sum(number, sum));
+        return frame;
     }
 
     private static byte[] Udp(Layer layer, byte[] payload, Layer below, ulong hash)

@@ -115,7 +115,7 @@ internal sealed class XdpBed : IDisposable
     public XdpBalancer StartBalancer(string node, XdpOptions? options = null) =>
         In(node, () => XdpBalancer.Start(options ?? Options(node), TimeProvider.System, Faults.Enqueue));
 
-    public BackendSide StartBackend(int number, int of)
+    public BackendSide StartBackend(int number, int of, params SynCookies[] cookies)
     {
         BackendSide side = In($"b{number}", () => BackendSide.Start(
             new BackendSideOptions
@@ -126,6 +126,7 @@ internal sealed class XdpBed : IDisposable
                     .Select(IPAddress.Parse)],
                 Peers = [.. Enumerable.Range(1, of).Where(i => i != number).SelectMany(i => new[]
                     { IPAddress.Parse($"10.0.0.{10 + i}"), IPAddress.Parse($"2001:db8:1::{10 + i}") })],
+                Cookies = cookies,
                 Pins = Pins($"b{number}"),
             },
             Faults.Enqueue));

@@ -156,6 +156,55 @@ public sealed class BalancingNodeTests : IDisposable
         bed.AssertNothingLeft();
     }
 
+    [InteropFact("ip", "bird", "ethtool", "sysctl")]
+    public void A_backend_on_the_nodes_link_answers_SYNs_with_cookies_where_its_service_asks_for_it()
+    {
+        bed.WriteFleet(Fleet.Replace(Mode, "mode: l2, synCookies: 0", StringComparison.Ordinal));
+        _ = bed.Bird;
+        bed.StartBackends();
+        using BpfObject answers = NetworkNamespace.Run(bed.Bed.NamespaceOf("r1"), () => XdpPass.Attach(pass, "b1"));
+        bed.Bed.Run("b1", "sysctl", "-qw", "net.ipv4.tcp_syncookies=2");
+        Process[] backends =
+        [
+            .. new[] { "b1", "b2" }.Select(host => bed.Bed.Start(
+                host, bed.InFolder($"{host}-side.log"), NodeBed.Program, "backend", "--fleet", bed.FleetFile)),
+        ];
+        Process node = bed.StartNode();
+        bed.AwaitRoutes($"{Vip}/32");
+        // b2's kernel has its usual setting: it takes its connections itself, and its log says why.
+        bed.Until(() => Enumerable.Range(42000, 20).Select(Ask).Distinct().Order()
+            .SequenceEqual(["b1 10.0.0.1", "b2 10.0.0.1"]), "both answer");
+        Assert.Contains("net.ipv4.tcp_syncookies is 1", File.ReadAllText(bed.InFolder("b2-side.log")),
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("tcp_syncookies", File.ReadAllText(bed.InFolder("b1-side.log")),
+            StringComparison.Ordinal);
+        long before = Cookies("b1"), none = Cookies("b2");
+        int asked = Enumerable.Range(43000, 20).Select(Ask).Count(answer => answer == "b1 10.0.0.1");
+        Assert.InRange(asked, 1, 19);
+        // Checks open connections with the kernel's own cookies: between the two counts of one there is a moment.
+        bed.Until(() => (Cookies("b1") - before, Cookies("b2") - none) == (asked, 0), $"{asked} cookies of b1 alone");
+
+        foreach (Process backend in backends)
+        {
+            NodeBed.Signal(backend, "TERM");
+            Assert.Equal(0, NodeBed.AwaitExit(backend, 10));
+        }
+
+        Assert.DoesNotContain("xdp", bed.Bed.Ip("b1", "link", "show", "eth0"), StringComparison.Ordinal);
+        NodeBed.Signal(node, "TERM");
+        Assert.Equal(0, NodeBed.AwaitExit(node, 10));
+
+        // Connections that a cookie opened, which are those that the kernel's own cookies did not.
+        long Cookies(string host) => NetworkNamespace.Run(bed.Bed.NamespaceOf(host), () =>
+        {
+            string[][] lines = [.. File.ReadLines("/proc/thread-self/net/netstat").Select(line => line.Split(' '))];
+            return Count("SyncookiesRecv") - Count("SyncookiesSent");
+
+            long Count(string name) => long.Parse(lines[1][Array.IndexOf(lines[0], name)],
+                System.Globalization.CultureInfo.InvariantCulture);
+        });
+    }
+
     public void Dispose()
     {
         wire.Dispose();

@@ -195,7 +195,33 @@ public class BalancedTests
         Assert.Null(BackendRole.Of(Read(Text), [IPAddress.Parse("198.51.100.2")]));
     }
 
+    [Fact]
+    public void A_backend_knows_where_its_services_ask_for_SYN_cookies()
+    {
+        IPAddress[] own = [IPAddress.Parse("198.51.100.6"), IPAddress.Parse("2001:db8:1::5")];
+        BackendRole without = BackendRole.Of(Read(Text), own)!;
+        Assert.Empty(without.Cookies);
+        BackendRole role = BackendRole.Of(Read(Text.Replace("sticky: true", "synCookies: 500")), own)!;
+        SynCookies web = Assert.Single(role.Cookies);
+        // Its TCP ports on the VIPs that it holds; UDP has no SYN.
+        Assert.Equal(["192.0.2.1:80/tcp", "[2001:db8:f00::1]:80/tcp", "[2001:db8:f01::1]:80/tcp"],
+            web.Vips.Select(vip => vip.ToString()));
+        Assert.Equal((500, false), (web.Rate, web.IsUnwrapped));
+        SynCookies plain = Assert.Single(
+            BackendRole.Of(Read(Text.Replace("mode: gue, sticky: true", "mode: l2, synCookies: 0")), own)!.Cookies);
+        Assert.Equal((0, true), (plain.Rate, plain.IsUnwrapped));
+        // Another rate is another role, the same file the same.
+        Assert.NotEqual(role, BackendRole.Of(Read(Text.Replace("sticky: true", "synCookies: 501")), own));
+        Assert.Equal(role, BackendRole.Of(Read(Text.Replace("sticky: true", "synCookies: 500")), own));
+        Assert.NotEqual(role, without);
+    }
+
     [Theory]
+    [InlineData("ports: [tcp/80, udp/443]\n    backends: {nyc: [198.51.100.5, 198.51.100.6, \"2001:db8:1::5\"]}\n"
+        + "    weights: {198.51.100.5: 3}\n    balance: {mode: gue, sticky: true",
+        "ports: [udp/443]\n    check: {kind: icmp}\n    backends: {nyc: [198.51.100.5]}\n"
+        + "    balance: {mode: gue, synCookies: 5", "the service has no TCP port")]
+    [InlineData("sticky: true", "synCookies: -1", "expected a number from 0")]
     [InlineData("balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}\n", "", "needs the fleet's")]
     [InlineData(", devices: [eth0]", "", "the balancer has no device here")]
     [InlineData("0b0c0d0e0f", "0b0c0d0e", "expected 32 hex digits")]

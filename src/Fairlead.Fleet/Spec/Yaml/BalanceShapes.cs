@@ -36,5 +36,7 @@ internal static class BalanceShapes
             "a backend that comes up gets a tenth of its new flows at first, and another with each tenth of this time"),
         Spills = f.Optional("spill", Switch, false,
             "a pop without a healthy backend sends packets on to the balancers of the nearest pop that has some"),
+        SynCookies = f.Optional<int?>("synCookies", FleetShapes.Nullable(Number(0, 10_000_000)), null,
+            "new TCP connections a second that a backend's kernel takes; more are answered with SYN cookies; 0: all"),
     });
 }
