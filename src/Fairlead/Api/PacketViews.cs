@@ -215,7 +215,8 @@ internal static class PacketQuestions
         // The machine's own packets are nobody's to look at here: tcpdump shows them.
         return balancing.Holds(vip.Address)
             ? (filter with { Address = vip.Address, Port = (ushort)vip.Port, Protocol = (byte)protocol }, null)
-            : (null, new Refusal("not-found", [$"the balancer has no VIP {vip.Address}: `fairlead balancer` shows all"]));
+            : (null, new Refusal(
+                "not-found", [$"the balancer has no VIP {vip.Address}: `fairlead balancer` shows all"]));
     }
 
     /// <summary>Until there are enough, or the time is over.</summary>

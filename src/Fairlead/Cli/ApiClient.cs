@@ -74,8 +74,8 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public async IAsyncEnumerable<WatchLine> WatchAsync(
         WatchRequest asked, [EnumeratorCancellation] CancellationToken stop)
     {
-        using HttpResponseMessage response = await SendAsync(
-            HttpMethod.Post, "v1/balancer/watch", FleetJson.Write(asked), HttpCompletionOption.ResponseHeadersRead, stop);
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Post, "v1/balancer/watch",
+            FleetJson.Write(asked), HttpCompletionOption.ResponseHeadersRead, stop);
         if (!response.IsSuccessStatusCode) throw Refused(response, await response.Content.ReadAsByteArrayAsync(stop));
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(stop));
         while (await lines.ReadLineAsync(stop) is { } text)

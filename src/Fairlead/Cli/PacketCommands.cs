@@ -6,7 +6,7 @@ using Fairlead.Fleet.Spec;
 
 namespace Fairlead.Cli;
 
-/// <summary>`fairlead capture` and `fairlead balancer watch`: packets that XDP takes before tcpdump sees them.</summary>
+/// <summary>`fairlead capture` and `fairlead balancer watch`: packets that tcpdump does not see.</summary>
 internal static class PacketCommands
 {
     private const string Standard = "-";
@@ -41,7 +41,11 @@ internal static class PacketCommands
                 return Output.Fault(ExitCode.Usage, "--for expects a time such as 30s or 5m");
             string? file = parsed.GetValue(write);
             if (file == Standard && !Output.IsRedirected)
-                return Output.Fault(ExitCode.Usage, "--write -: pcapng is not for a terminal: pipe it into wireshark -k -i -");
+            {
+                return Output.Fault(
+                    ExitCode.Usage, "--write -: pcapng is not for a terminal: pipe it into wireshark -k -i -");
+            }
+
             var asked = new WatchRequest
             {
                 Vip = parsed.GetValue(vip)!,

@@ -74,11 +74,12 @@ public sealed class CaptureTests : IDisposable
         Assert.Contains("dropped: TooBigDropped, for 10.0.0.5, slot ", inside, StringComparison.Ordinal);
         Assert.Equal(
             UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(bed.InFolder("four.pcapng")));
-        Assert.Contains("packets are watched no longer: 192.0.2.1:7777/udp", bed.LogText, StringComparison.Ordinal);
+        bed.AwaitLog("packets are watched no longer: 192.0.2.1:7777/udp");
 
         // What balancer.sample has kept tells the same, and of the packets nothing but where they went.
-        JsonElement[] kept = Watch("--kept");
-        JsonElement sample = Assert.Single(kept, one => Text(one, "from") == "10.0.0.1:42002");
+        bool IsDropped(JsonElement one) => Text(one, "from") == "10.0.0.1:42002";
+        bed.Until(() => Watch("--kept").Any(IsDropped), "the sample is kept");
+        JsonElement sample = Assert.Single(Watch("--kept"), IsDropped);
         Assert.Equal(("dropped", "TooBigDropped", "web/ipv4"),
             (Text(sample, "verdict"), Text(sample, "reason"), Text(sample, "service")));
         Assert.False(sample.TryGetProperty("frame", out JsonElement frame) && frame.ValueKind != JsonValueKind.Null);
@@ -89,24 +90,7 @@ public sealed class CaptureTests : IDisposable
         Assert.Equal(73, refused);
         Assert.Contains("no VIP 10.0.0.2", error, StringComparison.Ordinal);
         Assert.False(File.Exists(bed.InFolder("none.pcapng")));
-
-        // With no sample, the tap is on as long as somebody watches, however he ends, and the node too.
-        bed.WriteFleet(Fleet.Replace(", sample: 1", "", StringComparison.Ordinal));
-        NodeBed.Signal(node, "HUP");
-        bed.Until(() => TapUntil() == 0, "the tap is off");
-        Process killed = Capture("killed.pcapng", Vip4);
-        Assert.NotEqual(0u, TapUntil());
-        NodeBed.Signal(killed, "KILL");
-        bed.Until(() => TapUntil() == 0, "the tap is off after a kill");
-        _ = Capture("last.pcapng", Vip4);
-        NodeBed.Signal(node, "KILL");
-        NodeBed.AwaitExit(node, 10);
-        Assert.NotEqual(0u, TapUntil());
-        bed.Until(() =>
-        {
-            Datagram(Vip4, 42004, 5);
-            return TapUntil() == 0;
-        }, "the kernel turns the tap off of a node that is gone", 20);
+        AssertTheTapEnds(node);
     }
 
     [InteropFact("ip", "bird", "ethtool", "nsenter", "tcpdump")]
@@ -162,6 +146,26 @@ public sealed class CaptureTests : IDisposable
         wire.Dispose();
         pass.Dispose();
         bed.Dispose();
+    }
+
+    /// <summary>With no sample, it is on as long as somebody watches, however he ends, and the node too.</summary>
+    private void AssertTheTapEnds(Process node)
+    {
+        bed.WriteFleet(Fleet.Replace(", sample: 1", "", StringComparison.Ordinal));
+        NodeBed.Signal(node, "HUP");
+        bed.Until(() => TapUntil() == 0, "the tap is off");
+        Process killed = Capture("killed.pcapng", Vip4);
+        Assert.NotEqual(0u, TapUntil());
+        NodeBed.Signal(killed, "KILL");
+        bed.Until(() => TapUntil() == 0, "the tap is off after a kill");
+        _ = Capture("last.pcapng", Vip4);
+        NodeBed.Signal(node, "KILL");
+        NodeBed.AwaitExit(node, 10);
+        bed.Until(() =>
+        {
+            Datagram(Vip4, 42004, 5);
+            return TapUntil() == 0;
+        }, "the kernel turns the tap off of a node that is gone", 20);
     }
 
     private static string Text(JsonElement one, string name) =>

@@ -3,7 +3,7 @@ using Fairlead.Cli;
 
 namespace Fairlead.Tests.Cli;
 
-/// <summary>pcapng octet by octet, as draft-ietf-opsawg-pcapng draws it; the interop tests have tcpdump read it.</summary>
+/// <summary>pcapng as draft-ietf-opsawg-pcapng draws it; in the interop tests, tcpdump reads it.</summary>
 public class PcapngTests
 {
     private const string Section =
