@@ -50,7 +50,8 @@ struct fl_control {
 	__u32 exception_mask;	/* buckets less one */
 	__u32 fragment_mask;
 	__u32 idle_seconds;	/* an exception unused for longer may give way */
-	__u32 reserved[3];
+	__u32 tap_until;	/* seconds of CLOCK_MONOTONIC until which somebody watches packets; 0: nobody does */
+	__u32 reserved[2];
 };
 
 struct fl_address {
@@ -183,6 +184,45 @@ struct fl_backend_count {
 	__u64 bytes;
 	__u64 opened;
 	__u64 reserved;
+};
+
+/*
+ * Who watches packets, and which: each gets one in so many by chance of those that are for an address, and the first
+ * bytes of each as it came in. User space says in control.tap_until how long they watch, and says so again every
+ * second: a process that dies leaves no tap on.
+ */
+#define FL_TAPS 4
+#define FL_SNAP 4096
+struct fl_tap {
+	__u64 address[2];	/* IPv4 in its mapped form; 0: any packet that the program sees */
+	__u32 port_protocol;	/* port in network order, protocol << 16; 0: any */
+	__u32 chance;		/* a packet is taken when a random word is not above it */
+	__u32 snap;		/* bytes of the frame */
+	__u32 is_on;
+	__u64 taken;
+	__u64 lost;		/* the ring was full */
+};
+
+/* A packet that somebody watches: what is read of it, and what was decided. The frame's first bytes follow. */
+struct fl_event {
+	__u64 at;		/* nanoseconds of CLOCK_MONOTONIC */
+	__u64 from[2];		/* as struct packet has them */
+	__u64 to[2];
+	__u32 ports;
+	__u32 protocol;
+	__u32 device;		/* it came in there */
+	__u32 length;		/* of the frame */
+	__u32 captured;		/* bytes that follow */
+	__u32 backend;		/* its number; 0: nobody's */
+	__u8 to_backend[16];	/* its address, as struct fl_backend has it */
+	__u8 backend_family;	/* 4 or 6; 0: there is no backend */
+	__u8 taps;		/* a bit for each fl_tap that takes it */
+	__u8 reason;		/* enum fl_reason */
+	__u8 how;		/* the reason that is counted beside FL_FORWARDED; 0: by the slot */
+	__u8 state;		/* of the slot */
+	__u8 fragment;		/* 1: the first, 2: a later one, without ports */
+	__u8 is_error;		/* about the flow, not of it */
+	__u8 family;		/* 4 or 6; 0: no IP packet that could be read */
 };
 
 /* The backend's side. */

@@ -40,6 +40,12 @@ static __always_inline void take(struct choice *c, struct fl_backend *backend, _
 	c->how = how;
 }
 
+/* What is counted beside a forwarded packet; 0: nothing, the slot said it. */
+static __always_inline __u32 how_of(const struct packet *p, const struct choice *c)
+{
+	return p->from_elsewhere ? FL_FROM_ELSEWHERE : p->is_error ? FL_BY_ERROR : c->how;
+}
+
 /* For a slot that is not steady. `hash` is the whole flow's. */
 static __noinline int pick_changing(const struct fl_control *control, const struct packet *p, struct choice *c,
 				    __u64 hash)

@@ -56,8 +56,13 @@ public sealed class XdpBalancer : IDisposable
         (objects, load, Tables) = TakeOver() ?? Load(
             BalancerSizes.Least with { ExceptionBuckets = (int)BitOperations.RoundUpToPowerOf2(buckets) });
         foreach (string other in pins.Loads.Where(name => name != load).ToList()) pins.RemoveLoad(other);
+        Tap = new PacketTap(clock, FlowHash.OfKey(options.Key.Span));
+        Tap.Use(objects);
         devices.Attach(options.Devices, objects["program balancer"]);
     }
+
+    /// <summary>Shows packets; any thread may call it.</summary>
+    public PacketTap Tap { get; }
 
     /// <summary>The tables in the kernel, for tests and for what explains them.</summary>
     public KernelTables Tables { get; private set; }
@@ -91,6 +96,7 @@ public sealed class XdpBalancer : IDisposable
         Tables.Apply(next, KernelTables.Seconds(clock), hops.Of, sameWays: true);
         if (next == table) return;
         table = next;
+        Tap.Know(next);
         backends = [.. next.Services.SelectMany(service => service.Backends).Select(b => b.Address).Distinct()];
     }
 
@@ -181,6 +187,7 @@ public sealed class XdpBalancer : IDisposable
     /// <summary>Lets go; what is pinned goes on.</summary>
     public void Dispose()
     {
+        Tap.Dispose();
         hops.Dispose();
         devices.Dispose();
         Tables.Dispose();
@@ -274,6 +281,7 @@ public sealed class XdpBalancer : IDisposable
         string before = load;
         (objects, load, Tables) = Renew(objects, Tables, tries == 0 ? sizes : sizes.Doubled());
         devices.Exchange(options.Devices, objects["program balancer"]);
+        Tap.Use(objects);
         pins.RemoveLoad(before);
     }
 }

@@ -72,10 +72,13 @@ public static class BackendRow
     public static Prefix Backend(FlBackend row) =>
         Prefix.Host(new IPAddress(((ReadOnlySpan<byte>)row.To)[..(row.Family == 4 ? 4 : 16)]));
 
-    public static IPAddress Address(FlVip vip)
+    public static IPAddress Address(FlVip vip) => Address(vip.Address0, vip.Address1);
+
+    /// <summary>From its two words in mapped form.</summary>
+    public static IPAddress Address(ulong first, ulong second)
     {
         var bits = new UInt128(
-            BinaryPrimitives.ReverseEndianness(vip.Address0), BinaryPrimitives.ReverseEndianness(vip.Address1));
+            BinaryPrimitives.ReverseEndianness(first), BinaryPrimitives.ReverseEndianness(second));
         return Prefix.OfMapped(bits, 128).Address;
     }
 }

@@ -37,6 +37,9 @@ public static class Layout
     public const int Others = 2;
     public const int QuicBytes = 8;
     public const int QuicConfig = 24;
+
+    public const int Taps = 4;
+    public const int Snap = 4096;
 }
 
 /// <summary>struct fl_copy.</summary>
@@ -73,9 +76,9 @@ public struct FlControl
     public uint ExceptionMask;
     public uint FragmentMask;
     public uint IdleSeconds;
+    public uint TapUntil;
     public uint Reserved0;
     public uint Reserved1;
-    public uint Reserved2;
 }
 
 /// <summary>struct fl_address: IPv4 in its mapped form.</summary>
@@ -209,6 +212,46 @@ public struct FlBackendCount
     public ulong Bytes;
     public ulong Opened;
     public ulong Reserved;
+}
+
+/// <summary>struct fl_tap: who watches which packets.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlTap
+{
+    public ulong Address0;
+    public ulong Address1;
+    public uint PortProtocol;
+    public uint Chance;
+    public uint Snap;
+    public uint IsOn;
+    public ulong Taken;
+    public ulong Lost;
+}
+
+/// <summary>struct fl_event: a packet that is watched; the first bytes of its frame follow.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlEvent
+{
+    public ulong At;
+    public ulong From0;
+    public ulong From1;
+    public ulong To0;
+    public ulong To1;
+    public uint Ports;
+    public uint Protocol;
+    public uint Device;
+    public uint Length;
+    public uint Captured;
+    public uint Backend;
+    public AddressBytes ToBackend;
+    public byte BackendFamily;
+    public byte Taps;
+    public byte Reason;
+    public byte How;
+    public byte State;
+    public byte Fragment;
+    public byte IsError;
+    public byte Family;
 }
 
 /// <summary>enum fl_reason: what became of a packet.</summary>

@@ -16,6 +16,11 @@ public sealed record BalancerSpec
     /// <summary>Where clients' packets come in; a node may say otherwise.</summary>
     public ImmutableArray<string> Devices { get; init; } = [];
 
+    /// <summary>
+    /// Of one in so many packets, by chance, the node keeps what was decided: the last thousand. 0: of none.
+    /// </summary>
+    public int Sample { get; init; }
+
     public ImmutableArray<string> DevicesOf(NodeSpec node) => node.Devices.IsEmpty ? Devices : node.Devices;
 }
 

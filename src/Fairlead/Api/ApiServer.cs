@@ -123,6 +123,8 @@ public sealed class ApiServer(
             ("GET", "/v1/why/route") => BgpQuestions.WhyRouteAsync(context, loop, speaker, SendAsync),
             ("GET", "/v1/why/flow") => BalancerQuestions.WhyAsync(context, balancing, SendAsync),
             ("GET", "/v1/balancer") => BalancerQuestions.LookAsync(context, balancing, SendAsync),
+            ("POST", "/v1/balancer/watch") => PacketQuestions.WatchAsync(context, balancing, log, SendAsync),
+            ("GET", "/v1/balancer/samples") => PacketQuestions.SamplesAsync(context, balancing, SendAsync),
             ("GET", "/v1/lg") => BgpQuestions.LookAsync(context, speaker, SendAsync),
             ("GET", "/v1/bfd") => BgpQuestions.BfdAsync(context, speaker, SendAsync),
             ("GET", "/v1/why/backend") => HealthQuestions.WhyAsync(context, checks, SendAsync),

@@ -10,6 +10,10 @@ internal static class BalancerMetrics
     {
         Family(text, "fairlead_balancer_fault", "gauge", "1 while the kernel does not take the balancer's table.");
         Sample(text, "fairlead_balancer_fault", balancer.Fault is null ? 0 : 1);
+        Family(text, "fairlead_balancer_watched_total", "counter", "Packets that were shown to those who watch.");
+        Sample(text, "fairlead_balancer_watched_total", balancer.Watched);
+        Family(text, "fairlead_balancer_watched_lost_total", "counter", "Packets to be shown that found no room.");
+        Sample(text, "fairlead_balancer_watched_lost_total", balancer.WatchedLost);
         Of(text, "fairlead_balancer_vip_packets_total", "Packets for a VIP.", balancer, vip => vip.Packets);
         Of(text, "fairlead_balancer_vip_bytes_total", "Bytes for a VIP, as they came in.", balancer, vip => vip.Bytes);
         Of(text, "fairlead_balancer_vip_flows_total", "Flows that began.", balancer, vip => vip.NewFlows);

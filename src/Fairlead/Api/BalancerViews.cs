@@ -30,10 +30,16 @@ public sealed record BalancerView(
     /// <summary>Backends to which no way is known: what is for them is dropped.</summary>
     public ImmutableArray<string> Unreachable { get; init; } = [];
 
+    /// <summary>Packets that were shown to those who watch, and those for which there was no room.</summary>
+    public ulong Watched { get; init; }
+
+    public ulong WatchedLost { get; init; }
+
     public static BalancerView Of(Balancing balancing)
     {
         (IReadOnlyList<VipCount> vips, IReadOnlyList<BackendCount> backends, IReadOnlyList<IPAddress> unknown) =
             balancing.Look();
+        (ulong watched, ulong lost) = balancing.Tap.Counts;
         return new BalancerView([.. balancing.Attached().Select(Of)], balancing.Fault,
             [.. vips.Where(vip => vip.Vip.Protocol != 0).Select(Of).OrderBy(vip => vip.Vip, StringComparer.Ordinal)],
             [
@@ -48,6 +54,8 @@ public sealed record BalancerView(
             vips.Where(vip => vip.Vip.Protocol == 0).Select(Of).FirstOrDefault())
         {
             Unreachable = [.. unknown.Select(backend => $"{backend}")],
+            Watched = watched,
+            WatchedLost = lost,
         };
     }
 
@@ -89,7 +97,7 @@ internal static class BalancerQuestions
             : send(context, 404, new Refusal("not-found", [$"the balancer has no VIP {to}/{asked["protocol"]}"]));
     }
 
-    private static Refusal Without() =>
+    internal static Refusal Without() =>
         new("not-found", ["this node balances nothing in the kernel: no service has a \"balance\""]);
 
     private static FlowWhy Of(FlowStory story) => new(

@@ -121,6 +121,8 @@ internal sealed class LocalConnection(Socket socket, int bodyBytesMax, ILogger l
             context.Features.Set<IHttpResponseFeature>(new HttpResponseFeature());
             using var said = new MemoryStream();
             context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(said));
+            await using var live = new LiveAnswer(socket, context.Response, stop);
+            context.Features.Set(live);
             int refused = TryRead(heard.AsSpan(0, headBytes), context.Request, out goesOn, out int bodyBytes);
             if (refused == 0)
             {
@@ -129,13 +131,14 @@ internal sealed class LocalConnection(Socket socket, int bodyBytesMax, ILogger l
                 if (await HearBodyAsync(headBytes, bodyBytes, idle.Token) is not { } body) return;
                 context.Request.Body = new MemoryStream(body, writable: false);
                 await AnswerAsync(context, said);
+                if (live.HasBegun) return;
             }
             else
             {
                 (context.Response.StatusCode, goesOn) = (refused, false);
             }
 
-            await SendAsync(HeadOf(context.Response, said.Length, goesOn), idle.Token);
+            await SendAsync(HeadOf(context.Response, $"Content-Length: {said.Length}\r\n", goesOn), idle.Token);
             await SendAsync(said.GetBuffer().AsMemory(0, (int)said.Length), idle.Token);
         }
     }
@@ -226,12 +229,74 @@ internal sealed class LocalConnection(Socket socket, int bodyBytesMax, ILogger l
         return wanted > bodyBytesMax ? StatusCodes.Status413PayloadTooLarge : 0;
     }
 
-    private static byte[] HeadOf(HttpResponse response, long bodyBytes, bool goesOn)
+    internal static byte[] HeadOf(HttpResponse response, string lengthLine, bool goesOn)
     {
         var head = new StringBuilder();
         head.Append(CultureInfo.InvariantCulture, $"HTTP/1.1 {response.StatusCode} \r\n");
-        head.Append(CultureInfo.InvariantCulture, $"Content-Length: {bodyBytes}\r\n");
+        head.Append(lengthLine);
         if (response.ContentType is { } type) head.Append(CultureInfo.InvariantCulture, $"Content-Type: {type}\r\n");
         return Encoding.Latin1.GetBytes(head.Append(goesOn ? "\r\n" : "Connection: close\r\n\r\n").ToString());
+    }
+}
+
+/// <summary>
+/// An answer that goes out while it is made, until its maker or whoever asked has enough; its end is the connection's
+/// (RFC 9112 §6.3). Found among the request's features.
+/// </summary>
+internal sealed class LiveAnswer(Socket socket, HttpResponse response, CancellationToken stop) : IAsyncDisposable
+{
+    private readonly CancellationTokenSource gone = CancellationTokenSource.CreateLinkedTokenSource(stop);
+    private Task listening = Task.CompletedTask;
+
+    public bool HasBegun { get; private set; }
+
+    /// <summary>Whoever asked is gone, or we stop.</summary>
+    public CancellationToken Gone => gone.Token;
+
+    /// <summary>Sends the head.</summary>
+    public Task BeginAsync(string contentType, CancellationToken until)
+    {
+        HasBegun = true;
+        response.ContentType = contentType;
+        listening = ListenAsync();
+        return SendAsync(LocalConnection.HeadOf(response, "", goesOn: false), until);
+    }
+
+    /// <summary>OperationCanceledException when nobody is there any more.</summary>
+    public async Task SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken until)
+    {
+        try
+        {
+            while (!bytes.IsEmpty) bytes = bytes[await socket.SendAsync(bytes, until)..];
+        }
+        catch (SocketException fault)
+        {
+            throw new OperationCanceledException("whoever asked is gone", fault);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await gone.CancelAsync();
+        await listening;
+        gone.Dispose();
+    }
+
+    /// <summary>Nothing more is to come from there; its end is all that is waited for.</summary>
+    private async Task ListenAsync()
+    {
+        byte[] unasked = new byte[256];
+        try
+        {
+            while (await socket.ReceiveAsync(unasked, gone.Token) > 0)
+            {
+            }
+
+            await gone.CancelAsync();
+        }
+        catch (Exception over) when (over is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            if (over is SocketException) await gone.CancelAsync();
+        }
     }
 }

@@ -1,5 +1,7 @@
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text;
 using Fairlead.Api;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Steer;
@@ -65,6 +67,27 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     public Task<BalancerView> BalancerAsync(CancellationToken stop) =>
         SendAsync<BalancerView>(HttpMethod.Get, "v1/balancer", null, stop);
 
+    public Task<PacketView[]> SamplesAsync(CancellationToken stop) =>
+        SendAsync<PacketView[]>(HttpMethod.Get, "v1/balancer/samples", null, stop);
+
+    /// <summary>Packets as they come, until a line says that it is the last.</summary>
+    public async IAsyncEnumerable<WatchLine> WatchAsync(
+        WatchRequest asked, [EnumeratorCancellation] CancellationToken stop)
+    {
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Post, "v1/balancer/watch",
+            FleetJson.Write(asked), HttpCompletionOption.ResponseHeadersRead, stop);
+        if (!response.IsSuccessStatusCode) throw Refused(response, await response.Content.ReadAsByteArrayAsync(stop));
+        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(stop));
+        while (await lines.ReadLineAsync(stop) is { } text)
+        {
+            if (FleetJson.Read<WatchLine>(Encoding.UTF8.GetBytes(text)) is not { } line) break;
+            yield return line;
+            if (line.IsEnd) yield break;
+        }
+
+        throw new IOException($"{socketPath}: the node has ended before the packets did");
+    }
+
     public Task<OldAnswers> OldAnswersAsync(CancellationToken stop) =>
         SendAsync<OldAnswers>(HttpMethod.Get, "v1/dns/ttl", null, stop);
 
@@ -82,6 +105,21 @@ internal sealed class ApiClient(string socketPath) : IDisposable
     private async Task<T> SendAsync<T>(HttpMethod method, string path, byte[]? body, CancellationToken stop)
         where T : class
     {
+        using HttpResponseMessage response = await SendAsync(
+            method, path, body, HttpCompletionOption.ResponseContentRead, stop);
+        byte[] answer = await response.Content.ReadAsByteArrayAsync(stop);
+        return response.IsSuccessStatusCode && FleetJson.Read<T>(answer) is { } value
+            ? value : throw Refused(response, answer);
+    }
+
+    private Exception Refused(HttpResponseMessage response, byte[] answer) =>
+        FleetJson.Read<Refusal>(answer) is { } refusal
+            ? new ApiRefusedException(refusal)
+            : new IOException($"{socketPath}: answered {(int)response.StatusCode}: the node is still starting?");
+
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpMethod method, string path, byte[]? body, HttpCompletionOption until, CancellationToken stop)
+    {
         using var request = new HttpRequestMessage(method, path);
         if (body is not null)
         {
@@ -91,12 +129,7 @@ internal sealed class ApiClient(string socketPath) : IDisposable
 
         try
         {
-            using HttpResponseMessage response = await client.SendAsync(request, stop);
-            byte[] answer = await response.Content.ReadAsByteArrayAsync(stop);
-            if (response.IsSuccessStatusCode && FleetJson.Read<T>(answer) is { } value) return value;
-            throw FleetJson.Read<Refusal>(answer) is { } refusal
-                ? new ApiRefusedException(refusal)
-                : new IOException($"{socketPath}: answered {(int)response.StatusCode}: the node is still starting?");
+            return await client.SendAsync(request, until, stop);
         }
         catch (HttpRequestException fault)
         {

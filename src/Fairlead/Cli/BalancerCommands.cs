@@ -10,7 +10,7 @@ namespace Fairlead.Cli;
 /// <summary>Looking at the balancer in the kernel, asking about a flow, and being a backend.</summary>
 internal static class BalancerCommands
 {
-    public static IEnumerable<Command> All() => [Balancer(), Backend()];
+    public static IEnumerable<Command> All() => [Balancer(), Backend(), PacketCommands.Capture()];
 
     /// <summary>`fairlead why flow`.</summary>
     public static Command WhyFlow()
@@ -56,7 +56,7 @@ internal static class BalancerCommands
         Option<string> format = CommandLine.OutputFormat();
         var command = new Command("balancer", "Shows the balancer in the kernel: what came for VIPs, and who got it.")
         {
-            control, format,
+            control, format, PacketCommands.Watch(),
         };
         command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
         {

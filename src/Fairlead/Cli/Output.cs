@@ -12,6 +12,11 @@ internal static class Output
     public static void Data(string text) =>
         Console.Out.Write(text.EndsWith('\n') || text.Length == 0 ? text : text + "\n");
 
+    /// <summary>Standard output for what is no text.</summary>
+    public static Stream Bytes() => Console.OpenStandardOutput();
+
+    public static bool IsRedirected => Console.IsOutputRedirected;
+
     public static void Json<T>(T value) => Data(JsonSerializer.Serialize<object>(value!, Indented));
 
     /// <summary>Tables and colours, as far as the stream is a terminal and NO_COLOR does not forbid them.</summary>

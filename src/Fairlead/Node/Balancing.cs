@@ -24,12 +24,14 @@ public sealed class Balancing : IDisposable
     private VipTable? wanted;
     private VipTable? given;
     private string? fault;
+    private readonly SampledPackets samples;
     private CarriedServices carried = new([]);
     private bool stopping;
 
     private Balancing(XdpBalancer balancer, IReadOnlyList<string> devices, ILogger log)
     {
         (this.balancer, Devices, this.log) = (balancer, devices, log);
+        samples = new SampledPackets(balancer.Tap);
         thread = new Thread(Run) { IsBackground = true, Name = "balancer" };
         thread.Start();
     }
@@ -71,8 +73,23 @@ public sealed class Balancing : IDisposable
         var balancer = XdpBalancer.Start(options, time, said => log.LogWarning("{Fault}", said));
         log.LogInformation("balancing on {Devices}{How}", string.Join(' ', devices),
             balancer.HasTakenOver ? ": took over what an earlier process had left" : "");
-        return new Balancing(balancer, devices, log);
+        var balancing = new Balancing(balancer, devices, log);
+        balancing.Sample(spec.Sample);
+        return balancing;
     }
+
+    /// <summary>Where packets are shown.</summary>
+    public PacketTap Tap => balancer.Tap;
+
+    /// <summary>Whether a service of the node's table has this VIP.</summary>
+    public bool Holds(IPAddress vip) => Volatile.Read(ref given) is { } table
+        && table.Services.Any(service => service.Vips.Any(one => one.Address.Equals(vip)));
+
+    /// <summary>Keeps the last of one in so many packets, by chance; 0: none.</summary>
+    public void Sample(int oneIn) => samples.Take(oneIn);
+
+    /// <summary>The packets that were kept, the oldest first.</summary>
+    public IReadOnlyList<TappedPacket> Samples => samples.Kept;
 
     /// <summary>Goes over to the table's services, soon.</summary>
     public void Apply(VipTable next)
@@ -109,6 +126,7 @@ public sealed class Balancing : IDisposable
         {
             if (stopping) return;
             stopping = true;
+            samples.Dispose();
             last();
         }
 

@@ -68,7 +68,8 @@ public sealed class FairleadNode(NodeOptions options, LoadedFleet loaded, ILogge
         store.Changed = loop.Wake;
         if (balancing is not null) (balancing.Stood, balancing.CarriedChanged) = (loop.Wake, loop.Wake);
         var reload = new FleetReload(
-            options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers);
+            options, loop, checks, speaker, peers, origins, logs.CreateLogger("reload"), dns, transfers,
+            balancing);
         await using var api = new ApiServer(
             options, loop, store, checks, speaker, dns, reload, time, logs.CreateLogger("api"), transfers, origins,
             balancing);

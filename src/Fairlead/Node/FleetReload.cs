@@ -11,7 +11,8 @@ namespace Fairlead.Node;
 /// </summary>
 public sealed class FleetReload(
     NodeOptions options, ReconcileLoop loop, CheckEngine checks, BgpSpeaker? speaker, NodePeers peers,
-    OriginGuard origins, ILogger log, DnsServer? dns = null, ZoneTransfers? transfers = null)
+    OriginGuard origins, ILogger log, DnsServer? dns = null, ZoneTransfers? transfers = null,
+    Balancing? balancing = null)
 {
     private readonly Lock gate = new();
 
@@ -54,6 +55,7 @@ public sealed class FleetReload(
         origins.Take(next.Spec);
         speaker?.ReplacePeers(peers.Of(next.Spec));
         checks.Apply(OwnReport.Checks(next.Spec, pop, node));
+        balancing?.Sample(next.Spec.Balancer?.Sample ?? 0);
         transfers?.Follow(next, loop.Fleet);
         loop.Replace(next);
         transfers?.Forget(next);

@@ -34,6 +34,11 @@ internal sealed class CaseBed : IDisposable
 
     public KernelTables Tables { get; }
 
+    public IReadOnlyDictionary<string, BpfObject> Maps => loaded;
+
+    /// <summary>What the tables were last made of.</summary>
+    public static VipTable Current => TableAt(Last);
+
     /// <summary>Nothing is remembered any more.</summary>
     public void Forget()
     {

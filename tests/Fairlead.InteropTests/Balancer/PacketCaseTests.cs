@@ -38,7 +38,7 @@ public sealed class PacketCaseTests
     }
 
     // What a frame without ports has no hash of its own for: zero, as the program has it.
-    private static ulong HashOf(string packet) =>
+    internal static ulong HashOf(string packet) =>
         packet.Contains("tcp", StringComparison.Ordinal) || packet.Contains("udp", StringComparison.Ordinal)
             // Of what was sent on, the flow that is inside.
             ? CaseBed.Key.Of(PacketText.FlowOf(packet.Split(" / gue / ")[^1])) : 0;

@@ -10,6 +10,7 @@ namespace Fairlead.Tests.Api;
 public sealed class LocalHttpTests : IAsyncLifetime
 {
     private readonly string folder = Directory.CreateTempSubdirectory("fairlead-http").FullName;
+    private readonly TaskCompletionSource hasLeft = new();
     private LocalHttp? server;
 
     private string Path => System.IO.Path.Combine(folder, "sock");
@@ -20,6 +21,21 @@ public sealed class LocalHttpTests : IAsyncLifetime
         server = new LocalHttp(Path, 100, NullLogger.Instance, async context =>
         {
             if (context.Request.Path == "/broken") throw new InvalidDataException("a fault of ours");
+            if (context.Request.Path == "/live")
+            {
+                LiveAnswer live = context.Features.Get<LiveAnswer>()!;
+                await live.BeginAsync("text/x", live.Gone);
+                await live.SendAsync("one\n"u8.ToArray(), live.Gone);
+                if (context.Request.QueryString.HasValue)
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, live.Gone).ContinueWith(_ => hasLeft.SetResult(),
+                        CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                }
+
+                await live.SendAsync("two\n"u8.ToArray(), live.Gone);
+                return;
+            }
+
             using var reader = new StreamReader(context.Request.Body);
             string body = await reader.ReadToEndAsync();
             context.Response.StatusCode = 202;
@@ -92,6 +108,25 @@ public sealed class LocalHttpTests : IAsyncLifetime
         Assert.Equal("HTTP/1.1 100 Continue\r\n\r\n", HearUntil(socket, text => text.EndsWith("\r\n\r\n")));
         Send(socket, "ok");
         Assert.EndsWith("POST /  ok", HearUntil(socket, _ => false), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_answer_may_go_out_while_it_is_made_and_ends_with_the_connection()
+    {
+        using Socket socket = Connect();
+        Send(socket, "GET /live HTTP/1.1\r\n\r\n");
+        Assert.Equal("HTTP/1.1 200 \r\nContent-Type: text/x\r\nConnection: close\r\n\r\none\ntwo\n",
+            HearUntil(socket, _ => false));
+    }
+
+    [Fact]
+    public async Task Who_makes_an_answer_hears_that_nobody_listens_any_more()
+    {
+        Socket socket = Connect();
+        Send(socket, "GET /live?waits HTTP/1.1\r\n\r\n");
+        Assert.EndsWith("one\n", HearUntil(socket, text => text.EndsWith("one\n", StringComparison.Ordinal)));
+        socket.Dispose();
+        await hasLeft.Task.WaitAsync(TimeSpan.FromSeconds(10));
     }
 
     [Fact]

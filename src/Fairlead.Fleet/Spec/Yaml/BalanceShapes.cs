@@ -14,6 +14,8 @@ internal static class BalanceShapes
         Key = f.Required("key", HexKey, "the same on all nodes and secret: flows are spread by it"),
         Devices = f.Optional("devices", Devices, [], "where clients' packets come in; a node may say otherwise")
             is { IsDefault: false } devices ? devices : [],
+        Sample = f.Optional("sample", Number(0, 1_000_000_000), 0,
+            "of one in so many packets, by chance, the node keeps what was decided; 0: of none"),
     });
 
     public static readonly ObjectOf<BalanceSpec> Balance = new("balance", f => new BalanceSpec
