@@ -20,6 +20,7 @@ public static class XdpProgram
                 ["exceptions"] = sizes.ExceptionBuckets,
                 ["fragments"] = sizes.FragmentBuckets,
                 ["quic_ids"] = sizes.QuicIds * Layout.Copies,
+                ["quic_configs"] = sizes.QuicServices * Layout.QuicConfigs * Layout.Copies,
                 ["vip_counts"] = sizes.Vips,
                 ["backend_counts"] = sizes.Backends,
             },

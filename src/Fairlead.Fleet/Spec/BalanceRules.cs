@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Net;
 using System.Net.Sockets;
 using Fairlead.Balancer;
 
@@ -28,7 +30,23 @@ internal static class BalanceRules
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
             if (!service.HasVips)
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
-            foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
+            foreach ((string path, string message) in Slots(service, at).Concat(Quic(service, $"{at}.quic")))
+                yield return (path, message);
+        }
+    }
+
+    private static IEnumerable<(string Path, string Message)> Quic(ServiceSpec service, string at)
+    {
+        ImmutableArray<QuicConfig> configs = service.Balance!.Quic;
+        if (configs.IsEmpty) yield break;
+        if (service.Ports.All(port => port.Protocol != PortProtocol.Udp))
+            yield return (at, "QUIC goes over UDP, and the service has no udp port");
+        foreach ((string path, string message) in QuicConfig.Problems(configs)) yield return (at + path, message);
+        HashSet<IPAddress> backends = [.. service.Backends.Values.SelectMany(pool => pool)];
+        foreach ((int i, QuicConfig config) in configs.Index())
+        {
+            foreach (QuicServerId id in config.Ids.Where(id => !backends.Contains(id.Backend)))
+                yield return ($"{at}[{i}].ids.{id.Backend}", $"{id.Backend} is none of the backends");
         }
     }
 

@@ -37,4 +37,9 @@ public sealed record BalanceSpec
 
     /// <summary>How long a backend that has come up waits for its whole weight; zero: it has it at once.</summary>
     public TimeSpan SlowStart { get; init; }
+
+    /// <summary>
+    /// How all of its backends, of every pop and family, write themselves into QUIC connection ids; empty: they do not.
+    /// </summary>
+    public ImmutableArray<QuicConfig> Quic { get; init; } = [];
 }

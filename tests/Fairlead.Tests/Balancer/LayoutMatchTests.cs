@@ -17,6 +17,7 @@ public partial class LayoutMatchTests
         (typeof(FlService), "fl_service"), (typeof(FlSlot), "fl_slot"), (typeof(FlBackend), "fl_backend"),
         (typeof(FlBucket), "fl_bucket"), (typeof(FlVipCount), "fl_vip_count"),
         (typeof(FlBackendCount), "fl_backend_count"), (typeof(FlQuicId), "fl_quic_id"),
+        (typeof(FlQuicConfig), "fl_quic_config"), (typeof(FlBlock), "fl_block"),
     ];
 
     [Fact]

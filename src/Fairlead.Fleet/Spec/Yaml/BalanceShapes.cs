@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Net;
 using Fairlead.Balancer;
 using static Fairlead.Fleet.Spec.Yaml.Scalars;
 
@@ -15,6 +17,22 @@ internal static class BalanceShapes
             is { IsDefault: false } devices ? devices : [],
     });
 
+    // What holds of these values is the balancer's to say, once: BalanceRules asks it.
+    private static readonly ObjectOf<QuicConfig> Quic = new("a QUIC configuration", f => new QuicConfig
+    {
+        Config = f.Required("config", Number(0, 255), "its number in the first three bits of connection ids, 0 to 6"),
+        NonceBytes = f.Required("nonce", Number(0, 255), "bytes of an id's nonce, 4 at least"),
+        // Any text: a fault must not show what was meant to be secret.
+        Key = f.Optional("key", Text, "", "32 hex digits that ids are encrypted with; without: in plain text"),
+        Ids = f.Required("ids", Ids, "each backend's server id in hex, all of one length; or a list of ids")
+            is { IsDefault: false } ids ? ids : [],
+    });
+
+    private static MadeOf<ImmutableArray<KeyValuePair<string, ImmutableArray<string>>>, ImmutableArray<QuicServerId>>
+        Ids => new(
+            new MapOf<ImmutableArray<string>>(AddressText, new OneOrMore<string>(Text)),
+            map => [.. map.SelectMany(pair => pair.Value.Select(id => new QuicServerId(id, IPAddress.Parse(pair.Key))))]);
+
     public static readonly ObjectOf<BalanceSpec> Balance = new("balance", f => new BalanceSpec
     {
         Mode = f.Optional("mode",
@@ -29,5 +47,8 @@ internal static class BalanceShapes
             "how long after a change flows that are not remembered stay where they were"),
         SlowStart = f.Optional("slowStart", Duration, TimeSpan.Zero,
             "a backend that comes up gets a tenth of its new flows at first, and another with each tenth of this time"),
+        Quic = f.Optional("quic", new ListOf<QuicConfig>(Quic), [],
+            "QUIC-LB: how backends write themselves into connection ids, which then lead to them")
+            is { IsDefault: false } quic ? quic : [],
     });
 }
