@@ -82,14 +82,20 @@ static __noinline int read_in_passes(struct xdp_md *ctx, const struct fl_quic_co
 	return 0;
 }
 
-/* The server id in the connection id that this packet goes to, whose configuration is found. False: it has none. */
-static __always_inline bool read_server_id(struct xdp_md *ctx, const struct fl_quic_config *config, __u32 at,
-					   struct fl_block *id)
+/*
+ * The server id of a packet to a connection id of this configuration, which lies at `at`. 0: it has none.
+ *
+ * Not static: so the kernel verifies it once and by itself, not with each way that leads here. Those would be most of the
+ * million instructions that it looks at.
+ */
+__noinline int read_server_id(struct xdp_md *ctx, const struct fl_quic_config *config, __u32 at, struct fl_block *id)
 {
-	struct fl_block *block = HEADER(ctx, struct fl_block, at);
+	struct fl_block *block;
 
-	if (!block)
-		return false;
+	at &= 0x7fff;
+	block = HEADER(ctx, struct fl_block, at);
+	if (!block || !config || !id)
+		return 0;
 	if (config->passes < 2) {
 		*id = *block;
 		if (config->passes)
@@ -100,7 +106,7 @@ static __always_inline bool read_server_id(struct xdp_md *ctx, const struct fl_q
 	}
 	id->half[0] &= config->server_id.half[0];
 	id->half[1] &= config->server_id.half[1];
-	return true;
+	return 1;
 }
 
 static __noinline int pick_by_quic_id(struct xdp_md *ctx, const struct fl_service *service, __u32 number,
@@ -110,7 +116,7 @@ static __noinline int pick_by_quic_id(struct xdp_md *ctx, const struct fl_servic
 	struct quic_short *header = HEADER(ctx, struct quic_short, at);
 	const struct fl_copy *copy = c->copy;
 	const struct fl_quic_config *config;
-	struct fl_block id;
+	struct fl_block id = {};
 
 	if (!header)
 		return 0;
