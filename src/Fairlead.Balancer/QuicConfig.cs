@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Fairlead.Balancer;
 
@@ -26,7 +27,7 @@ public sealed record QuicConfig
     /// <summary>How long an id's nonce is.</summary>
     public required int NonceBytes { get; init; }
 
-    /// <summary>The key of AES-128 in hex; empty: the ids are in plain text, and tell everybody of their server.</summary>
+    /// <summary>The key of AES-128 in hex; empty: ids are in plain text, and tell everybody of their server.</summary>
     public string Key { get; init; } = "";
 
     public ImmutableArray<QuicServerId> Ids { get; init; } = [];
@@ -75,24 +76,24 @@ public sealed record QuicConfig
             yield break;
         }
 
-        var owners = new Dictionary<(string, bool), IPAddress>();
+        var owners = new Dictionary<(string Id, AddressFamily Family), IPAddress>();
         foreach (QuicServerId one in Ids)
         {
             string path = $"{at}.ids.{one.Backend}";
+            // A server has one id in both families: a connection may go over from one to the other.
+            (string, AddressFamily) key = (one.Id.ToUpperInvariant(), one.Backend.AddressFamily);
             if (one.Id.Length == 0 || one.Id.Length % 2 != 0 || !one.Id.All(char.IsAsciiHexDigit))
                 yield return (path, $"\"{one.Id}\" is no server id: it takes whole bytes in hex");
             else if (one.Bytes != ServerIdBytes)
                 yield return (path, $"server ids {Ids[0].Id} and {one.Id} differ in length: one configuration has one");
-            // A server has one id in both families: a connection may go over from one to the other.
-            else if (!owners.TryAdd((one.Id.ToUpperInvariant(), one.Backend.GetAddressBytes().Length == 4), one.Backend))
-                yield return (path, $"server id {one.Id} is that of "
-                    + $"{owners[(one.Id.ToUpperInvariant(), one.Backend.GetAddressBytes().Length == 4)]} already");
+            else if (!owners.TryAdd(key, one.Backend))
+                yield return (path, $"server id {one.Id} is that of {owners[key]} already");
         }
 
         if (Bytes > BytesMax)
         {
             yield return ($"{at}.ids", $"server ids of {ServerIdBytes} bytes and a nonce of {NonceBytes} are more than "
-                + $"the {BytesMax} that a connection id has room for (RFC 9000 §17.2: 20 with its first byte)");
+                + $"the {BytesMax} that a connection id has room for behind its first byte");
         }
     }
 }

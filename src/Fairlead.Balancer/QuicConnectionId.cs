@@ -21,7 +21,7 @@ public static class QuicConnectionId
     public static byte[] Write(QuicConfig config, ReadOnlySpan<byte> serverId, ReadOnlySpan<byte> nonce)
     {
         if (serverId.Length != config.ServerIdBytes || nonce.Length != config.NonceBytes)
-            throw new ArgumentException($"{config} has {config.ServerIdBytes} bytes and a nonce of {config.NonceBytes}");
+            throw new ArgumentException($"{config}: {config.ServerIdBytes} bytes and a nonce of {config.NonceBytes}");
         byte[] id = [(byte)((config.Config << 5) | config.Bytes), .. serverId, .. nonce];
         if (config.Key.Length == 0) return id;
         using Aes aes = Cipher(config);

@@ -154,7 +154,7 @@ public sealed class XdpBalancer : IDisposable
     /// </summary>
     public FlowStory? Explain(Flow flow) => Explain(flow, []);
 
-    /// <summary>The same for a UDP packet to this QUIC connection id, by which it may go; empty: there is none.</summary>
+    /// <summary>The same for a UDP packet to this QUIC connection id, by which it may go; empty: it has none.</summary>
     public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> quicId)
     {
         ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>

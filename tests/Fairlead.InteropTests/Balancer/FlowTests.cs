@@ -137,7 +137,7 @@ public sealed class FlowTests : IDisposable
         };
     }
 
-    /// <summary>Mostly one that a server's id leads home, sometimes a damaged or short one, or nothing of QUIC.</summary>
+    /// <summary>Mostly one to a server's id, sometimes a damaged or short one, or nothing of QUIC.</summary>
     private static byte[] AnyPacket(ImmutableArray<QuicConfig> configs, Random random)
     {
         byte[] rest = new byte[random.Next(8, 40)];

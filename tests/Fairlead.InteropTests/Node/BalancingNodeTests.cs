@@ -215,7 +215,8 @@ public sealed class BalancingNodeTests : IDisposable
         string told = bed.LogText + Command.Run(NodeBed.Program, ["status", "--control", bed.Control])
             + bed.Json("status") + bed.Json("balancer")
             + Command.Run(NodeBed.Program, ["check", bed.FleetFile])
-            + string.Concat(Directory.EnumerateFiles(bed.State, "*", SearchOption.AllDirectories).Select(File.ReadAllText));
+            + string.Concat(
+                Directory.EnumerateFiles(bed.State, "*", SearchOption.AllDirectories).Select(File.ReadAllText));
         Assert.DoesNotContain("fdf726a9", told, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("8f95f092", told, StringComparison.OrdinalIgnoreCase);
         NodeBed.Signal(node, "TERM");
@@ -226,7 +227,9 @@ public sealed class BalancingNodeTests : IDisposable
             $"{{config: {config}, nonce: {nonce}, key: {key}, ids: {{10.0.0.5: 5b0001, 10.0.0.6: 5b0002}}}}";
     }
 
-    /// <summary>Connections with these ids, each as a server makes it anew: their backends have them from everywhere.</summary>
+    /// <summary>
+    /// Connections with these ids, each as a server makes it anew: their backends have them from everywhere.
+    /// </summary>
     private void AllStay(params Func<string, byte[]>[] ids)
     {
         foreach (Func<string, byte[]> id in ids)

@@ -76,8 +76,8 @@ public class QuicConnectionIdTests
                 "[3].ids.10.0.0.2: server ids ed793a and ed79 differ in length: one configuration has one",
                 "[3].ids.10.0.0.3: server id ED793A is that of 10.0.0.1 already",
                 "[3].ids.10.0.0.4: \"ed793\" is no server id: it takes whole bytes in hex",
-                "[4].ids: server ids of 4 bytes and a nonce of 16 are more than the 19 that a connection id has room for "
-                    + "(RFC 9000 §17.2: 20 with its first byte)",
+                "[4].ids: server ids of 4 bytes and a nonce of 16 are more than the 19 that a connection id has room "
+                    + "for behind its first byte",
             ],
             problems);
         Assert.DoesNotContain(DraftsKey, $"{good} {new BackendEntry(IPAddress.Any)}", StringComparison.Ordinal);

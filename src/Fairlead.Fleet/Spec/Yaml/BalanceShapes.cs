@@ -31,7 +31,12 @@ internal static class BalanceShapes
     private static MadeOf<ImmutableArray<KeyValuePair<string, ImmutableArray<string>>>, ImmutableArray<QuicServerId>>
         Ids => new(
             new MapOf<ImmutableArray<string>>(AddressText, new OneOrMore<string>(Text)),
-            map => [.. map.SelectMany(pair => pair.Value.Select(id => new QuicServerId(id, IPAddress.Parse(pair.Key))))]);
+            map =>
+            [
+                .. from pair in map
+                   from id in pair.Value
+                   select new QuicServerId(id, IPAddress.Parse(pair.Key)),
+            ]);
 
     public static readonly ObjectOf<BalanceSpec> Balance = new("balance", f => new BalanceSpec
     {
