@@ -101,7 +101,7 @@ int balancer(struct xdp_md *ctx)
 		service = LOOK(services, copy->service_first + vip->service);
 		if (!service)
 			return leave(ctx, settings, &p, &choice, number, FL_NO_BACKEND);
-		if (service->quic_lengths && p.protocol == IPPROTO_UDP && !p.is_error)
+		if (service->quic_first && p.protocol == IPPROTO_UDP && !p.is_error)
 			pick_by_quic_id(ctx, service, vip->service, &p, &choice);
 		reason = pick(settings, service, &p, &choice, &hash);
 		if (reason)

@@ -40,6 +40,7 @@ struct fl_copy {
 	__u32 quic_first;
 	__u32 quic_mask;
 	__u32 spiller_mask;	/* of their table; 0: there are none */
+	__u32 quic_config_first;
 };
 
 struct fl_control {
@@ -78,17 +79,39 @@ struct fl_service {
 	__u32 slots;		/* prime */
 	__u32 flags;
 	__u32 changing_until;	/* seconds of CLOCK_MONOTONIC; for user space, which ends transitions */
-	__u32 quic_lengths;	/* bytes of a server id, four bits for each configuration; 0: there is none */
+	__u32 quic_first;	/* of its QUIC configurations, FL_QUIC_CONFIGS rows; 0: there is none */
 	__u32 reserved;
 };
 
-/* Which backend made a QUIC connection id: open addressing by fl_quic_hash. */
+/* Sixteen bytes, the first in the lowest of each half. */
+struct fl_block {
+	__u64 half[2];
+};
+#define FL_AES_ROUNDS 10
+
+/*
+ * How connection ids of one QUIC configuration are read. The row is the one that the id's first three bits say; the
+ * last is never used, for those bits say that nobody can read the id.
+ */
+struct fl_quic_config {
+	__u8 bytes;		/* of server id and nonce; 0: there is no such configuration */
+	__u8 passes;		/* of AES: 0 in plain text; 1: one block, decrypted; else the last 3 or 4 of a Feistel network */
+	__u8 right_at;		/* of that: where its right half begins */
+	__u8 reserved[5];
+	struct fl_block server_id;	/* masks: the server id's bytes, in its place */
+	struct fl_block left;		/* those of the left half, in its place, and of the right half, from its first */
+	struct fl_block right;
+	struct fl_block key[FL_AES_ROUNDS + 1];
+};
+#define FL_QUIC_CONFIGS 8
+#define FL_QUIC_BYTES 19
+
+/* Which backend made a QUIC connection id: open addressing by quic_hash. */
 struct fl_quic_id {
-	__u64 id;		/* the server id's bytes, the first in the lowest */
+	__u64 id[2];		/* the server id's bytes, the first in the lowest */
 	__u32 service;		/* 0: the place is free */
 	__u32 backend;		/* its number, the configuration above */
 };
-#define FL_QUIC_BYTES 8
 #define FL_QUIC_CONFIG 24
 
 enum {

@@ -33,6 +33,7 @@ TABLE(exceptions, struct fl_bucket);
 TABLE(fragments, struct fl_bucket);
 TABLE(quic_ids, struct fl_quic_id);
 TABLE(spillers, struct fl_address);
+TABLE(quic_configs, struct fl_quic_config);
 COUNTERS(vip_counts, struct fl_vip_count, 1);
 COUNTERS(backend_counts, struct fl_backend_count, 1);
 

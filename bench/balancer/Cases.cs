@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -28,7 +30,11 @@ internal struct Round
 
 /// <summary>One row: packets of so many flows to this VIP. Fresh: nothing is remembered when a batch begins.</summary>
 internal sealed record Case(
-    string Name, int Vip, int Family, byte Protocol, bool IsSyn, int Flows, int Bar, bool IsFresh = false, uint Verdict = 3);
+    string Name, int Vip, int Family, byte Protocol, bool IsSyn, int Flows, int Bar, bool IsFresh = false, uint Verdict = 3)
+{
+    /// <summary>What follows the UDP header; null: zeros.</summary>
+    public byte[]? Payload { get; init; }
+}
 
 internal static class Cases
 {
@@ -45,6 +51,7 @@ internal static class Cases
     {
         foreach (int family in (int[])[4, 6])
             yield return new($"not a VIP, IPv{family}", 99, family, 6, false, Many, NotVipBar, Verdict: 2);
+        foreach (Case one in Quic()) yield return one;
         for (int way = 0; way < Ways.Length; way++)
         {
             foreach (int family in (int[])[4, 6])
@@ -71,14 +78,46 @@ internal static class Cases
         }
     }
 
+    /// <summary>UDP packets of a service whose backends write themselves into connection ids.</summary>
+    private static IEnumerable<Case> Quic()
+    {
+        yield return Row("quic, an id of nobody's: by the slot", [0xe7, 1, 2, 3, 4, 5, 6, 7], 80);
+        foreach ((QuicConfig config, string how, int bar) in ((QuicConfig, string, int)[])
+            [(QuicConfigs[0], "plain", 80), (QuicConfigs[1], "encrypted, one pass", 300),
+                (QuicConfigs[2], "encrypted, three passes", 600), (QuicConfigs[3], "encrypted, four passes", 750)])
+        {
+            yield return Row($"quic {how}", QuicConnectionId.Write(
+                config, Convert.FromHexString(config.Ids[7].Id), new byte[config.NonceBytes]), bar);
+        }
+
+        static Case Row(string name, byte[] id, int bar) => new(name, 21, 4, 17, false, Many, bar)
+        {
+            Payload = [0x40, .. id],
+        };
+    }
+
+    /// <summary>A hundred backends in plain text, and with a key in each of the ways that it may take.</summary>
+    private static readonly ImmutableArray<QuicConfig> QuicConfigs =
+        [Configuration(0, 4, 4, false), Configuration(1, 4, 12, true), Configuration(2, 4, 6, true), Configuration(3, 8, 6, true)];
+
+    private static QuicConfig Configuration(int number, int bytes, int nonceBytes, bool hasKey) => new()
+    {
+        Config = number,
+        NonceBytes = nonceBytes,
+        Key = hasKey ? "8f95f09245765f80256934e50c66207f" : "",
+        Ids = [.. Enumerable.Range(0, 100).Select(i => new QuicServerId(
+            new string('0', 2 * bytes - 2) + i.ToString("x2", CultureInfo.InvariantCulture), Backend(false, i, 1).Address))],
+    };
+
     /// <summary>
-    /// VIPs 1 to 5 a way each, steady; 11 to 15 the same, changing in every slot. A hundred backends each.
+    /// VIPs 1 to 5 a way each, steady; 21 has QUIC ids; 11 to 15 the same, changing in every slot. A hundred backends each.
     /// </summary>
     public static VipTable Table(bool isBefore) => new(1, [])
     {
         Services =
         [
             .. Ways.Select((way, i) => Service(1 + i, way.Mode, way.IsIPv6, 0, 100, 1)),
+            Service(21, DeliveryMode.L2, false, 0, 100, 1) with { Quic = QuicConfigs, Slots = 16381 },
             .. Ways.Select((way, i) => isBefore
                 ? Service(11 + i, way.Mode, way.IsIPv6, 0, 1, 1)
                 : Service(11 + i, way.Mode, way.IsIPv6, 0, 1, 0) with
@@ -89,7 +128,7 @@ internal static class Cases
         ],
     };
 
-    public static byte[] Frame(int vip, int family, byte protocol, bool isSyn)
+    public static byte[] Frame(int vip, int family, byte protocol, bool isSyn, byte[]? payload = null)
     {
         byte[] frame = new byte[128];
         ReadOnlySpan<byte> macs = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9];
@@ -116,6 +155,7 @@ internal static class Cases
         // A checksum that is not zero: its value concerns nobody on the way.
         if (protocol == 17) (frame[l4 + 5], frame[l4 + 7]) = (8, 1);
         else (frame[l4 + 12], frame[l4 + 13]) = (0x50, isSyn ? (byte)2 : (byte)16);
+        payload?.CopyTo(frame, l4 + 8);
         return frame;
     }
 

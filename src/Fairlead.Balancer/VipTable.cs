@@ -108,8 +108,8 @@ public sealed record ServiceEntry
     /// </summary>
     public ImmutableArray<OtherBalancer> Others { get; init; } = [];
 
-    /// <summary>Who makes which QUIC connection ids. Empty: UDP is UDP.</summary>
-    public ImmutableArray<QuicServerId> QuicIds { get; init; } = [];
+    /// <summary>How its backends write themselves into QUIC connection ids. Empty: UDP is UDP.</summary>
+    public ImmutableArray<QuicConfig> Quic { get; init; } = [];
 
     public DeliveryMode Mode { get; init; }
 
@@ -134,7 +134,7 @@ public sealed record ServiceEntry
     public bool Equals(ServiceEntry? other) => other is not null && Name == other.Name && Mode == other.Mode
         && Slots == other.Slots && IsSticky == other.IsSticky && FollowsFragments == other.FollowsFragments
         && Transition == other.Transition && AreSame(Vips, other.Vips) && AreSame(Backends, other.Backends)
-        && AreSame(Others, other.Others) && AreSame(Down, other.Down) && AreSame(QuicIds, other.QuicIds);
+        && AreSame(Others, other.Others) && AreSame(Down, other.Down) && AreSame(Quic, other.Quic);
 
     public override int GetHashCode() => Name.GetHashCode(StringComparison.Ordinal);
 

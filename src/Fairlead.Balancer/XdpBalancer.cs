@@ -163,8 +163,8 @@ public sealed class XdpBalancer : IDisposable
     /// </summary>
     public FlowStory? Explain(Flow flow) => Explain(flow, []);
 
-    /// <summary>The same for a UDP packet with this payload, by whose QUIC connection id it may go.</summary>
-    public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> payload)
+    /// <summary>The same for a UDP packet to this QUIC connection id, by which it may go; empty: it has none.</summary>
+    public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> quicId)
     {
         ServiceEntry? service = Array.Find([.. table.Services], service => service.Vips.Any(vip =>
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == flow.To.Port))
@@ -172,7 +172,7 @@ public sealed class XdpBalancer : IDisposable
                 vip.Address.Equals(flow.To.Address) && vip.Protocol == flow.Protocol && vip.Port == 0));
         if (service is null) return null;
         FlowStory story = FlowStory.Tell(Tables, service, flow, KernelTables.Seconds(clock));
-        return flow.Protocol == 17 && QuicServerId.BackendOf(service, payload) is { } made
+        return flow.Protocol == 17 && QuicConnectionId.MadeBy(service.Quic, quicId) is { } made
             && Tables.States[KernelTables.NameOf(service.Name)].NumberOf(made) != 0
             ? story with { ByQuicId = made, Goes = made } : story;
     }

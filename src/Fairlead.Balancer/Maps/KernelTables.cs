@@ -24,8 +24,8 @@ public sealed class KernelTables : IDisposable
     private readonly BpfArray<FlService> services;
     private readonly BpfArray<FlSlot> slots;
     private readonly BpfArray<FlBackend> backends;
-    private readonly BpfArray<FlQuicId> quicIds;
     private readonly BpfArray<FlAddress> spillers;
+    private readonly QuicTable quic;
     private readonly IReadOnlyDictionary<string, BpfObject> maps;
     private readonly Dirt[] dirty = [new(), new()];
     private readonly TableSpace space;
@@ -51,14 +51,15 @@ public sealed class KernelTables : IDisposable
         services = new(maps["services"]);
         slots = new(maps["slots"]);
         backends = new(maps["backends"]);
-        quicIds = new(maps["quic_ids"]);
         spillers = new(maps["spillers"]);
+        quic = new(maps);
         Exceptions = new(maps["exceptions"]);
         Fragments = new(maps["fragments"]);
         Sizes = new BalancerSizes(vips.Length / 2, services.Length / 2, slots.Length / 2, backends.Length / 2,
             Exceptions.Length, Fragments.Length)
         {
-            QuicIds = quicIds.Length / 2,
+            QuicIds = quic.Ids,
+            QuicServices = quic.Services,
         };
         space = new TableSpace(Sizes);
         rows = new FlBackend[Sizes.Backends];
@@ -88,7 +89,7 @@ public sealed class KernelTables : IDisposable
 
     /// <summary>What the tables take in memory, counters aside.</summary>
     public long Bytes => control.Bytes + vips.Bytes + services.Bytes + slots.Bytes + backends.Bytes
-        + quicIds.Bytes + spillers.Bytes + Exceptions.Bytes + Fragments.Bytes;
+        + spillers.Bytes + quic.Bytes + Exceptions.Bytes + Fragments.Bytes;
 
     public uint IdleSeconds => control[0].IdleSeconds;
 
@@ -107,15 +108,15 @@ public sealed class KernelTables : IDisposable
     {
         var kept = new HashSet<ulong>();
         var added = new List<int>();
-        int newBackends = 0, quic = 0;
+        int newBackends = 0, newQuics = 0;
         bool sameVips = true;
         foreach (ServiceEntry entry in table.Services)
         {
-            quic += entry.QuicIds.Length;
             bool isKept = states.TryGetValue(NameOf(entry.Name), out ServiceState? state)
                 && state.Slots.Length == entry.Slots;
             if (isKept) kept.Add(state!.Name);
             else added.Add(entry.Slots);
+            newQuics += !entry.Quic.IsEmpty && !(isKept && state!.QuicNumber != 0) ? 1 : 0;
             if (isKept && entry.Equals(state!.Entry)) continue;
             sameVips &= isKept && state!.Entry is { } before && before.IsSticky == entry.IsSticky
                 && before.Vips.SequenceEqual(entry.Vips);
@@ -125,7 +126,7 @@ public sealed class KernelTables : IDisposable
         }
 
         // An eighth full: a place is found within the probes there are.
-        if (8 * quic > Sizes.QuicIds) return false;
+        if (8 * BalancerSizes.QuicIdsOf(table) > Sizes.QuicIds || newQuics > space.FreeQuics) return false;
         int[] freed = [.. states.Values.Where(one => !kept.Contains(one.Name)).Select(one => one.Slots.Length)];
         if (sameVips && freed.Length == 0) return space.HasRoom(added, freed, newBackends, 0);
         uint[] hashes =
@@ -148,8 +149,8 @@ public sealed class KernelTables : IDisposable
         {
             if (!Maglev.IsPrime(entry.Slots))
                 throw new IOException($"service {entry.Name}: {entry.Slots} slots: the number must be a prime");
-            if (QuicServerId.Problem(entry) is { } problem)
-                throw new IOException($"service {entry.Name}: {problem}");
+            foreach ((string path, string message) in QuicConfig.Problems(entry.Quic))
+                throw new IOException($"service {entry.Name}: quic{path}: {message}");
             sizes[NameOf(entry.Name)] = entry.Slots;
         }
 
@@ -257,8 +258,8 @@ public sealed class KernelTables : IDisposable
         services.Dispose();
         slots.Dispose();
         backends.Dispose();
-        quicIds.Dispose();
         spillers.Dispose();
+        quic.Dispose();
         Exceptions.Dispose();
         Fragments.Dispose();
     }
@@ -308,19 +309,8 @@ public sealed class KernelTables : IDisposable
         if (entry.Equals(state.Entry)) return changed;
         uint flags = (entry.IsSticky ? Layout.Sticky : 0) | (entry.FollowsFragments ? Layout.Fragments : 0);
         // Ids speak of backends' numbers, which may be others now.
-        if (flags != state.Flags || entry.QuicIds.Length > 0 || state.QuicLengths != 0) SoilVips();
-        state.QuicLengths = 0;
-        foreach (QuicServerId id in entry.QuicIds)
-            state.QuicLengths = (state.QuicLengths & ~(0xfu << (4 * id.Config))) | ((uint)id.Bytes << (4 * id.Config));
-        state.QuicIds =
-        [
-            .. entry.QuicIds.Select(id => new FlQuicId
-            {
-                Id = id.Bits,
-                Service = state.Id,
-                Backend = state.NumberOf(id.Backend) | ((uint)id.Config << Layout.QuicConfig),
-            }),
-        ];
+        if (flags != state.Flags || !entry.Quic.IsEmpty || state.QuicNumber != 0) SoilVips();
+        QuicTable.Set(state, entry, space);
         state.Flags = flags;
         turning.Add((state, entry));
         return Soil(state);
@@ -360,6 +350,7 @@ public sealed class KernelTables : IDisposable
         }
 
         states.Remove(gone.Name);
+        if (gone.QuicNumber != 0) SoilVips();
         space.GiveBack(gone);
         return true;
     }
@@ -447,7 +438,7 @@ public sealed class KernelTables : IDisposable
                 Slots = (uint)state.Slots.Length,
                 Flags = state.Flags,
                 ChangingUntil = state.ChangingUntil,
-                QuicLengths = state.QuicLengths,
+                QuicFirst = QuicTable.FirstOf(state),
             };
         }
 
@@ -457,20 +448,12 @@ public sealed class KernelTables : IDisposable
             (copy.VipMask, bool anyPort) =
                 VipRow.Fill(vipNumbers, sticky, vips.Slice((int)copy.VipFirst, Sizes.Vips));
             copy.AnyPort = anyPort ? 1u : 0;
-            WriteQuicIds(ref copy, into * Sizes.QuicIds);
+            quic.Write(ref copy, into, states.Values);
             copy.SpillerMask = Spillers.Fill(
                 elsewhere ?? [], spillers.Slice(into * Layout.Spillers, Layout.Spillers));
         }
 
         dirty[into].Clear();
-    }
-
-    private void WriteQuicIds(ref FlCopy copy, int first)
-    {
-        FlQuicId[] all = [.. states.Values.SelectMany(state => state.QuicIds)];
-        copy.QuicFirst = (uint)first;
-        copy.QuicMask = PlaceTable.Fill(all, id => PlaceTable.Hash(id.Id, id.Service, id.Backend >> Layout.QuicConfig),
-            quicIds.Slice(first, Sizes.QuicIds), "QUIC server ids");
     }
 
     /// <summary>All that stands in other tables, also in larger ones than theirs.</summary>
@@ -487,7 +470,8 @@ public sealed class KernelTables : IDisposable
                 Fallen = state.Fallen,
                 Entry = state.Entry,
                 Flags = state.Flags,
-                QuicLengths = state.QuicLengths,
+                QuicNumber = state.QuicNumber,
+                QuicConfigs = state.QuicConfigs,
                 QuicIds = state.QuicIds,
                 ChangingUntil = state.ChangingUntil,
             };
@@ -549,7 +533,6 @@ public sealed class KernelTables : IDisposable
             }
 
             if (used.ContainsKey(vip.Service)) continue;
-            uint service = vip.Service;
             FlService found = services[(int)(copy.ServiceFirst + vip.Service)];
             FlSlot[] owned = slots.Slice((int)(copy.SlotFirst + found.First), (int)found.Slots).ToArray();
             used[vip.Service] = states[found.Name] = new ServiceState(vip.Service, found.Name, found.First, owned)
@@ -557,10 +540,8 @@ public sealed class KernelTables : IDisposable
                 HasCarried = true,
                 Flags = found.Flags,
                 ChangingUntil = found.ChangingUntil,
-                QuicLengths = found.QuicLengths,
-                QuicIds = [.. quicIds.Slice((int)copy.QuicFirst, (int)copy.QuicMask + 1).ToArray()
-                    .Where(id => id.Service == service)],
             };
+            quic.Read(copy, used[vip.Service], found.QuicFirst);
             space.Hold(used[vip.Service]);
         }
 

@@ -35,11 +35,12 @@ public static class Layout
     public const ushort GuePort = 6080;
     public const byte OtherKind = 0xf1;
     public const int Others = 2;
-    public const int QuicBytes = 8;
+    public const int QuicConfigs = 8;
     public const int QuicConfig = 24;
 
     public const int Taps = 4;
     public const int Snap = 4096;
+    public const int AesRounds = 10;
 }
 
 /// <summary>struct fl_copy.</summary>
@@ -56,6 +57,7 @@ public struct FlCopy
     public uint QuicFirst;
     public uint QuicMask;
     public uint SpillerMask;
+    public uint QuicConfigFirst;
 }
 
 [InlineArray(Layout.Copies)]
@@ -122,15 +124,50 @@ public struct FlService
     public uint Slots;
     public uint Flags;
     public uint ChangingUntil;
-    public uint QuicLengths;
+    public uint QuicFirst;
     public uint Reserved;
+}
+
+/// <summary>struct fl_block.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlBlock
+{
+    public ulong Half0;
+    public ulong Half1;
+}
+
+[InlineArray(Layout.AesRounds + 1)]
+public struct FlAesKey
+{
+    private FlBlock first;
+}
+
+[InlineArray(5)]
+public struct FiveBytes
+{
+    private byte first;
+}
+
+/// <summary>struct fl_quic_config.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct FlQuicConfig
+{
+    public byte Bytes;
+    public byte Passes;
+    public byte RightAt;
+    public FiveBytes Reserved;
+    public FlBlock ServerId;
+    public FlBlock Left;
+    public FlBlock Right;
+    public FlAesKey Key;
 }
 
 /// <summary>struct fl_quic_id.</summary>
 [StructLayout(LayoutKind.Sequential)]
 public struct FlQuicId
 {
-    public ulong Id;
+    public ulong Id0;
+    public ulong Id1;
     public uint Service;
     public uint Backend;
 }

@@ -35,8 +35,11 @@ internal sealed class ServiceState(uint id, ulong name, uint first, FlSlot[] slo
 
     public uint Flags { get; set; }
 
-    /// <summary>fl_service's: bytes of a server id, four bits for each configuration.</summary>
-    public uint QuicLengths { get; set; }
+    /// <summary>Its number among those with QUIC configurations; 0: it has none.</summary>
+    public uint QuicNumber { get; set; }
+
+    /// <summary>A row for each number of a configuration; with QuicNumber 0 none.</summary>
+    public FlQuicConfig[] QuicConfigs { get; set; } = [];
 
     public FlQuicId[] QuicIds { get; set; } = [];
 

@@ -12,7 +12,10 @@ public sealed record BalancerSizes(
     /// </summary>
     public static readonly BalancerSizes Least = new(256, 16, 8 * 16381, 256, 1 << 15, 1 << 10);
 
+    /// <summary>Places for server ids, and services that have some.</summary>
     public int QuicIds { get; init; } = 64;
+
+    public int QuicServices { get; init; } = 8;
 
     /// <summary>What this table needs, with room to grow, and no less than Least.</summary>
     public static BalancerSizes For(VipTable table)
@@ -27,7 +30,9 @@ public sealed record BalancerSizes(
             Least.ExceptionBuckets,
             Least.FragmentBuckets)
         {
-            QuicIds = Math.Max(Least.QuicIds, Power(table.Services.Sum(service => service.QuicIds.Length)) * 8),
+            QuicIds = Math.Max(Least.QuicIds, Power(QuicIdsOf(table)) * 8),
+            QuicServices = Math.Max(
+                Least.QuicServices, table.Services.Count(service => !service.Quic.IsEmpty) * 3 / 2 + 1),
         };
     }
 
@@ -37,6 +42,7 @@ public sealed record BalancerSizes(
         Math.Max(Backends, other.Backends), ExceptionBuckets, FragmentBuckets)
     {
         QuicIds = Math.Max(QuicIds, other.QuicIds),
+        QuicServices = Math.Max(QuicServices, other.QuicServices),
     };
 
     /// <summary>Twice as large in what grows with the table.</summary>
@@ -47,7 +53,11 @@ public sealed record BalancerSizes(
         Slots = 2 * Slots,
         Backends = 2 * Backends,
         QuicIds = 2 * QuicIds,
+        QuicServices = 2 * QuicServices,
     };
+
+    public static int QuicIdsOf(VipTable table) =>
+        table.Services.Sum(service => service.Quic.Sum(config => config.Ids.Length));
 
     private static int Power(int number) =>
         (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, number));
@@ -59,8 +69,11 @@ internal sealed class TableSpace(BalancerSizes sizes)
     private readonly Numbers services = new(sizes.Services, "services");
     private readonly Numbers backends = new(Math.Min(sizes.Backends, (int)Layout.BackendMask + 1), "backends");
     private readonly Numbers vips = new(sizes.Vips, "VIPs");
+    private readonly Numbers quics = new(sizes.QuicServices, "services with QUIC ids");
     private readonly Dictionary<int, Queue<uint>> freeSlots = [];
     private uint slotsEnd;
+
+    public int FreeQuics => quics.Free;
 
     /// <summary>
     /// Whether there is room for services of these sizes once others of those sizes are gone, and for so many more.
@@ -85,6 +98,8 @@ internal sealed class TableSpace(BalancerSizes sizes)
 
     public uint TakeVip() => vips.Take();
 
+    public uint TakeQuic() => quics.Take();
+
     /// <summary>A run of slots; services are mostly of one size, so runs are used again as they are.</summary>
     public uint TakeSlots(int count)
     {
@@ -98,6 +113,7 @@ internal sealed class TableSpace(BalancerSizes sizes)
     public void GiveBack(ServiceState gone)
     {
         services.GiveBack(gone.Id);
+        if (gone.QuicNumber != 0) quics.GiveBack(gone.QuicNumber);
         if (!freeSlots.TryGetValue(gone.Slots.Length, out Queue<uint>? free))
             freeSlots[gone.Slots.Length] = free = new();
         free.Enqueue(gone.First);
@@ -107,12 +123,15 @@ internal sealed class TableSpace(BalancerSizes sizes)
 
     public void GiveBackVip(uint number) => vips.GiveBack(number);
 
+    public void GiveBackQuic(uint number) => quics.GiveBack(number);
+
     /// <summary>
     /// The service was found in the kernel: its places are taken. Gaps before them are lost until a reload.
     /// </summary>
     public void Hold(ServiceState state)
     {
         services.Hold(state.Id);
+        if (state.QuicNumber != 0) quics.Hold(state.QuicNumber);
         slotsEnd = Math.Max(slotsEnd, state.First + (uint)state.Slots.Length);
     }
 

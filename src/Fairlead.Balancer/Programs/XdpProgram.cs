@@ -21,6 +21,7 @@ public static class XdpProgram
                 ["fragments"] = sizes.FragmentBuckets,
                 ["quic_ids"] = sizes.QuicIds * Layout.Copies,
                 ["spillers"] = Layout.Spillers * Layout.Copies,
+                ["quic_configs"] = sizes.QuicServices * Layout.QuicConfigs * Layout.Copies,
                 ["vip_counts"] = sizes.Vips,
                 ["backend_counts"] = sizes.Backends,
             },

@@ -128,6 +128,12 @@ public static class NodeRoutes
             Slots = balance.Slots,
             FollowsFragments = balance.FollowsFragments,
             Transition = balance.Transition,
+            Quic =
+            [
+                .. balance.Quic
+                    .Select(config => config with { Ids = config.Ids.RemoveAll(id => !pool.Contains(id.Backend)) })
+                    .Where(config => !config.Ids.IsEmpty),
+            ],
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Fairlead.Balancer;
@@ -29,20 +30,38 @@ internal static class BalanceRules
                 yield return (at, "the nodes themselves serve it (\"onNodes\"): there is nobody to balance between");
             if (!service.HasVips)
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
-            if (service.Balance!.Over is { } over)
-            {
-                if (service.Balance.Mode == DeliveryMode.L2)
-                    yield return ($"{at}.over", "mode l2 does not wrap packets: it takes ip or gue");
-                foreach (IPAddress other in service.Backends.Values.SelectMany(pool => pool)
-                    .Where(address => address.AddressFamily != over))
-                    yield return ($"{at}.over", $"VIPs of both families go to one, and {other} is of the other");
-            }
-
-            if (service.Balance.Spills && service.Backends.Count < 2)
+            if (service.Balance!.Spills && service.Backends.Count < 2)
                 yield return ($"{at}.spill", "no other pop has backends of it: there is nowhere to send packets on to");
             if (service.Balance.SynCookies is not null && service.Ports.All(port => port.Protocol != PortProtocol.Tcp))
                 yield return ($"{at}.synCookies", "the service has no TCP port: nothing else is opened by a SYN");
-            foreach ((string path, string message) in Slots(service, at)) yield return (path, message);
+            foreach ((string path, string message) in
+                Over(service, $"{at}.over").Concat(Slots(service, at)).Concat(Quic(service, $"{at}.quic")))
+                yield return (path, message);
+        }
+    }
+
+    private static IEnumerable<(string Path, string Message)> Over(ServiceSpec service, string at)
+    {
+        if (service.Balance!.Over is not { } over) yield break;
+        if (service.Balance.Mode == DeliveryMode.L2)
+            yield return (at, "mode l2 does not wrap packets: it takes ip or gue");
+        foreach (IPAddress other in service.Backends.Values.SelectMany(pool => pool))
+            if (other.AddressFamily != over)
+                yield return (at, $"VIPs of both families go to one, and {other} is of the other");
+    }
+
+    private static IEnumerable<(string Path, string Message)> Quic(ServiceSpec service, string at)
+    {
+        ImmutableArray<QuicConfig> configs = service.Balance!.Quic;
+        if (configs.IsEmpty) yield break;
+        if (service.Ports.All(port => port.Protocol != PortProtocol.Udp))
+            yield return (at, "QUIC goes over UDP, and the service has no udp port");
+        foreach ((string path, string message) in QuicConfig.Problems(configs)) yield return (at + path, message);
+        HashSet<IPAddress> backends = [.. service.Backends.Values.SelectMany(pool => pool)];
+        foreach ((int i, QuicConfig config) in configs.Index())
+        {
+            foreach (QuicServerId id in config.Ids.Where(id => !backends.Contains(id.Backend)))
+                yield return ($"{at}[{i}].ids.{id.Backend}", $"{id.Backend} is none of the backends");
         }
     }
 

@@ -57,4 +57,9 @@ public sealed record BalanceSpec
     /// Zero: all are. Null: none.
     /// </summary>
     public int? SynCookies { get; init; }
+
+    /// <summary>
+    /// How all of its backends, of every pop and family, write themselves into QUIC connection ids; empty: they do not.
+    /// </summary>
+    public ImmutableArray<QuicConfig> Quic { get; init; } = [];
 }

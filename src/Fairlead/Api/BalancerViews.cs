@@ -72,6 +72,9 @@ public sealed record FlowWhy(
 {
     /// <summary>Who had the slot before the former owner, when two changes came soon after each other.</summary>
     public string? Third { get; init; }
+
+    /// <summary>What the QUIC connection id that was asked for says; null: none was.</summary>
+    public string? QuicId { get; init; }
 }
 
 /// <summary>GET /v1/balancer, and GET /v1/why/flow?from=ADDRESS:PORT&amp;to=ADDRESS:PORT&amp;protocol=tcp.</summary>
@@ -92,10 +95,19 @@ internal static class BalancerQuestions
             || from.AddressFamily != to.AddressFamily || protocol == 0)
             return send(context, 400, new Refusal("bad-request",
                 ["expected ?from=192.0.2.1:4711&to=198.51.100.1:80&protocol=tcp (or udp), both of one family"]));
-        return balancing.Explain(new Flow(from, to, protocol)) is { } story
-            ? send(context, 200, Of(story))
+        string id = $"{asked["quicId"]}";
+        if (id.Length > 0 && (protocol != 17 || !IsId(id)))
+            return send(context, 400, new Refusal("bad-request",
+                ["a QUIC connection id is 1 to 20 bytes in hex, and its protocol is udp"]));
+        return balancing.Explain(new Flow(from, to, protocol), Convert.FromHexString(id)) is { } story
+            ? send(context, 200, Of(story) with { QuicId = id.Length == 0 ? null : SaidBy(story) })
             : send(context, 404, new Refusal("not-found", [$"the balancer has no VIP {to}/{asked["protocol"]}"]));
     }
+
+    private static bool IsId(string id) => id.Length is <= 40 && id.Length % 2 == 0 && id.All(char.IsAsciiHexDigit);
+
+    private static string SaidBy(FlowStory story) => story.ByQuicId is { } backend
+        ? $"of {backend}" : "of no backend that is up: the slot decides";
 
     internal static Refusal Without() =>
         new("not-found", ["this node balances nothing in the kernel: no service has a \"balance\""]);

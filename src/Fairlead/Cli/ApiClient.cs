@@ -59,10 +59,12 @@ internal sealed class ApiClient(string socketPath) : IDisposable
         SendAsync<BackendWhy>(
             HttpMethod.Get, $"v1/why/backend?address={Uri.EscapeDataString(address)}", null, stop);
 
-    public Task<FlowWhy> WhyFlowAsync(string from, string to, string protocol, CancellationToken stop) =>
+    public Task<FlowWhy> WhyFlowAsync(
+        string from, string to, string protocol, string? quicId, CancellationToken stop) =>
         SendAsync<FlowWhy>(HttpMethod.Get,
-            $"v1/why/flow?from={Uri.EscapeDataString(from)}&to={Uri.EscapeDataString(to)}&protocol={protocol}", null,
-            stop);
+            $"v1/why/flow?from={Uri.EscapeDataString(from)}&to={Uri.EscapeDataString(to)}&protocol={protocol}"
+                + (quicId is null ? "" : $"&quicId={Uri.EscapeDataString(quicId)}"),
+            null, stop);
 
     public Task<BalancerView> BalancerAsync(CancellationToken stop) =>
         SendAsync<BalancerView>(HttpMethod.Get, "v1/balancer", null, stop);

@@ -17,17 +17,19 @@ internal static class BalancerCommands
     {
         var from = new Argument<string>("from") { Description = "the client's ADDRESS:PORT, IPv6 as [ADDRESS]:PORT" };
         var to = new Argument<string>("to") { Description = "the VIP's ADDRESS:PORT/tcp or /udp; no protocol: tcp" };
+        var quicId = new Option<string?>("--quic-id") { Description = "the QUIC connection id of its packets, in hex" };
         Option<string> control = NodeCommands.ControlSocket();
         Option<string> format = CommandLine.OutputFormat();
         var command = new Command("flow", "Explains which backend a flow goes to, and why that one.")
         {
-            from, to, control, format,
+            from, to, quicId, control, format,
         };
         command.SetAction((parsed, stop) => IntentCommands.ActAsync(parsed.GetValue(control)!, async client =>
         {
             string[] target = parsed.GetValue(to)!.Split('/');
             FlowWhy why = await client.WhyFlowAsync(
-                parsed.GetValue(from)!, target[0], target.Length == 2 ? target[1] : "tcp", stop);
+                parsed.GetValue(from)!, target[0], target.Length == 2 ? target[1] : "tcp",
+                parsed.GetValue(quicId), stop);
             if (parsed.GetValue(format) == "json") Output.Json(why);
             else Output.Data(Show(why));
             return ExitCode.Ok;
@@ -45,9 +47,9 @@ internal static class BalancerCommands
             why.Remembered is { } remembered
                 ? $"remembered  {remembered}, {why.RememberedSeconds} s ago"
                 : "remembered  no",
-            $"goes to     {why.Goes ?? "nobody: dropped"}",
         ];
-        return string.Join('\n', lines) + "\n";
+        string? byId = why.QuicId is null ? null : $"quic id     {why.QuicId}\n";
+        return $"{string.Join('\n', lines)}\n{byId}goes to     {why.Goes ?? "nobody: dropped"}\n";
     }
 
     private static Command Balancer()

@@ -104,10 +104,13 @@ public sealed class Balancing : IDisposable
         lock (gate) return stopping ? ([], [], []) : (balancer.Vips(), balancer.Backends(), balancer.Unknown);
     }
 
-    /// <summary>Where this flow's packets go; null: it is for no VIP of the balancer.</summary>
-    public FlowStory? Explain(Flow flow)
+    /// <summary>
+    /// Where this flow's packets go, with this QUIC connection id or without one; null: it is for no VIP of the
+    /// balancer.
+    /// </summary>
+    public FlowStory? Explain(Flow flow, ReadOnlySpan<byte> quicId)
     {
-        lock (gate) return stopping ? null : balancer.Explain(flow);
+        lock (gate) return stopping ? null : balancer.Explain(flow, quicId);
     }
 
     /// <summary>Takes it out of the kernel: the node's operator has stopped it.</summary>

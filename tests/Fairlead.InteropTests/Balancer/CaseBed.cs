@@ -138,11 +138,41 @@ internal sealed class CaseBed : IDisposable
             Changes(20, V6, stage),
             Service(21, DeliveryMode.Ip, V4(61), V4(62), V4(63)) with
             {
-                QuicIds = [new(0, "c4605e", V4(61).Address), new(0, "c4605f", V4(62).Address),
-                    new(1, "350d28b420", V4(63).Address)],
+                Quic =
+                [
+                    new QuicConfig
+                    {
+                        Config = 0, NonceBytes = 4,
+                        Ids = [new("c4605e", V4(61).Address), new("c4605f", V4(62).Address)],
+                    },
+                    new QuicConfig { Config = 1, NonceBytes = 5, Ids = [new("350d28b420", V4(63).Address)] },
+                ],
             },
-            Service(22, DeliveryMode.L2, V4(64) with { IsElsewhere = true }),
+            // The draft's encrypted ids are of one key. Configuration 3 is 1 in its next generation, with another key.
+            Service(22, DeliveryMode.Ip, V4(64), V4(65), V4(66), V4(67)) with
+            {
+                Quic =
+                [
+                    Secret(0, 4, "ed793a", "ed793b"), Secret(1, 5, "ed793a51d49b8f5fab65", "ed793a51d49b8f5fab66"),
+                    Secret(2, 8, "ed793a51d49b8f5f", "ed793a51d49b8f60"),
+                    Secret(3, 5, "ed793a51d49b8f5fab65", "ed793a51d49b8f5fab66") with
+                        { Key = "000102030405060708090a0b0c0d0e0f" },
+                ],
+            },
+            Service(23, DeliveryMode.Ip, V4(64), V4(65), V4(66), V4(67)) with
+            {
+                Quic = [Secret(0, 9, "ed793a51d49b8f5fab", "ed793a51d49b8f5fac")],
+            },
+            Service(24, DeliveryMode.L2, V4(68) with { IsElsewhere = true }),
         ],
+    };
+
+    private static QuicConfig Secret(int config, int nonceBytes, string first, string second) => new()
+    {
+        Config = config,
+        NonceBytes = nonceBytes,
+        Key = "8f95f09245765f80256934e50c66207f",
+        Ids = [new(first, V4(64).Address), new(second, V4(65).Address)],
     };
 
     private static ServiceEntry Change(

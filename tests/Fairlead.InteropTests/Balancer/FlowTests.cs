@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.NetworkInformation;
 using Fairlead.Balancer;
@@ -73,47 +74,85 @@ public sealed class FlowTests : IDisposable
     public void The_kernel_and_the_program_agree_on_whose_a_quic_packet_is()
     {
         var random = new Random(4);
-        ServiceEntry service = new()
-        {
-            Name = "q",
-            Vips = [new(IPAddress.Parse("192.0.2.1"), 17, 80)],
-            Backends = [.. Enumerable.Range(1, 50).Select(i => new BackendEntry(new IPAddress([10, 0, 0, (byte)i])))],
-            QuicIds =
-            [
-                .. Enumerable.Range(1, 50).Select(i => Id(2, $"{i:x2}", i)),
-                .. Enumerable.Range(1, 9).Select(i => Id(5, $"{i:x16}", i)),
-            ],
-            Mode = DeliveryMode.Ip,
-            Slots = 251,
-        };
-        var mac = new PhysicalAddress([2, 0, 0, 0, 0, 1]);
-        var quick = new VipTable(1, []) { Services = [service] };
-        Assert.False(tables.Fits(quick with { Services = [.. Enumerable.Repeat(service, 9)] }));
-        Dictionary<string, BpfObject> larger = XdpProgram.LoadBalancer(BalancerSizes.For(quick));
+        Dictionary<string, BpfObject> larger = XdpProgram.LoadBalancer(
+            BalancerSizes.Least with { QuicIds = 4096, QuicServices = 4 });
         using var room = new KernelTables(larger, new FlowHash(11, 22), TimeSpan.FromMinutes(15));
-        Assert.True(room.Fits(quick));
-        room.Apply(quick, now, _ => new NextHop(1, mac, mac, IPAddress.Parse("10.0.0.1")));
+        var mac = new PhysicalAddress([2, 0, 0, 0, 0, 1]);
         int byId = 0;
-        for (int i = 0; i < 20_000; i++)
+        for (int round = 0; round < 100; round++)
         {
-            Flow flow = Any(random) with { Protocol = 17 };
-            byte[] payload = new byte[random.Next(12, 30)];
-            random.NextBytes(payload);
-            if (i % 3 == 0) (payload[0], payload[1], payload[2]) = (0x40, 0x47, (byte)random.Next(60));
-            if (i % 3 == 1) new byte[] { 0xc0, 0, 0, 0, 1, 9, 0xa8, 0, 0, 0, 0, 0 }.CopyTo(payload, 0);
-            if (i % 3 == 1 && payload.Length > 14) payload.AsSpan(12, 3).Clear();
-            if (i % 3 == 1 && payload.Length > 14) payload[14] = (byte)random.Next(12);
-            IPAddress? made = QuicServerId.BackendOf(service, payload);
-            if (made is not null) byId++;
-            IPAddress goes = made ?? FlowStory.Tell(room, service, flow, now).Goes!;
-            Assert.Equal(goes.GetAddressBytes()[3], SendUdp(larger["program balancer"], flow, payload));
+            ServiceEntry service = new()
+            {
+                Name = "q",
+                Vips = [new(IPAddress.Parse("192.0.2.1"), 17, 80)],
+                Backends = [.. Enumerable.Range(1, 20).Select(i =>
+                    new BackendEntry(new IPAddress([10, 0, 0, (byte)i])))],
+                Quic = [.. Enumerable.Range(0, 7).Where(_ => random.Next(4) > 0).Select(i => AnyConfig(i, random))],
+                Mode = DeliveryMode.Ip,
+                Slots = 251,
+            };
+            var table = new VipTable(1, []) { Services = [service] };
+            // What has no room is not taken: too many ids, and too many services that have some.
+            Assert.Equal(service.Quic.IsEmpty, tables.Fits(table));
+            VipTable four = table with
+            {
+                Services = [.. Enumerable.Range(0, 4).Select(i => service with { Name = $"q{i}" })],
+            };
+            Assert.Equal(service.Quic.IsEmpty, room.Fits(four));
+            Assert.True(room.Fits(table));
+            room.Apply(table, now, _ => new NextHop(1, mac, mac, IPAddress.Parse("10.0.0.1")));
+            for (int i = 0; i < 200; i++)
+            {
+                Flow flow = Any(random) with { Protocol = 17 };
+                byte[] payload = AnyPacket(service.Quic, random);
+                IPAddress? made = QuicConnectionId.BackendOf(service, payload);
+                if (made is not null) byId++;
+                IPAddress goes = made ?? FlowStory.Tell(room, service, flow, now).Goes!;
+                Assert.Equal((round, i, goes.GetAddressBytes()[3]),
+                    (round, i, SendUdp(larger["program balancer"], flow, payload)));
+            }
         }
 
-        Assert.InRange(byId, 5_000, 15_000);
+        Assert.InRange(byId, 8_000, 15_000);
         foreach (BpfObject one in larger.Values) one.Dispose();
+    }
 
-        static QuicServerId Id(byte config, string id, int backend) =>
-            new(config, id, new IPAddress([10, 0, 0, (byte)backend]));
+    /// <summary>Of any length and with or without a key, for twenty backends.</summary>
+    private static QuicConfig AnyConfig(int number, Random random)
+    {
+        int bytes = random.Next(1, 16);
+        byte[] first = new byte[bytes], key = new byte[16];
+        random.NextBytes(first);
+        random.NextBytes(key);
+        return new QuicConfig
+        {
+            Config = number,
+            NonceBytes = random.Next(4, 20 - bytes),
+            Key = random.Next(5) == 0 ? "" : Convert.ToHexString(key),
+            Ids =
+            [
+                .. Enumerable.Range(1, 20).Select(i => new QuicServerId(
+                    Convert.ToHexString([.. first[..^1], (byte)(first[^1] + i)]), new IPAddress([10, 0, 0, (byte)i]))),
+            ],
+        };
+    }
+
+    /// <summary>Mostly one to a server's id, sometimes a damaged or short one, or nothing of QUIC.</summary>
+    private static byte[] AnyPacket(ImmutableArray<QuicConfig> configs, Random random)
+    {
+        byte[] rest = new byte[random.Next(8, 40)];
+        random.NextBytes(rest);
+        if (configs.IsEmpty || random.Next(4) == 0) return rest;
+        QuicConfig config = configs[random.Next(configs.Length)];
+        byte[] nonce = new byte[config.NonceBytes];
+        random.NextBytes(nonce);
+        byte[] id = QuicConnectionId.Write(
+            config, Convert.FromHexString(config.Ids[random.Next(config.Ids.Length)].Id), nonce);
+        int more = random.Next(3) == 0 ? random.Next(-2, 20 - id.Length) : 0;
+        if (random.Next(8) == 0) id[random.Next(id.Length)] ^= (byte)(1 << random.Next(8));
+        return random.Next(2) == 0
+            ? [0x40, .. id, .. rest]
+            : [0xc0, 0, 0, 0, 1, (byte)(id.Length + more), .. id, .. rest];
     }
 
     private int SendUdp(BpfObject program, Flow flow, byte[] payload)

@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Fairlead.Balancer;
 using Fairlead.Lab;
 using Fairlead.Net.Linux;
 
@@ -204,6 +207,125 @@ public sealed class BalancingNodeTests : IDisposable
                 System.Globalization.CultureInfo.InvariantCulture);
         });
     }
+
+    [InteropFact("ip", "bird", "ethtool", "nsenter")]
+    public void A_quic_connection_stays_with_its_backend_wherever_its_client_goes_and_whatever_key_it_began_with()
+    {
+        const string Plain = "{config: 0, nonce: 4, ids: {10.0.0.5: a1, 10.0.0.6: a2}}";
+        string old = Secret(1, 7, "8f95f09245765f80256934e50c66207f");
+        string next = Secret(2, 13, "fdf726a9893ec05c0632d3956680baf0");
+        bed.WriteFleet(Fleet.Replace(Mode, $"{Mode}, quic: [{Plain}, {old}]", StringComparison.Ordinal));
+        _ = bed.Bird;
+        bed.StartBackends();
+        bed.Bed.AddAddress("r1", "br0", "10.0.0.77/24");
+        Process node = bed.StartPinned();
+        bed.AwaitRoutes($"{Vip}/32");
+        bed.Until(() => Ask(0).Length > 0, "the VIP answers");
+        // A client's first id means nobody: the slots have it, and both backends get some.
+        bed.Until(() => Enumerable.Range(46000, 30).Select(port => Quic("10.0.0.1", port, [0xe7, 1, 2, 3, 4, 5, 6, 7]))
+            .Distinct().Order().SequenceEqual(["b1", "b2"]), "both get new connections");
+        AllStay(Id(Plain), Id(old));
+        JsonElement why = bed.Json("why", "flow", "10.0.0.77:5000", $"{Vip}:7777/udp", "--quic-id",
+            Convert.ToHexString(Id(old)("b2")));
+        Assert.Equal(("of 10.0.0.6", "10.0.0.6"),
+            (why.GetProperty("quicId").GetString(), why.GetProperty("goes").GetString()));
+
+        // Its slots are another's: b1 takes no new flows, and keeps the connections that it has.
+        Command.Run(NodeBed.Program, ["drain-backend", "10.0.0.5", "--control", bed.Control]);
+        bed.Until(() => Enumerable.Range(47000, 20).All(port => Ask(port).StartsWith("b2", StringComparison.Ordinal)),
+            "b1 is drained");
+        AllStay(Id(Plain), Id(old));
+        Command.Run(NodeBed.Program, ["undrain-backend", "10.0.0.5", "--control", bed.Control]);
+
+        // Without the process, and with the next one.
+        NodeBed.Signal(node, "KILL");
+        NodeBed.AwaitExit(node, 10);
+        AllStay(Id(Plain), Id(old));
+        node = bed.StartPinned();
+        bed.AwaitLog("took over what an earlier process had left");
+        bed.AwaitRoutes($"{Vip}/32");
+        AllStay(Id(Plain), Id(old));
+
+        // A new key beside the old one, then without it: what it encrypted says nothing any more.
+        bed.WriteFleet(Fleet.Replace(Mode, $"{Mode}, quic: [{old}, {next}]", StringComparison.Ordinal));
+        NodeBed.Signal(node, "HUP");
+        bed.Until(() => Quic("10.0.0.1", 48000, Id(next)("b1")) + Quic("10.0.0.1", 48000, Id(next)("b2")) == "b1b2",
+            "the new key is known");
+        AllStay(Id(old), Id(next));
+        bed.WriteFleet(Fleet.Replace(Mode, $"{Mode}, quic: [{next}]", StringComparison.Ordinal));
+        NodeBed.Signal(node, "HUP");
+        bed.Until(() => Enumerable.Range(49000, 30).Select(port => Quic("10.0.0.1", port, Id(old)("b1")))
+            .Distinct().Count() == 2, "the old key is forgotten");
+        AllStay(Id(next));
+
+        // Who fails gets nothing, whatever ids say.
+        bed.Sicken("b1");
+        bed.Until(() => Quic("10.0.0.77", 48000, Id(next)("b1")) == "b2", "b1 is out");
+        string told = bed.LogText + Command.Run(NodeBed.Program, ["status", "--control", bed.Control])
+            + bed.Json("status") + bed.Json("balancer")
+            + Command.Run(NodeBed.Program, ["check", bed.FleetFile])
+            + string.Concat(
+                Directory.EnumerateFiles(bed.State, "*", SearchOption.AllDirectories).Select(File.ReadAllText));
+        Assert.DoesNotContain("fdf726a9", told, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("8f95f092", told, StringComparison.OrdinalIgnoreCase);
+        NodeBed.Signal(node, "TERM");
+        Assert.Equal(0, NodeBed.AwaitExit(node, 10));
+        bed.AssertNothingLeft();
+
+        static string Secret(int config, int nonce, string key) =>
+            $"{{config: {config}, nonce: {nonce}, key: {key}, ids: {{10.0.0.5: 5b0001, 10.0.0.6: 5b0002}}}}";
+    }
+
+    /// <summary>
+    /// Connections with these ids, each as a server makes it anew: their backends have them from everywhere.
+    /// </summary>
+    private void AllStay(params Func<string, byte[]>[] ids)
+    {
+        foreach (Func<string, byte[]> id in ids)
+        {
+            foreach (string backend in (string[])["b1", "b2"])
+            {
+                for (int port = 45000; port < 45012; port++)
+                {
+                    Assert.Equal(backend, Quic("10.0.0.1", port, id(backend)));
+                    Assert.Equal(backend, Quic("10.0.0.77", port, id(backend)));
+                }
+            }
+        }
+    }
+
+    /// <summary>What a server of this configuration writes into its connection ids.</summary>
+    private static Func<string, byte[]> Id(string config)
+    {
+        string Of(string name) => System.Text.RegularExpressions.Regex.Match(config, $@"{name}: (\w+)").Groups[1].Value;
+        var read = new QuicConfig
+        {
+            Config = int.Parse(Of("config"), CultureInfo.InvariantCulture),
+            NonceBytes = int.Parse(Of("nonce"), CultureInfo.InvariantCulture),
+            Key = Of("key"),
+            Ids = [new(Of("10.0.0.5"), IPAddress.Any), new(Of("10.0.0.6"), IPAddress.Any)],
+        };
+        return backend => QuicConnectionId.Write(read, Convert.FromHexString(read.Ids[backend == "b1" ? 0 : 1].Id),
+            RandomNumberGenerator.GetBytes(read.NonceBytes));
+    }
+
+    /// <summary>Which backend answers a packet with a short header to this connection id.</summary>
+    private string Quic(string from, int port, byte[] id) => NetworkNamespace.Run(bed.Bed.NamespaceOf("r1"), () =>
+    {
+        using var client = new UdpClient(new IPEndPoint(IPAddress.Parse(from), port));
+        client.Client.ReceiveTimeout = 2000;
+        client.Connect(Vip, 7777);
+        client.Send([0x40, .. id, .. new byte[24]]);
+        IPEndPoint? answered = null;
+        try
+        {
+            return Encoding.ASCII.GetString(client.Receive(ref answered)).Split(' ')[0];
+        }
+        catch (SocketException)
+        {
+            return "nobody";
+        }
+    });
 
     public void Dispose()
     {

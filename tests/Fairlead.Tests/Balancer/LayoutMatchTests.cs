@@ -18,6 +18,7 @@ public partial class LayoutMatchTests
         (typeof(FlBucket), "fl_bucket"), (typeof(FlVipCount), "fl_vip_count"),
         (typeof(FlBackendCount), "fl_backend_count"), (typeof(FlQuicId), "fl_quic_id"),
         (typeof(FlTap), "fl_tap"), (typeof(FlEvent), "fl_event"),
+        (typeof(FlQuicConfig), "fl_quic_config"), (typeof(FlBlock), "fl_block"),
     ];
 
     [Fact]

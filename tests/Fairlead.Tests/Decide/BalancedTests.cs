@@ -278,6 +278,53 @@ public class BalancedTests
                 ImmutableSortedDictionary<string, ImmutableArray<IPAddress>>.Empty),
         ],
     };
+    private const string Quic = """
+        , quic: [{config: 0, nonce: 4, ids: {198.51.100.5: 0a, 198.51.100.6: [0b, 0c], "2001:db8:1::5": 0a}},
+            {config: 1, nonce: 13, key: 8f95f09245765f80256934e50c66207f, ids: {198.51.100.5: 0a0b0c}}]}
+        """;
+
+    [Fact]
+    public void Quic_ids_are_given_to_the_table_of_their_backends_family_and_pop()
+    {
+        string text = Text.Replace(", transition: 5m}", ", transition: 5m" + Quic)
+            .Replace("backends: {nyc: [", "backends: {lon: [203.0.113.5], nyc: [")
+            .Replace("  nyc: {regional", "  lon: {}\n  nyc: {regional")
+            .Replace("198.51.100.5: 0a,", "198.51.100.5: 0a, 203.0.113.5: 0d,");
+        VipTable table = NodeRoutes.VipsOf(Read(text), new Plan(), Own("198.51.100.5"), 1);
+        Assert.Equal(
+            ["0 198.51.100.5 0a, 198.51.100.6 0b, 198.51.100.6 0c", "1 198.51.100.5 0a0b0c"],
+            table.Services[0].Quic.Select(Show));
+        Assert.Equal(["0 2001:db8:1::5 0a"], table.Services[1].Quic.Select(Show));
+        Assert.Equal((13, 16, "8f95f09245765f80256934e50c66207f"),
+            (table.Services[0].Quic[1].NonceBytes, table.Services[0].Quic[1].Bytes, table.Services[0].Quic[1].Key));
+        Assert.NotEqual(table.Services[0],
+            table.Services[0] with { Quic = [table.Services[0].Quic[0] with { NonceBytes = 5 }] });
+
+        static string Show(QuicConfig config) =>
+            $"{config.Config} {string.Join(", ", config.Ids.Select(id => $"{id.Backend} {id.Id}"))}";
+    }
+
+    [Theory]
+    [InlineData("{config: 0, nonce: 4, ids", "{config: 7, nonce: 4, ids", "12:72: configuration 7: there are 0 to 6")]
+    [InlineData("config: 1", "config: 0", "13:14: configuration 0 stands here twice")]
+    [InlineData("nonce: 4", "nonce: 3", "12:82: a nonce has 4 bytes at least, not 3")]
+    [InlineData("50c66207f", "50c66207", "13:33: a key is 32 hex digits")]
+    [InlineData("198.51.100.5: 0a,", "198.51.100.7: 0a,", "12:91: 198.51.100.7 is none of the backends")]
+    [InlineData("[0b, 0c]", "0a", "12:109: server id 0a is that of 198.51.100.5 already")]
+    [InlineData("[0b, 0c]", "0b0c", "12:109: server ids 0a and 0b0c differ in length")]
+    [InlineData("[0b, 0c]", "0g", "12:109: \"0g\" is no server id")]
+    [InlineData("nonce: 13", "nonce: 17", "13:72: server ids of 3 bytes and a nonce of 17 are more than the 19")]
+    [InlineData("udp/443", "tcp/443", "12:62: QUIC goes over UDP, and the service has no udp port")]
+    public void What_is_wrong_with_quic_ids_is_told_at_its_place_and_the_key_is_not(
+        string from, string to, string expected)
+    {
+        string text = Text.Replace(", transition: 5m}", ", transition: 5m" + Quic).ReplaceLineEndings("\n");
+        Assert.Contains(from, text, StringComparison.Ordinal);
+        _ = FleetReader.Read("f.yaml", text.Replace(from, to), out IReadOnlyList<SpecProblem> problems);
+        string told = string.Join('\n', problems);
+        Assert.Contains($"f.yaml:{expected}", told, StringComparison.Ordinal);
+        Assert.DoesNotContain("8f95f0", told, StringComparison.Ordinal);
+    }
 
     private static FleetSpec Read(string text)
     {

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Net;
 using System.Net.Sockets;
 using Fairlead.Balancer;
 using static Fairlead.Fleet.Spec.Yaml.Scalars;
@@ -17,6 +19,27 @@ internal static class BalanceShapes
         Sample = f.Optional("sample", Number(0, 1_000_000_000), 0,
             "of one in so many packets, by chance, the node keeps what was decided; 0: of none"),
     });
+
+    // What holds of these values is the balancer's to say, once: BalanceRules asks it.
+    private static readonly ObjectOf<QuicConfig> Quic = new("a QUIC configuration", f => new QuicConfig
+    {
+        Config = f.Required("config", Number(0, 255), "its number in the first three bits of connection ids, 0 to 6"),
+        NonceBytes = f.Required("nonce", Number(0, 255), "bytes of an id's nonce, 4 at least"),
+        // Any text: a fault must not show what was meant to be secret.
+        Key = f.Optional("key", Text, "", "32 hex digits that ids are encrypted with; without: in plain text"),
+        Ids = f.Required("ids", Ids, "each backend's server id in hex, all of one length; or a list of ids")
+            is { IsDefault: false } ids ? ids : [],
+    });
+
+    private static MadeOf<ImmutableArray<KeyValuePair<string, ImmutableArray<string>>>, ImmutableArray<QuicServerId>>
+        Ids => new(
+            new MapOf<ImmutableArray<string>>(AddressText, new OneOrMore<string>(Text)),
+            map =>
+            [
+                .. from pair in map
+                   from id in pair.Value
+                   select new QuicServerId(id, IPAddress.Parse(pair.Key)),
+            ]);
 
     public static readonly ObjectOf<BalanceSpec> Balance = new("balance", f => new BalanceSpec
     {
@@ -40,5 +63,8 @@ internal static class BalanceShapes
             "a pop without a healthy backend sends packets on to the balancers of the nearest pop that has some"),
         SynCookies = f.Optional<int?>("synCookies", FleetShapes.Nullable(Number(0, 10_000_000)), null,
             "new TCP connections a second that a backend's kernel takes; more are answered with SYN cookies; 0: all"),
+        Quic = f.Optional("quic", new ListOf<QuicConfig>(Quic), [],
+            "QUIC-LB: how backends write themselves into connection ids, which then lead to them")
+            is { IsDefault: false } quic ? quic : [],
     });
 }
