@@ -21,22 +21,11 @@ static __always_inline int verdict_of(int reason)
 }
 
 /* The packet is as it came in. */
-static __always_inline int leave(struct xdp_md *ctx, struct fl_control *settings, const struct packet *p,
+static __always_inline int leave(struct xdp_md *ctx, const struct fl_control *settings, const struct packet *p,
 				 const struct choice *choice, __u32 vip, int reason)
 {
-	if (settings->tap_until)
-		tell(p, choice, reason, tap_take(ctx, p));
-	count_reason(vip, reason);
-	return verdict_of(reason);
-}
-
-static __always_inline int leave_too_big(struct xdp_md *ctx, struct fl_control *settings, const struct packet *p,
-					 const struct choice *choice, __u32 vip)
-{
-	__u32 watchers = settings->tap_until ? tap_take(ctx, p) : 0;
-	int reason = answer_too_big(ctx, p, choice->backend->mtu);
-
-	tell(p, choice, reason, watchers);
+	if (settings->tap_until && tap_take(ctx, p))
+		tell(p, choice, reason);
 	count_reason(vip, reason);
 	return verdict_of(reason);
 }
@@ -53,44 +42,38 @@ static __always_inline int wrap(struct xdp_md *ctx, struct packet *p, const stru
 	return encapsulate(ctx, p, choice->backend, hash, other, third);
 }
 
-/* While somebody watches. A path of its own, so that the one that all packets take has nothing of it but a branch. */
-static __noinline int wrap_watched(struct xdp_md *ctx, struct packet *p, const struct choice *choice, __u64 hash)
-{
-	__u32 watchers = tap_take(ctx, p);
-	int reason = wrap(ctx, p, choice, hash);
-
-	tell(p, choice, reason, watchers);
-	return reason;
-}
-
 SEC("xdp")
 int balancer(struct xdp_md *ctx)
 {
-	struct fl_control *settings = LOOK(control, 0);
+	const struct fl_control *settings = LOOK(control, 0);
 	const struct fl_service *service;
 	const struct fl_copy *copy;
 	struct choice choice = {};
 	struct packet p = {};
+	__u32 number, which, where;
 	struct fl_vip *vip;
 	__u64 hash = 0;
-	__u32 number;
 	int reason;
 
 	if (!settings)
 		return XDP_PASS;
-	copy = &settings->copy[*(volatile __u32 *)&settings->active & 1];
+	which = *(volatile __u32 *)&settings->active & 1;
+	copy = &settings->copy[which];
 	choice.copy = copy;
 	reason = parse(ctx, &p);
 	if (reason)
 		return leave(ctx, settings, &p, &choice, 0, reason);
-	vip = find_vip(copy, &p);
+	vip = find_vip(copy, &p, &where);
 	if (!vip && copy->spiller_mask && p.protocol == IPPROTO_UDP && p.ports >> 16 == bpf_htons(FL_GUE_PORT)) {
-		vip = open_spilled(ctx, settings, copy, &p);
-		if (!p.family)
+		int place = open_spilled(ctx, settings, which, &p);
+
+		if (place == SPILLED_CONGESTED)
 			return leave(ctx, settings, &p, &choice, 0, FL_CONGESTED);
+		if (place >= 0)
+			vip = LOOK(vips, place);
 	}
 	if (p.fragment == LATER)
-		follow_fragment(settings, &p, &choice);
+		take_known(&choice, find_fragment(settings, &p), FL_BY_FRAGMENT);
 	if (!vip && !choice.backend)
 		return leave(ctx, settings, &p, &choice, 0,
 			     p.fragment == LATER ? FL_FRAGMENT_UNKNOWN : FL_NOT_VIP);
@@ -102,7 +85,7 @@ int balancer(struct xdp_md *ctx)
 		if (!service)
 			return leave(ctx, settings, &p, &choice, number, FL_NO_BACKEND);
 		if (service->quic_first && p.protocol == IPPROTO_UDP && !p.is_error)
-			pick_by_quic_id(ctx, service, vip->service, &p, &choice);
+			take_known(&choice, find_quic_id(ctx, copy, service, vip->service, &p), FL_BY_QUIC_ID);
 		reason = pick(settings, service, &p, &choice, &hash);
 		if (reason)
 			return leave(ctx, settings, &p, &choice, number, reason);
@@ -111,9 +94,13 @@ int balancer(struct xdp_md *ctx)
 	}
 	if (p.from_elsewhere && choice.backend->flags & FL_ELSEWHERE)
 		return leave(ctx, settings, &p, &choice, number, FL_SPILLED_TWICE);
-	if (p.length > choice.backend->mtu)
-		return leave_too_big(ctx, settings, &p, &choice, number);
-	reason = settings->tap_until ? wrap_watched(ctx, &p, &choice, hash) : wrap(ctx, &p, &choice, hash);
+	/* Told of below: each of these two changes the packet. */
+	if (settings->tap_until)
+		tap_take(ctx, &p);
+	reason = p.length > choice.backend->mtu ? answer_too_big(ctx, &p, choice.backend->mtu)
+		: wrap(ctx, &p, &choice, hash);
+	if (settings->tap_until)
+		tell(&p, &choice, reason);
 	if (reason) {
 		count_reason(number, reason);
 		return verdict_of(reason);

@@ -11,12 +11,16 @@
 /* Longer than any receiver waits for the rest (Linux: 30 s). */
 #define FRAGMENT_SECONDS 30
 
-static __noinline int remember_fragment(const struct fl_control *control, const struct packet *p, __u32 backend)
+__noinline int remember_fragment(const struct fl_control *control, const struct packet *p, __u32 backend)
 {
-	__u64 hash = flow_hash(control, p, p->fragment_id);
-	struct fl_bucket *bucket = LOOK(fragments, entry_bucket(hash, control->fragment_mask));
+	struct fl_bucket *bucket;
 	__u32 now = seconds_now();
+	__u64 hash;
 
+	if (!control || !p)
+		return 0;
+	hash = flow_hash(control, p, p->fragment_id);
+	bucket = LOOK(fragments, entry_bucket(hash, control->fragment_mask));
 	if (!bucket)
 		return 0;
 	if (recall(bucket, hash, now) != backend) {
@@ -26,20 +30,17 @@ static __noinline int remember_fragment(const struct fl_control *control, const 
 	return 0;
 }
 
-static __noinline int follow_fragment(const struct fl_control *control, const struct packet *p, struct choice *c)
+/* The number of the backend that the first fragment went to; 0: nobody knows. */
+__noinline int find_fragment(const struct fl_control *control, const struct packet *p)
 {
-	__u64 hash = flow_hash(control, p, p->fragment_id);
-	struct fl_bucket *bucket = LOOK(fragments, entry_bucket(hash, control->fragment_mask));
-	struct fl_backend *backend;
-	__u32 number;
+	struct fl_bucket *bucket;
+	__u64 hash;
 
-	if (!bucket)
+	if (!control || !p)
 		return 0;
-	number = recall(bucket, hash, seconds_now());
-	backend = living(c->copy, number);
-	if (backend)
-		take(c, backend, number, FL_BY_FRAGMENT);
-	return 0;
+	hash = flow_hash(control, p, p->fragment_id);
+	bucket = LOOK(fragments, entry_bucket(hash, control->fragment_mask));
+	return bucket ? recall(bucket, hash, seconds_now()) : 0;
 }
 
 #endif

@@ -161,14 +161,25 @@ static __always_inline __u32 skip_extensions(struct xdp_md *ctx, struct packet *
 	return 255;
 }
 
-/* The flow that an ICMP error is about, as its client sends it: what is quoted went the other way. */
-static __noinline int parse_quoted4(struct xdp_md *ctx, struct packet *p)
+/*
+ * A function that is not static the verifier looks at once and by itself, not again on each way that leads there; else
+ * kernel 6.1 would not come to an end within the million instructions that it looks at. Such a function takes no
+ * pointer for granted, and gives back numbers alone.
+ *
+ * The flow that an ICMP error is about, as its client sends it: what is quoted went the other way.
+ */
+__noinline int parse_quoted4(struct xdp_md *ctx, struct packet *p)
 {
-	__u32 at = p->l4 & 0x7f;
-	struct icmphdr *icmp = HEADER(ctx, struct icmphdr, at);
-	struct iphdr *inner = HEADER(ctx, struct iphdr, at + sizeof(*icmp));
 	struct two_ports *ports;
+	struct icmphdr *icmp;
+	struct iphdr *inner;
+	__u32 at;
 
+	if (!p)
+		return FL_OTHER_PROTOCOL;
+	at = p->l4 & 0x7f;
+	icmp = HEADER(ctx, struct icmphdr, at);
+	inner = HEADER(ctx, struct iphdr, at + sizeof(*icmp));
 	if (!icmp || !inner)
 		return FL_OTHER_PROTOCOL;
 	if (icmp->type != ICMP_DEST_UNREACH && icmp->type != ICMP_TIME_EXCEEDED && icmp->type != ICMP_PARAMETERPROB)
@@ -190,15 +201,19 @@ static __noinline int parse_quoted4(struct xdp_md *ctx, struct packet *p)
 	return FL_FORWARDED;
 }
 
-static __noinline int parse_quoted6(struct xdp_md *ctx, struct packet *p)
+__noinline int parse_quoted6(struct xdp_md *ctx, struct packet *p)
 {
-	__u32 at = p->l4 & 0x3fff;
-	struct icmp6hdr *icmp = HEADER(ctx, struct icmp6hdr, at);
-	struct ipv6hdr *inner = HEADER(ctx, struct ipv6hdr, at + sizeof(*icmp));
 	struct packet quoted = {};
 	struct two_ports *ports;
-	__u32 protocol;
+	struct icmp6hdr *icmp;
+	struct ipv6hdr *inner;
+	__u32 protocol, at;
 
+	if (!p)
+		return FL_OTHER_PROTOCOL;
+	at = p->l4 & 0x3fff;
+	icmp = HEADER(ctx, struct icmp6hdr, at);
+	inner = HEADER(ctx, struct ipv6hdr, at + sizeof(*icmp));
 	if (!icmp || !inner)
 		return FL_OTHER_PROTOCOL;
 	/* RFC 4443 §2.1: errors are the types below 128. */

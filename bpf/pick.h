@@ -40,6 +40,15 @@ static __always_inline void take(struct choice *c, struct fl_backend *backend, _
 	c->how = how;
 }
 
+/* Whoever is known to have the flow, when he is there. */
+static __always_inline void take_known(struct choice *c, __u32 number, __u32 how)
+{
+	struct fl_backend *backend = living(c->copy, number);
+
+	if (backend)
+		take(c, backend, number, how);
+}
+
 /* What is counted beside a forwarded packet; 0: nothing, the slot said it. */
 static __always_inline __u32 how_of(const struct packet *p, const struct choice *c)
 {

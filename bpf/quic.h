@@ -109,15 +109,19 @@ __noinline int read_server_id(struct xdp_md *ctx, const struct fl_quic_config *c
 	return 1;
 }
 
-static __noinline int pick_by_quic_id(struct xdp_md *ctx, const struct fl_service *service, __u32 number,
-				      const struct packet *p, struct choice *c)
+/* The number of the backend that made the packet's connection id; 0: none did. */
+__noinline int find_quic_id(struct xdp_md *ctx, const struct fl_copy *copy, const struct fl_service *service,
+			    __u32 number, const struct packet *p)
 {
-	__u32 at = (p->l4 & 0x3fff) + sizeof(struct udphdr), first, length = ~0U, place;
-	struct quic_short *header = HEADER(ctx, struct quic_short, at);
-	const struct fl_copy *copy = c->copy;
 	const struct fl_quic_config *config;
+	__u32 at, first, length = ~0U, place;
+	struct quic_short *header;
 	struct fl_block id = {};
 
+	if (!copy || !service || !p)
+		return 0;
+	at = (p->l4 & 0x3fff) + sizeof(struct udphdr);
+	header = HEADER(ctx, struct quic_short, at);
 	if (!header)
 		return 0;
 	first = header->first;
@@ -139,17 +143,13 @@ static __noinline int pick_by_quic_id(struct xdp_md *ctx, const struct fl_servic
 	place = quic_hash(&id, number, first);
 	for (int i = 0; i < FL_PROBES; i++) {
 		struct fl_quic_id *entry = LOOK(quic_ids, copy->quic_first + ((place + i) & copy->quic_mask));
-		struct fl_backend *backend;
 
 		if (!entry || !entry->service)
 			return 0;
 		if (entry->id[0] != id.half[0] || entry->id[1] != id.half[1] || entry->service != number ||
 		    entry->backend >> FL_QUIC_CONFIG != first)
 			continue;
-		backend = living(copy, entry->backend & FL_BACKEND_MASK);
-		if (backend)
-			take(c, backend, entry->backend & FL_BACKEND_MASK, FL_BY_QUIC_ID);
-		return 0;
+		return entry->backend & FL_BACKEND_MASK;
 	}
 	return 0;
 }

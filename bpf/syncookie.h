@@ -63,6 +63,19 @@ struct syn_answer {
 	__u32 mss;
 };
 
+/* Beside the stack: kernel 6.1 allows 512 bytes of it over all functions that call each other. */
+struct syn_room {
+	struct syn_answer answer;
+	struct { struct tcphdr header; __u8 options[TCP_HEADER_MAX - sizeof(struct tcphdr)]; } tcp;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct syn_room);
+} syn_rooms SEC(".maps");
+
 struct syn_ack {
 	struct tcphdr tcp;
 	struct mss_option option;
@@ -101,9 +114,8 @@ static __noinline int is_rate_spent(const struct packet *p)
 }
 
 /* The kernel's cookie for the SYN, the MSS above it; below 0: there is no listener, or it gives none. */
-static __noinline __s64 make_cookie(struct xdp_md *ctx, const struct packet *p, struct syn_answer *a)
+static __noinline __s64 make_cookie(struct xdp_md *ctx, const struct packet *p, struct syn_room *room)
 {
-	struct { struct tcphdr header; __u8 options[TCP_HEADER_MAX - sizeof(struct tcphdr)]; } tcp = {};
 	struct tcphdr *header = HEADER(ctx, struct tcphdr, p->l4 & 0xff);
 	struct bpf_sock *sock;
 	__s64 cookie = -1;
@@ -112,12 +124,12 @@ static __noinline __s64 make_cookie(struct xdp_md *ctx, const struct packet *p, 
 	/* Further behind lie IPv6's extension headers, which no SYN that we would know of has. */
 	if (!header || p->l4 - p->l3 > TCP_HEADER_MAX)
 		return -1;
-	a->acknowledged = bpf_htonl(bpf_ntohl(header->seq) + 1);
+	room->answer.acknowledged = bpf_htonl(bpf_ntohl(header->seq) + 1);
 	bytes = header->doff * 4;
 	/* The verifier is to see the bounds of this very number. */
 	asm volatile("" : "+r"(bytes));
 	bytes &= 0x3c;
-	if (bytes < sizeof(*header) || bpf_xdp_load_bytes(ctx, p->l4 & 0xff, &tcp, bytes))
+	if (bytes < sizeof(*header) || bpf_xdp_load_bytes(ctx, p->l4 & 0xff, &room->tcp, bytes))
 		return -1;
 	sock = find_socket(ctx, p);
 	if (!sock)
@@ -127,12 +139,12 @@ static __noinline __s64 make_cookie(struct xdp_md *ctx, const struct packet *p, 
 			struct iphdr *ip = HEADER(ctx, struct iphdr, p->l3 & 0x7f);
 
 			if (ip)
-				cookie = bpf_tcp_gen_syncookie(sock, ip, sizeof(*ip), &tcp.header, bytes);
+				cookie = bpf_tcp_gen_syncookie(sock, ip, sizeof(*ip), &room->tcp.header, bytes);
 		} else {
 			struct ipv6hdr *ip = HEADER(ctx, struct ipv6hdr, p->l3 & 0x7f);
 
 			if (ip)
-				cookie = bpf_tcp_gen_syncookie(sock, ip, sizeof(*ip), &tcp.header, bytes);
+				cookie = bpf_tcp_gen_syncookie(sock, ip, sizeof(*ip), &room->tcp.header, bytes);
 		}
 	}
 	bpf_sk_release(sock);
@@ -264,24 +276,28 @@ static __noinline int write_answer6(struct xdp_md *ctx, const struct packet *p, 
 /* The SYN becomes the SYN-ACK. XDP_PASS: it is as it was, and the kernel's. */
 static __noinline int answer_syn(struct xdp_md *ctx, const struct packet *p)
 {
-	struct syn_answer a = {};
-	int mss = find_way(ctx, p, &a.way), verdict;
+	struct syn_room *room = LOOK(syn_rooms, 0);
+	struct syn_answer *a = &room->answer;
+	int mss, verdict;
 	__s64 cookie;
 
+	if (!room)
+		return XDP_PASS;
+	mss = find_way(ctx, p, &a->way);
 	if (mss < 0)
 		return XDP_PASS;
-	cookie = make_cookie(ctx, p, &a);
+	cookie = make_cookie(ctx, p, room);
 	if (cookie < 0)
 		return XDP_PASS;
-	a.sequence = bpf_htonl((__u32)cookie);
+	a->sequence = bpf_htonl((__u32)cookie);
 	/* What the client may send is the smaller of what it takes itself and of what the way back has room for. */
-	a.mss = cookie >> 32 & 0xffff;
-	if (mss && a.mss > (__u32)mss)
-		a.mss = mss;
-	verdict = p->family == 4 ? write_answer4(ctx, p, &a) : write_answer6(ctx, p, &a);
-	if (verdict != XDP_TX || a.way.ifindex == ctx->ingress_ifindex)
+	a->mss = cookie >> 32 & 0xffff;
+	if (mss && a->mss > (__u32)mss)
+		a->mss = mss;
+	verdict = p->family == 4 ? write_answer4(ctx, p, a) : write_answer6(ctx, p, a);
+	if (verdict != XDP_TX || a->way.ifindex == ctx->ingress_ifindex)
 		return verdict;
-	return bpf_redirect(a.way.ifindex, 0);
+	return bpf_redirect(a->way.ifindex, 0);
 }
 
 #endif

@@ -52,10 +52,11 @@ static __always_inline bool is_watched(const struct fl_tap *tap, const struct pa
 }
 
 /*
- * The taps that take this packet, a bit for each; its first bytes are copied. This and tap_tell are global functions:
- * the verifier looks at them once, not again on each way that leads here.
+ * Copies the packet's first bytes for the taps that take it; 0: none does. This and tap_tell are global functions: the
+ * verifier looks at them once, not again on each way that leads here. Between them lies the copy's own event.taps, for
+ * a number on the stack would double the ways through all that is done meanwhile.
  */
-__noinline __u32 tap_take(struct xdp_md *ctx, const struct packet *p)
+__noinline int tap_take(struct xdp_md *ctx, const struct packet *p)
 {
 	struct fl_control *settings = LOOK(control, 0);
 	struct tap_room *room = LOOK(tap_rooms, 0);
@@ -64,6 +65,7 @@ __noinline __u32 tap_take(struct xdp_md *ctx, const struct packet *p)
 
 	if (!p || !settings || !room)
 		return 0;
+	room->event.taps = 0;
 	/* Who watched is gone without a word. */
 	if ((__s32)(settings->tap_until - seconds_now()) <= 0) {
 		settings->tap_until = 0;
@@ -77,33 +79,34 @@ __noinline __u32 tap_take(struct xdp_md *ctx, const struct packet *p)
 		watchers |= 1 << i;
 		snap = tap->snap > snap ? tap->snap : snap;
 	}
+	room->event.taps = watchers;
 	if (!watchers)
 		return 0;
 	length = (long)ctx->data_end - (long)ctx->data;
 	room->event.at = bpf_ktime_get_ns();
 	room->event.device = ctx->ingress_ifindex;
 	room->event.length = length;
-	length = length < snap ? length : snap;
-	/* Kernel 6.1 takes the bounds of what is compared, and the compiler likes to compare something derived. */
+	/* Kernel 6.1 takes the bounds of what is compared alone, and no 0 from what is not equal to it. */
+	length = (length < snap ? length : snap) - 1;
 	asm volatile("" : "+r"(length));
-	if (length < 1 || length > FL_SNAP || bpf_xdp_load_bytes(ctx, 0, room->frame, length))
-		length = 0;
-	room->event.captured = length;
+	room->event.captured = length < FL_SNAP && !bpf_xdp_load_bytes(ctx, 0, room->frame, length + 1) ? length + 1 : 0;
 	return watchers;
 }
 
 /* `first` is where the copy of the backends begins that `number` counts in. */
-__noinline int tap_tell(const struct packet *p, __u32 watchers, __u32 decided, __u32 number, __u32 first)
+__noinline int tap_tell(const struct packet *p, __u32 decided, __u32 number, __u32 first)
 {
 	struct tap_room *room = LOOK(tap_rooms, 0);
 	struct fl_backend *backend = number ? LOOK(backends, first + number) : NULL;
 	struct fl_event *event;
+	__u32 watchers;
 	__u64 size;
 	bool is_lost;
 
-	if (!p || !room)
+	if (!p || !room || !room->event.taps)
 		return 0;
 	event = &room->event;
+	watchers = event->taps;
 	__builtin_memcpy(event->from, p->from, sizeof(event->from));
 	__builtin_memcpy(event->to, p->to, sizeof(event->to));
 	event->ports = p->ports;
@@ -114,7 +117,6 @@ __noinline int tap_tell(const struct packet *p, __u32 watchers, __u32 decided, _
 		event->backend_family = backend->family;
 		__builtin_memcpy(event->to_backend, backend->to, sizeof(event->to_backend));
 	}
-	event->taps = watchers;
 	event->reason = decided;
 	event->how = decided >> 8;
 	event->state = decided >> 16;
@@ -126,6 +128,7 @@ __noinline int tap_tell(const struct packet *p, __u32 watchers, __u32 decided, _
 	if (size > FL_SNAP)
 		return 0;
 	is_lost = bpf_ringbuf_output(&tap_ring, room, sizeof(*event) + size, 0);
+	event->taps = 0;
 	for (int i = 0; i < FL_TAPS; i++) {
 		struct fl_tap *tap = watchers & 1 << i ? LOOK(taps, i) : NULL;
 
@@ -135,10 +138,9 @@ __noinline int tap_tell(const struct packet *p, __u32 watchers, __u32 decided, _
 	return 0;
 }
 
-static __always_inline void tell(const struct packet *p, const struct choice *c, __u32 reason, __u32 watchers)
+static __always_inline void tell(const struct packet *p, const struct choice *c, __u32 reason)
 {
-	if (watchers)
-		tap_tell(p, watchers, reason | how_of(p, c) << 8 | c->state << 16, c->number, c->copy->backend_first);
+	tap_tell(p, reason | how_of(p, c) << 8 | c->state << 16, c->number, c->copy->backend_first);
 }
 
 #endif

@@ -30,7 +30,7 @@ static __always_inline bool turn_around(struct xdp_md *ctx, const struct packet 
 	return write_frame(ctx, p, came->h_source, came->h_dest);
 }
 
-static __noinline int answer_ipv4(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
+static __always_inline int answer_ipv4(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
 {
 	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0), came;
 	int end = (long)ctx->data_end - (long)ctx->data;
@@ -61,7 +61,7 @@ static __noinline int answer_ipv4(struct xdp_md *ctx, const struct packet *p, __
 	return FL_TOO_BIG_ANSWERED;
 }
 
-static __noinline int answer_ipv6(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
+static __always_inline int answer_ipv6(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
 {
 	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0), came;
 	int end = (long)ctx->data_end - (long)ctx->data;
@@ -90,10 +90,10 @@ static __noinline int answer_ipv6(struct xdp_md *ctx, const struct packet *p, __
 	return FL_TOO_BIG_ANSWERED;
 }
 
-static __always_inline int answer_too_big(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
+__noinline int answer_too_big(struct xdp_md *ctx, const struct packet *p, __u32 mtu)
 {
 	/* RFC 1122 §3.2.2: no error about an error, nor about a fragment that is not the first. */
-	if (!p->may_not_split || p->is_error || p->fragment == LATER)
+	if (!p || !p->may_not_split || p->is_error || p->fragment == LATER)
 		return FL_TOO_BIG_DROPPED;
 	return p->family == 4 ? answer_ipv4(ctx, p, mtu) : answer_ipv6(ctx, p, mtu);
 }

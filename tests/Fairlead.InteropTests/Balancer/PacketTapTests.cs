@@ -31,13 +31,24 @@ public sealed class PacketTapTests : IDisposable
             foreach (PacketStep step in one.Steps)
             {
                 TappedPacket shown = await NextAsync(watch);
-                Assert.Equal(Convert.ToHexString(PacketText.Build(step.In)), Convert.ToHexString(shown.Frame.Span));
+                string[] expected = [step.In, Opened(step.In)];
+                Assert.Contains(Convert.ToHexString(shown.Frame.Span),
+                    expected.Select(text => Convert.ToHexString(PacketText.Build(text))));
                 Assert.True(step.Reason == $"{shown.Reason}" || step.Reason == $"{shown.How}",
                     $"{one.Sentence}: {shown.Reason} {shown.How}");
             }
         }
 
         Assert.Equal(0ul, watch.Lost);
+    }
+
+    /// <summary>What another balancer sent on is shown as it was before.</summary>
+    private static string Opened(string packet)
+    {
+        string[] layers = packet.Split(" / ");
+        int gue = Array.IndexOf(layers, "gue");
+        int outer = Array.FindIndex(layers, layer => layer.StartsWith("ip", StringComparison.Ordinal));
+        return gue < 0 ? packet : string.Join(" / ", [.. layers[..outer], .. layers[(gue + 1)..]]);
     }
 
     [InteropFact]
