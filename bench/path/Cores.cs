@@ -7,22 +7,14 @@ namespace Fairlead.Bench.Path;
 /// <summary>Who works on which core, and how much.</summary>
 internal static class Cores
 {
-    /// <summary>Has what comes in on the device worked on by this core, in a thread of its own: which one.</summary>
-    public static string Pin(Bed bed, string host, string device, int core)
+    /// <summary>Has what comes in on the device worked on by this core, in a thread of its own.</summary>
+    public static void Pin(Bed bed, string host, string device, int core)
     {
-        HashSet<string> before = [.. Threads($"napi/{device}-")];
+        HashSet<string> before = [.. Threads(device)];
         bed.Run(host, "sh", "-c", $"echo 1 > /sys/class/net/{device}/threaded");
-        string made = Threads($"napi/{device}-").Single(thread => !before.Contains(thread));
+        string made = Threads(device).Single(thread => !before.Contains(thread));
         Command.Run("taskset", "-pc", $"{core}", made);
-        return made;
     }
-
-    /// <summary>The kernel's thread of this name.</summary>
-    public static string Thread(string name) => Threads(name).Single();
-
-    /// <summary>Nanoseconds that a thread has run.</summary>
-    public static long Runtime(string thread) => long.Parse(
-        File.ReadAllText($"/proc/{thread}/schedstat").Split(' ')[0], CultureInfo.InvariantCulture);
 
     /// <summary>Seconds that a core has worked since the machine started.</summary>
     public static double Busy(int core)
@@ -34,7 +26,7 @@ internal static class Cores
         return (parts.Sum() - parts[3] - parts[4]) / 100.0;
     }
 
-    private static IEnumerable<string> Threads(string beginning)
+    private static IEnumerable<string> Threads(string device)
     {
         foreach (string folder in Directory.GetDirectories("/proc").Where(path => char.IsAsciiDigit(path[6])))
         {
@@ -48,7 +40,7 @@ internal static class Cores
                 continue; // It has ended.
             }
 
-            if (name.StartsWith(beginning, StringComparison.Ordinal)) yield return folder[6..];
+            if (name.StartsWith($"napi/{device}-", StringComparison.Ordinal)) yield return folder[6..];
         }
     }
 }

@@ -4,7 +4,7 @@ using Fairlead.Net.Linux;
 
 namespace Fairlead.Bench.Path;
 
-/// <summary>What a packet costs on its way through a core: the balancer, the least that XDP can do, and nftables' DNAT.</summary>
+/// <summary>How many packets a core carries: by the balancer, the least that XDP can do, and nftables' DNAT.</summary>
 internal sealed class Packets : IDisposable
 {
     public static readonly IPAddress Vip = IPAddress.Parse("192.0.2.1");
@@ -14,7 +14,7 @@ internal sealed class Packets : IDisposable
     public double By(string program, int flows, double seconds)
     {
         using BpfObject link = wire.Attach("lb", "l0", program);
-        return wire.Cost(flows, seconds);
+        return wire.Throughput(flows, seconds);
     }
 
     public double Balanced(DeliveryMode mode, int flows, double seconds)
@@ -23,7 +23,7 @@ internal sealed class Packets : IDisposable
             [.. Enumerable.Range(101, Wire.Reals).Select(i => $"10.0.0.{i}")], 17);
         try
         {
-            return wire.Cost(flows, seconds);
+            return wire.Throughput(flows, seconds);
         }
         finally
         {
@@ -46,7 +46,7 @@ internal sealed class Packets : IDisposable
                 }
                 """);
             wire.Bed.Run("lb", "nft", "-f", file);
-            return wire.Cost(flows, seconds);
+            return wire.Throughput(flows, seconds);
         }
         finally
         {

@@ -41,8 +41,7 @@ static long is_due(__u32 turn, __u64 *until)
 }
 
 /*
- * At a pace that the one on trial keeps up with: a queue that is full is a lock that two cores pull at, which costs more
- * than what is measured.
+ * At a pace, for a queue that is always full is a line that two cores pull at, which costs more than what is measured.
  */
 static __always_inline void pace(struct source *s)
 {

@@ -42,13 +42,15 @@ public sealed class PacketTapTests : IDisposable
         Assert.Equal(0ul, watch.Lost);
     }
 
-    /// <summary>What another balancer sent on is shown as it was before.</summary>
+    /// <summary>What another balancer sent on is shown as it was before, with the congestion of its way.</summary>
     private static string Opened(string packet)
     {
         string[] layers = packet.Split(" / ");
         int gue = Array.IndexOf(layers, "gue");
         int outer = Array.FindIndex(layers, layer => layer.StartsWith("ip", StringComparison.Ordinal));
-        return gue < 0 ? packet : string.Join(" / ", [.. layers[..outer], .. layers[(gue + 1)..]]);
+        if (gue < 0) return packet;
+        string inner = string.Join(" / ", [.. layers[..outer], .. layers[(gue + 1)..]]);
+        return layers[outer].Contains("tos=3", StringComparison.Ordinal) ? inner.Replace("tos=2", "tos=3") : inner;
     }
 
     [InteropFact]
