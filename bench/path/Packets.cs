@@ -11,19 +11,19 @@ internal sealed class Packets : IDisposable
     private readonly Wire wire = new();
 
     /// <summary>By a program of wire.bpf.c.</summary>
-    public double By(string program, int flows, double seconds)
+    public double By(string program, int flows)
     {
         using BpfObject link = wire.Attach("lb", "l0", program);
-        return wire.Throughput(flows, seconds);
+        return wire.Throughput(flows);
     }
 
-    public double Balanced(DeliveryMode mode, int flows, double seconds)
+    public double Balanced(DeliveryMode mode, int flows)
     {
         using XdpBalancer balancer = Balance(wire.Bed.Prefix, "l0", wire.In, mode,
             [.. Enumerable.Range(101, Wire.Reals).Select(i => $"10.0.0.{i}")], 17);
         try
         {
-            return wire.Throughput(flows, seconds);
+            return wire.Throughput(flows);
         }
         finally
         {
@@ -31,7 +31,7 @@ internal sealed class Packets : IDisposable
         }
     }
 
-    public double Translated(int flows, double seconds)
+    public double Translated(int flows)
     {
         string map = string.Join(", ", Enumerable.Range(0, Wire.Reals).Select(i => $"{i} : 10.2.0.{101 + i}"));
         string file = System.IO.Path.GetTempFileName();
@@ -46,7 +46,7 @@ internal sealed class Packets : IDisposable
                 }
                 """);
             wire.Bed.Run("lb", "nft", "-f", file);
-            return wire.Throughput(flows, seconds);
+            return wire.Throughput(flows);
         }
         finally
         {

@@ -1,43 +1,43 @@
 // The balancer end to end beside what else could do its work, in one run: how many packets of 60 bytes a core carries from
 // veth to veth (XDP that only turns a frame around, or writes one header; the balancer; nftables' DNAT to as many
 // backends), and how many TCP connections a second of a core carries (the balancer, HAProxy).
-//   bench/path/run [seconds a pace]
+//   bench/path/run
 #pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
 using System.Globalization;
 using Fairlead.Balancer;
 using Fairlead.Bench.Path;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-double seconds = args.Length > 0 ? double.Parse(args[0]) : 0.3;
+const double Seconds = 4;
 DateTime date = DateTime.UtcNow;
 var text = new StringWriter();
 bool missed = false;
-Say($"# bench/path/run {seconds}: {date:yyyy-MM-dd HH:mm} UTC, load "
+Say($"# bench/path/run: {date:yyyy-MM-dd HH:mm} UTC, load "
     + $"{File.ReadAllText("/proc/loadavg").Split(' ')[0]} at the start");
-Say("# million packets a second that one core carries from veth to veth, the ends of the wire on it, too, at their best pace;");
+Say("# million packets a second that one core carries from veth to veth, the ends of the wire on it, too;");
 Say("# of TX: as a part of what XDP_TX alone does; bar: twice Katran's part (of 5.25 2.47, 1.71 and 1.25 by IPIP, 1.46, 1.05");
 Say("# and 0.98 by GUE). What writes an outer header cannot be ahead of XDP_TX with the same one for all.");
 Say($"{"",-36} {"flows",7} {"M/s",6} {"of TX",6} {"bar",5} {"x nft",6} {"bar",4}");
 var packets = new Packets();
 foreach ((int flows, double ip, double gue) in new[] { (1, 2.47, 1.46), (1 << 16, 1.71, 1.05), (1 << 19, 1.25, 0.98) })
 {
-    double turned = packets.By("turn", flows, seconds);
+    double turned = packets.By("turn", flows);
     Row("XDP_TX alone", flows, turned, turned, 0, 0);
-    Row("XDP_TX with one outer header for all", flows, packets.By("wrap", flows, seconds), turned, 0, 0);
+    Row("XDP_TX with one outer header for all", flows, packets.By("wrap", flows), turned, 0, 0);
     // Half a million flows do not fit into its connection table as it is by default.
-    double translated = flows > 1 << 16 ? 0 : packets.Translated(flows, seconds);
+    double translated = flows > 1 << 16 ? 0 : packets.Translated(flows);
     if (translated > 0) Row("nftables, DNAT over 100", flows, translated, turned, 0, 0);
-    Row("Fairlead, L2", flows, packets.Balanced(DeliveryMode.L2, flows, seconds), turned, ip, translated);
-    Row("Fairlead, IP in IPv4", flows, packets.Balanced(DeliveryMode.Ip, flows, seconds), turned, ip, translated);
-    Row("Fairlead, GUE over IPv4", flows, packets.Balanced(DeliveryMode.Gue, flows, seconds), turned, gue, translated);
+    Row("Fairlead, L2", flows, packets.Balanced(DeliveryMode.L2, flows), turned, ip, translated);
+    Row("Fairlead, IP in IPv4", flows, packets.Balanced(DeliveryMode.Ip, flows), turned, ip, translated);
+    Row("Fairlead, GUE over IPv4", flows, packets.Balanced(DeliveryMode.Gue, flows), turned, gue, translated);
 }
 
 packets.Dispose();
 Say("# TCP: 64 clients, connect, 64 bytes and back, reset");
 Say($"{"",-34} {"conn/s",7} {"core",6} {"a core's second",16} {"x",6} {"bar",4}");
-Connections.Cost proxied = Connections.Proxied(4);
+Connections.Cost proxied = Connections.Proxied(Seconds);
 Tcp("HAProxy, TCP, one thread", proxied, proxied);
-Tcp("Fairlead, L2", Connections.Balanced(DeliveryMode.L2, 4), proxied);
+Tcp("Fairlead, L2", Connections.Balanced(DeliveryMode.L2, Seconds), proxied);
 
 string root = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../.."));
 File.WriteAllText(Path.Combine(root, "bench", "results", $"path-{date:yyyy-MM-dd}.txt"), text.ToString());

@@ -25,9 +25,16 @@ public class ScenarioTests(ITestOutputHelper output)
         string folder = Directory.CreateTempSubdirectory("fairlead-spill").FullName;
         try
         {
-            foreach (string file in Directory.GetFiles(Path.Combine(Fixture.Repository, "lab", "topologies")))
-                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-            string fleet = Path.Combine(folder, "three-cities.fleet.yaml"), text = File.ReadAllText(fleet);
+            string lab = Path.Combine(Fixture.Repository, "lab");
+            foreach (string file in Directory.GetFiles(lab, "*", SearchOption.AllDirectories))
+            {
+                string copy = Path.Combine(folder, Path.GetRelativePath(lab, file));
+                Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+                File.Copy(file, copy);
+            }
+
+            string fleet = Path.Combine(folder, "topologies", "three-cities.fleet.yaml");
+            string text = File.ReadAllText(fleet);
             int from = text.IndexOf("  web:\n", StringComparison.Ordinal);
             string web = text[from..text.IndexOf("  dns:\n    host", StringComparison.Ordinal)];
             // As `web`, and its routes stay whatever its backends do.
@@ -39,7 +46,7 @@ public class ScenarioTests(ITestOutputHelper output)
                     StringComparison.Ordinal), StringComparison.Ordinal));
             string scenario = Path.Combine(folder, "spill.scn");
             File.WriteAllText(scenario, File.ReadAllText(Fixture.PathOf("lab/spill.scn")).Replace(
-                "topology three-cities", $"topology {folder}/three-cities.yaml", StringComparison.Ordinal));
+                "topology three-cities", $"topology {folder}/topologies/three-cities.yaml", StringComparison.Ordinal));
             Runs(scenario);
         }
         finally
