@@ -205,34 +205,39 @@ static __always_inline void write_syn_ack(struct syn_ack *s, const struct packet
 	s->option.mss = bpf_htons(a->mss);
 }
 
-/* The frame is cut to what the answer takes. XDP_PASS: it cannot be, and nothing has happened. */
-static __always_inline int make_room(struct xdp_md *ctx, const struct packet *p, int packet_bytes)
+/*
+ * Cuts the frame to what the answer takes, and sends it the answer's way. XDP_PASS: it cannot be cut, and nothing has
+ * happened.
+ */
+static __always_inline int begin_answer(struct xdp_md *ctx, const struct packet *p, const struct syn_answer *a,
+					int packet_bytes)
 {
 	int end = (long)ctx->data_end - (long)ctx->data, before = (int)(p->l3 & 0x7f) - (int)sizeof(struct ethhdr);
+	struct ethhdr *ethernet;
 
 	if (bpf_xdp_adjust_tail(ctx, (int)(p->l3 & 0x7f) + packet_bytes - end))
 		return XDP_PASS;
-	return bpf_xdp_adjust_head(ctx, before) ? XDP_DROP : XDP_TX;
-}
-
-static __always_inline void write_way(struct ethhdr *ethernet, const struct syn_answer *a, __be16 protocol)
-{
+	if (bpf_xdp_adjust_head(ctx, before))
+		return XDP_DROP;
+	ethernet = HEADER(ctx, struct ethhdr, 0);
+	if (!ethernet)
+		return XDP_DROP;
 	__builtin_memcpy(ethernet->h_dest, a->way.dmac, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, a->way.smac, ETH_ALEN);
-	ethernet->h_proto = protocol;
+	ethernet->h_proto = p->family == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	return XDP_TX;
 }
 
 static __noinline int write_answer4(struct xdp_md *ctx, const struct packet *p, const struct syn_answer *a)
 {
-	struct answer { struct ethhdr ethernet; struct iphdr ip; struct syn_ack tcp; } __attribute__((packed)) *s;
-	int verdict = make_room(ctx, p, sizeof(*s) - sizeof(s->ethernet));
+	struct answer { struct iphdr ip; struct syn_ack tcp; } __attribute__((packed)) *s;
+	int verdict = begin_answer(ctx, p, a, sizeof(*s));
 
 	if (verdict != XDP_TX)
 		return verdict;
-	s = HEADER(ctx, struct answer, 0);
+	s = HEADER(ctx, struct answer, sizeof(struct ethhdr));
 	if (!s)
 		return XDP_DROP;
-	write_way(&s->ethernet, a, bpf_htons(ETH_P_IP));
 	__builtin_memset(&s->ip, 0, sizeof(s->ip));
 	s->ip.version = 4;
 	s->ip.ihl = 5;
@@ -251,15 +256,14 @@ static __noinline int write_answer4(struct xdp_md *ctx, const struct packet *p, 
 
 static __noinline int write_answer6(struct xdp_md *ctx, const struct packet *p, const struct syn_answer *a)
 {
-	struct answer { struct ethhdr ethernet; struct ipv6hdr ip; struct syn_ack tcp; } __attribute__((packed)) *s;
-	int verdict = make_room(ctx, p, sizeof(*s) - sizeof(s->ethernet));
+	struct answer { struct ipv6hdr ip; struct syn_ack tcp; } __attribute__((packed)) *s;
+	int verdict = begin_answer(ctx, p, a, sizeof(*s));
 
 	if (verdict != XDP_TX)
 		return verdict;
-	s = HEADER(ctx, struct answer, 0);
+	s = HEADER(ctx, struct answer, sizeof(struct ethhdr));
 	if (!s)
 		return XDP_DROP;
-	write_way(&s->ethernet, a, bpf_htons(ETH_P_IPV6));
 	__builtin_memset(&s->ip, 0, sizeof(s->ip));
 	s->ip.version = 6;
 	s->ip.payload_len = bpf_htons(sizeof(s->tcp));

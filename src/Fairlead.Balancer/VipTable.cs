@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Fairlead.Balancer.Maps;
 using Fairlead.Net.Addresses;
 
 namespace Fairlead.Balancer;
@@ -26,6 +27,9 @@ public sealed record VipTable(long Generation, ImmutableArray<VipEntry> Entries)
     /// Balancers elsewhere that may send on here what is for these VIPs. Tunnels of no others are opened.
     /// </summary>
     public ImmutableArray<IPAddress> Spillers { get; init; } = [];
+
+    /// <summary>Of Spillers there may be so many.</summary>
+    public const int SpillersMax = Layout.Spillers / 4;
 }
 
 /// <summary>How a packet reaches a backend.</summary>

@@ -6,15 +6,13 @@ namespace Fairlead.Balancer.Maps;
 /// <summary>The balancers elsewhere that may send on to this one, as the kernel has them (bpf/spill.h).</summary>
 internal static class Spillers
 {
-    private const int Most = Layout.Spillers / 4;
-
     /// <summary>IOException: there are too many.</summary>
     public static void Check(ImmutableArray<IPAddress> spillers)
     {
-        if (spillers.Length > Most)
+        if (spillers.Length > VipTable.SpillersMax)
         {
             throw new IOException(
-                $"{spillers.Length} balancers elsewhere may send on to this one: there is room for {Most}");
+                $"{spillers.Length} balancers elsewhere may send on to this one: at most {VipTable.SpillersMax}");
         }
     }
 

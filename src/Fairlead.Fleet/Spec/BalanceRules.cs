@@ -32,6 +32,10 @@ internal static class BalanceRules
                 yield return (at, "only a service with a \"host\" or \"vips\" has VIPs to balance");
             if (service.Balance!.Spills && service.Backends.Count < 2)
                 yield return ($"{at}.spill", "no other pop has backends of it: there is nowhere to send packets on to");
+            int nodes = fleet.Pops.SelectMany(pop => pop.Nodes).Sum(node => node.Addresses.Length);
+            if (service.Balance.Spills && nodes > VipTable.SpillersMax)
+                yield return ($"{at}.spill", $"the fleet's nodes have {nodes} addresses: at most "
+                    + $"{VipTable.SpillersMax} may send packets on to each other");
             if (service.Balance.SynCookies is not null && service.Ports.All(port => port.Protocol != PortProtocol.Tcp))
                 yield return ($"{at}.synCookies", "the service has no TCP port: nothing else is opened by a SYN");
             foreach ((string path, string message) in

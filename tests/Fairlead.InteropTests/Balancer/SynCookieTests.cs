@@ -64,10 +64,13 @@ public sealed class SynCookieTests
             long got = SynFlood.Counter(bed, "b1", "SyncookiesSent") - before;
             TimeSpan took = Stopwatch.GetElapsedTime(begin);
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            while (crowd.Answers < answers + 3 * 300) await Task.Delay(20, patience.Token);
+            while (crowd.Answers < answers + 3 * 295) await Task.Delay(20, patience.Token);
 
-            Assert.True(crowd.Broken.Count == 0, string.Join('\n', crowd.Broken.Take(5)));
-            Assert.Equal(300, crowd.Hellos.Count);
+            // A cookie's connection whose ACK the flood drowns is one that the server, who speaks first here, never
+            // hears of: a few that open meanwhile may be lost so, and none of those that are open.
+            string[] open = [.. crowd.Broken.Where(one => !one.StartsWith("connect:", StringComparison.Ordinal))];
+            Assert.True(open.Length == 0, string.Join('\n', open.Take(5)));
+            Assert.True(crowd.Hellos.Count >= 295, string.Join('\n', crowd.Broken.Take(9)));
             double most = rate * (took.TotalSeconds + 0.1) + 1;
             Assert.True(got <= most && got >= rate / 10, $"{mode}: {got} of at most {most:0} in {took}");
             // A busy machine's veth loses some of a flood.

@@ -157,6 +157,16 @@ public class BalancedTests
     }
 
     [Fact]
+    public void More_nodes_than_the_kernels_table_has_room_for_cannot_spill()
+    {
+        string nodes = string.Join(", ", Enumerable.Range(1, VipTable.SpillersMax)
+            .Select(i => $"t{i}: {{addresses: [\"2001:db8:66::{i:x}\"]}}"));
+        _ = FleetReader.Read("f.yaml", Spilling.Replace("t1: {addresses: [203.0.113.66]}", nodes),
+            out IReadOnlyList<SpecProblem> problems);
+        Assert.Contains(problems, problem => problem.ToString().Contains("at most 256", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_service_without_balance_is_the_routes_alone() => Assert.Empty(
         NodeRoutes.VipsOf(Read(Text.Replace("    balance: {mode: gue, sticky: true, transition: 5m}", "")
             .Replace("    weights: {198.51.100.5: 3}\n", "")), new Plan(), Own(), 1).Services);
