@@ -5,6 +5,7 @@ using System.Text;
 using Fairlead.Api;
 using Fairlead.Fleet;
 using Fairlead.Fleet.Steer;
+using Fairlead.Net;
 
 namespace Fairlead.Cli;
 
@@ -17,27 +18,7 @@ internal sealed class ApiRefusedException(Refusal refusal) : Exception(string.Jo
 /// <summary>Talks to a node over its control socket. IOException when nobody is there.</summary>
 internal sealed class ApiClient(string socketPath) : IDisposable
 {
-    private readonly HttpClient client = new(new SocketsHttpHandler
-    {
-        ConnectCallback = async (_, stop) =>
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            try
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), stop);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
-    })
-    {
-        BaseAddress = new Uri("http://node/"),
-        Timeout = TimeSpan.FromSeconds(10),
-    };
+    private readonly HttpClient client = LocalHttpClient.Of(socketPath, TimeSpan.FromSeconds(10));
 
     public Task<StatusView> StatusAsync(CancellationToken stop) =>
         SendAsync<StatusView>(HttpMethod.Get, "v1/status", null, stop);

@@ -57,24 +57,18 @@ public sealed class SynCookieTests
 
             // With tcp_syncookies 2 the kernel counts each SYN that it gets as a cookie of its own.
             long begin = Stopwatch.GetTimestamp();
-            Task flood = SynFlood.SendAsync(bed.Bed.NamespaceOf("client"), XdpBed.Vip4, Flood);
+            Task flood = SynFlood.SendAsync(bed.Bed.NamespaceOf("client"), XdpBed.Vip4, Flood, () => Seen(side));
             await crowd.OpenAsync(XdpBed.Vip4, 50);
             await crowd.OpenAsync(XdpBed.Vip6, 50);
             await flood;
             long got = SynFlood.Counter(bed, "b1", "SyncookiesSent") - before;
             TimeSpan took = Stopwatch.GetElapsedTime(begin);
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            while (crowd.Answers < answers + 3 * 295) await Task.Delay(20, patience.Token);
-
-            // A cookie's connection whose ACK the flood drowns is one that the server, who speaks first here, never
-            // hears of: a few that open meanwhile may be lost so, and none of those that are open.
-            string[] open = [.. crowd.Broken.Where(one => !one.StartsWith("connect:", StringComparison.Ordinal))];
-            Assert.True(open.Length == 0, string.Join('\n', open.Take(5)));
-            Assert.True(crowd.Hellos.Count >= 295, string.Join('\n', crowd.Broken.Take(9)));
+            while (crowd.Answers < answers + 3 * 300 && crowd.Broken.Count == 0) await Task.Delay(20, patience.Token);
+            Assert.True(crowd.Broken.Count == 0, string.Join('\n', crowd.Broken.Take(9)));
             double most = rate * (took.TotalSeconds + 0.1) + 1;
             Assert.True(got <= most && got >= rate / 10, $"{mode}: {got} of at most {most:0} in {took}");
-            // A busy machine's veth loses some of a flood.
-            Assert.InRange(side.Counts()[BackendReason.Cookie] - cookies, Flood / 2ul, Flood + 200ul);
+            Assert.InRange(side.Counts()[BackendReason.Cookie] - cookies, Flood - (ulong)most, Flood + 200ul);
             Assert.Empty(bed.Faults);
         }
     }
@@ -90,7 +84,7 @@ public sealed class SynCookieTests
         using XdpBalancer balancer = bed.StartBalancer("node");
         bed.Apply("node", balancer, XdpBed.Table(DeliveryMode.Gue, false, "1"));
         await crowd.OpenAsync(XdpBed.Vip4, 100);
-        await SynFlood.SendAsync(bed.Bed.NamespaceOf("client"), XdpBed.Vip4, Flood);
+        await SynFlood.SendAsync(bed.Bed.NamespaceOf("client"), XdpBed.Vip4, Flood, () => Seen(side));
         await crowd.OpenAsync(XdpBed.Vip4, 50);
         Assert.True(crowd.Broken.Count == 0, string.Join('\n', crowd.Broken.Take(5)));
         Assert.InRange(side.Counts()[BackendReason.Cookie], Flood / 2ul, Flood + 150ul);
@@ -142,6 +136,9 @@ public sealed class SynCookieTests
             throw;
         }
     }
+
+    /// <summary>All packets that the backend's program has looked at.</summary>
+    private static ulong Seen(BackendSide side) => side.Counts().Values.Aggregate(0ul, (sum, one) => sum + one);
 
     private static string Setting(XdpBed bed, string name) => bed.Bed.Run("b1", "sysctl", "-n", name).Trim();
 

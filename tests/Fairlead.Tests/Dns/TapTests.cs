@@ -12,10 +12,13 @@ using static Fairlead.Tests.Dns.ServerBed;
 namespace Fairlead.Tests.Dns;
 
 /// <summary>dnstap: what a collector gets, and that nobody else waits for it.</summary>
-public class TapTests
+public sealed class TapTests : IDisposable
 {
     private static readonly UInt128 Client = Prefix.BitsOf(IPAddress.Parse("198.51.100.9"));
     private static readonly DateTimeOffset At = new(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero);
+    private readonly string folder = Directory.CreateTempSubdirectory("fairlead-tap").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
     public void A_frame_says_who_asked_what_when_and_what_was_answered()
@@ -73,7 +76,7 @@ public class TapTests
     [Fact]
     public async Task A_collector_that_comes_late_gets_what_is_asked_from_then_on_and_a_proper_end()
     {
-        string file = Path.Combine(Directory.CreateTempSubdirectory("fairlead-tap").FullName, "tap.sock");
+        string file = Path.Combine(folder, "tap.sock");
         IPEndPoint local = Free(IPAddress.Loopback);
         byte[] query = Query("www.example.com", RecordType.A);
         var server = new DnsServer(

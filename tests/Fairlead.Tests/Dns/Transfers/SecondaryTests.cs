@@ -9,9 +9,12 @@ using static Fairlead.Tests.Dns.ServerBed;
 
 namespace Fairlead.Tests.Dns.Transfers;
 
-public class SecondaryTests
+public sealed class SecondaryTests : IDisposable
 {
     private static readonly DnsName Origin = DnsName.Parse("example.com");
+    private readonly string folder = Directory.CreateTempSubdirectory("fairlead-copies").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
 
     private static TimeSpan S(double seconds) => TimeSpan.FromSeconds(seconds);
 
@@ -59,7 +62,6 @@ public class SecondaryTests
     [Fact]
     public async Task A_new_version_comes_by_notify_and_a_restart_serves_the_copy()
     {
-        string folder = Directory.CreateTempSubdirectory("fairlead-copies").FullName;
         IPEndPoint primaryAt = Free(IPAddress.Loopback), secondaryAt = Free(IPAddress.Loopback);
         TsigKey key = TsigTests.Key();
         await using var primary = new TransferHandler(new TransferOptions
@@ -118,11 +120,10 @@ public class SecondaryTests
             Assert.False(restarted.Zones.Single().IsExpired);
         }
 
-        await AfterItsTimeOrBrokenItIsServedNoMoreAsync(options, folder);
-        Directory.Delete(folder, recursive: true);
+        await AfterItsTimeOrBrokenItIsServedNoMoreAsync(options);
     }
 
-    private static async Task AfterItsTimeOrBrokenItIsServedNoMoreAsync(SecondaryOptions options, string folder)
+    private async Task AfterItsTimeOrBrokenItIsServedNoMoreAsync(SecondaryOptions options)
     {
         var late = new FakeTime(TimeProvider.System.GetUtcNow().AddDays(14).AddSeconds(60));
         await using (var expired = new SecondaryZones(options, late)) Assert.True(expired.Zones.Single().IsExpired);
@@ -138,7 +139,6 @@ public class SecondaryTests
     [Fact]
     public async Task Other_zones_keys_and_primaries_are_taken_over_while_it_runs()
     {
-        string folder = Directory.CreateTempSubdirectory("fairlead-copies").FullName;
         IPEndPoint primaryAt = Free(IPAddress.Loopback), nobody = Free(IPAddress.Loopback);
         TsigKey key = TsigTests.Key(), renewed = TsigTests.Key(secret: "cmVuZXdlZA==");
         await using var primary = new TransferHandler(new TransferOptions
