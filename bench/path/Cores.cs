@@ -7,13 +7,14 @@ namespace Fairlead.Bench.Path;
 /// <summary>Who works on which core, and how much.</summary>
 internal static class Cores
 {
-    /// <summary>Has what comes in on the device worked on by this core, in a thread of its own.</summary>
-    public static void Pin(Bed bed, string host, string device, int core)
+    /// <summary>Has what comes in on the device worked on by this core, in a thread of its own: gives its id.</summary>
+    public static string Pin(Bed bed, string host, string device, int core)
     {
         HashSet<string> before = [.. Threads(device)];
         bed.Run(host, "sh", "-c", $"echo 1 > /sys/class/net/{device}/threaded");
         string made = Threads(device).Single(thread => !before.Contains(thread));
         Command.Run("taskset", "-pc", $"{core}", made);
+        return made;
     }
 
     /// <summary>Seconds that a core has worked since the machine started.</summary>
@@ -25,6 +26,10 @@ internal static class Cores
             .Select(part => long.Parse(part, CultureInfo.InvariantCulture))];
         return (parts.Sum() - parts[3] - parts[4]) / 100.0;
     }
+
+    /// <summary>Nanoseconds that a thread has run.</summary>
+    public static long Ran(string thread) => long.Parse(
+        File.ReadAllText($"/proc/{thread}/schedstat").Split(' ')[0], CultureInfo.InvariantCulture);
 
     private static IEnumerable<string> Threads(string device)
     {

@@ -4,26 +4,26 @@ using Fairlead.Net.Linux;
 
 namespace Fairlead.Bench.Path;
 
-/// <summary>How many packets a core carries: by the balancer, the least that XDP can do, and nftables' DNAT.</summary>
+/// <summary>What a packet takes of a core: by the balancer, the least that XDP can do, and nftables' DNAT.</summary>
 internal sealed class Packets : IDisposable
 {
     public static readonly IPAddress Vip = IPAddress.Parse("192.0.2.1");
     private readonly Wire wire = new();
 
     /// <summary>By a program of wire.bpf.c.</summary>
-    public double By(string program, int flows)
+    public Wire.Cost By(string program, int flows)
     {
         using BpfObject link = wire.Attach("lb", "l0", program);
-        return wire.Throughput(flows);
+        return wire.Measure(flows);
     }
 
-    public double Balanced(DeliveryMode mode, int flows)
+    public Wire.Cost Balanced(DeliveryMode mode, int flows)
     {
         using XdpBalancer balancer = Balance(wire.Bed.Prefix, "l0", wire.In, mode,
             [.. Enumerable.Range(101, Wire.Reals).Select(i => $"10.0.0.{i}")], 17);
         try
         {
-            return wire.Throughput(flows);
+            return wire.Measure(flows);
         }
         finally
         {
@@ -31,7 +31,7 @@ internal sealed class Packets : IDisposable
         }
     }
 
-    public double Translated(int flows)
+    public Wire.Cost Translated(int flows)
     {
         string map = string.Join(", ", Enumerable.Range(0, Wire.Reals).Select(i => $"{i} : 10.2.0.{101 + i}"));
         string file = System.IO.Path.GetTempFileName();
@@ -46,7 +46,7 @@ internal sealed class Packets : IDisposable
                 }
                 """);
             wire.Bed.Run("lb", "nft", "-f", file);
-            return wire.Throughput(flows);
+            return wire.Measure(flows);
         }
         finally
         {

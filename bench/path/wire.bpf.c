@@ -8,21 +8,12 @@
 #include <bpf/bpf_helpers.h>
 
 #define FRAME 60
-#define BATCH 64
-/*
- * So many are on their way at once, of 256 that a queue holds: there is always one to work on, and never one too many. A
- * queue that is full is a line that two cores pull at, which costs more than what is measured.
- */
-#define WINDOW 192
 
 struct source {
 	__u64 number;
 	__u32 mask;		/* flows less one */
 	__u32 sum;		/* of the IPv4 header's words, without the source and the checksum */
 	__u8 frame[64];
-	/* In a line of its own, and told a batch at a time: it is the other core that writes it. */
-	__u8 apart[48];
-	__u64 arrived;
 };
 
 struct {
@@ -40,12 +31,6 @@ struct {
 	__type(value, __u64);
 } taken SEC(".maps");
 
-static long has_room(__u32 turn, struct source **s)
-{
-	(void)turn;
-	return (*s)->number - *(volatile __u64 *)&(*s)->arrived <= WINDOW - BATCH;
-}
-
 /* A page comes back as the other end has left it: the frame is made anew each time, as another flow. */
 SEC("xdp")
 int make(struct xdp_md *ctx)
@@ -56,8 +41,6 @@ int make(struct xdp_md *ctx)
 
 	if (!s || data + FRAME > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
-	if (s->number % BATCH == 0)
-		bpf_loop(1 << 20, has_room, &s, 0);
 	s->number++;
 	__builtin_memcpy(data, s->frame, FRAME);
 	/* An odd factor walks through all flows in an order that no prefetcher follows. */
@@ -122,11 +105,10 @@ int take(struct xdp_md *ctx)
 {
 	__u32 zero = 0;
 	__u64 *count = bpf_map_lookup_elem(&taken, &zero);
-	struct source *s = bpf_map_lookup_elem(&sources, &zero);
 
 	(void)ctx;
-	if (count && s && ++*count % BATCH == 0)
-		s->arrived += BATCH;
+	if (count)
+		++*count;
 	return XDP_DROP;
 }
 
