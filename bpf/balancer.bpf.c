@@ -37,7 +37,9 @@ static __always_inline int wrap(struct xdp_md *ctx, struct packet *p, const stru
 
 	if (choice->state && choice->backend->mode == FL_GUE && !(choice->backend->flags & FL_ELSEWHERE)) {
 		other = other_owner(choice, NULL);
-		third = other ? other_owner(choice, other) : NULL;
+		/* Two are left where the slot had three owners, or the flow is with neither of two. */
+		if (other && (choice->third || (choice->number != choice->owner && choice->number != choice->former)))
+			third = other_owner(choice, other);
 	}
 	return encapsulate(ctx, p, choice->backend, hash, other, third);
 }

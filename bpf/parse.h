@@ -34,7 +34,7 @@ struct packet {
 	__u32 l4;
 	__u32 length;		/* of the IP packet */
 	__u32 fragment_id;
-	__u32 sum;		/* what the whole IP packet adds up to, where is_sum_known */
+	__u32 sum;		/* what a whole IPv6 packet adds up to, where is_sum_known */
 	__be16 tag[4];		/* the frame's VLAN tags */
 	__u8 family;		/* 4 or 6 */
 	__u8 ttl;
@@ -57,6 +57,12 @@ struct packet {
 		asm volatile("" : "+r"(header_));                                                                      \
 		(void *)(header_ + 1) <= (void *)(long)(ctx)->data_end ? header_ : NULL;                               \
 	})
+
+/* linux/if_ether.h has it packed, and then the compiler reads and writes it byte by byte. */
+struct ethernet {
+	__u16 mac[6];		/* destination, source */
+	__be16 type;
+};
 
 /* linux/icmp.h asks for the C library, which has nothing to say here. */
 struct icmphdr {
@@ -195,8 +201,6 @@ __noinline int parse_quoted4(struct xdp_md *ctx, struct packet *p)
 	p->ports = ports->dest | (__u32)ports->source << 16;
 	p->protocol = inner->protocol;
 	p->is_error = 1;
-	/* An ICMP message adds up to nothing by itself, as its IP header does. */
-	p->sum = 0;
 	p->is_sum_known = p->fragment == WHOLE;
 	return FL_FORWARDED;
 }
@@ -281,10 +285,6 @@ static __always_inline int parse_ipv4(struct xdp_md *ctx, struct packet *p)
 		if (p->fragment == LATER)
 			return FL_FORWARDED;
 	} else {
-		/* The header adds up to nothing, and the payload to what its checksum leaves out: the pseudo header. */
-		p->sum = (__u32)(__u16)~(ip->saddr & 0xffff) + (__u16)~(ip->saddr >> 16) +
-			 (__u16)~(ip->daddr & 0xffff) + (__u16)~(ip->daddr >> 16) +
-			 (__u16)~bpf_htons(ip->protocol) + (__u16)~bpf_htons(p->length - header);
 		p->is_sum_known = 1;
 	}
 	if (p->protocol == IPPROTO_ICMP)
@@ -327,12 +327,12 @@ static __always_inline int parse_ipv6(struct xdp_md *ctx, struct packet *p)
 
 static __always_inline int parse(struct xdp_md *ctx, struct packet *p)
 {
-	struct ethhdr *ethernet = HEADER(ctx, struct ethhdr, 0);
+	struct ethernet *ethernet = HEADER(ctx, struct ethernet, 0);
 	__be16 protocol;
 
 	if (!ethernet)
 		return FL_NOT_IP;
-	protocol = ethernet->h_proto;
+	protocol = ethernet->type;
 	p->l3 = sizeof(*ethernet);
 #pragma unroll
 	for (int i = 0; i < 2; i++) {

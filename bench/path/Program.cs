@@ -9,6 +9,7 @@ using Fairlead.Bench.Path;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 const double Seconds = 4;
+const int Turns = 3;
 DateTime date = DateTime.UtcNow;
 var text = new StringWriter();
 bool missed = false;
@@ -22,21 +23,22 @@ Say($"{"",-36} {"flows",7} {"way",5} {"end",4} {"M/s",6} {"of TX",6} {"bar",5} {
 var packets = new Packets();
 foreach ((int flows, double ip, double gue) in new[] { (1, 2.47, 1.46), (1 << 16, 1.71, 1.05), (1 << 19, 1.25, 0.98) })
 {
-    Wire.Cost turned = packets.By("turn", flows);
-    Row("XDP_TX alone", flows, turned, turned, 0, 0);
-    Row("XDP_TX with one outer header for all", flows, packets.By("wrap", flows), turned, 0, 0);
+    List<(string Name, Func<Wire.Cost> Measure, double Katran)> rows =
+    [
+        ("XDP_TX alone", () => packets.By("turn", flows), 0),
+        ("XDP_TX with one outer header for all", () => packets.By("wrap", flows), 0),
+        ("Fairlead, L2", () => packets.Balanced(DeliveryMode.L2, flows), ip),
+        ("Fairlead, IP in IPv4", () => packets.Balanced(DeliveryMode.Ip, flows), ip),
+        ("Fairlead, GUE over IPv4", () => packets.Balanced(DeliveryMode.Gue, flows), gue),
+    ];
     // Half a million flows do not fit into its connection table as it is by default.
-    double translated = 0;
-    if (flows <= 1 << 16)
-    {
-        Wire.Cost cost = packets.Translated(flows);
-        translated = cost.All;
-        Row("nftables, DNAT over 100", flows, cost, turned, 0, 0);
-    }
-
-    Row("Fairlead, L2", flows, packets.Balanced(DeliveryMode.L2, flows), turned, ip, translated);
-    Row("Fairlead, IP in IPv4", flows, packets.Balanced(DeliveryMode.Ip, flows), turned, ip, translated);
-    Row("Fairlead, GUE over IPv4", flows, packets.Balanced(DeliveryMode.Gue, flows), turned, gue, translated);
+    bool translates = flows <= 1 << 16;
+    if (translates) rows.Insert(2, ("nftables, DNAT over 100", () => packets.Translated(flows), 0));
+    // One after the other, and all of it again: what slows the machine down for a while slows down all of them.
+    Wire.Cost[] least = [.. Enumerable.Range(0, Turns).Select(_ => rows.ConvertAll(row => row.Measure()))
+        .Aggregate((one, other) => [.. one.Zip(other, Wire.Less)])];
+    for (int i = 0; i < rows.Count; i++)
+        Row(rows[i].Name, flows, least[i], least[0], rows[i].Katran, translates ? least[2].All : 0);
 }
 
 packets.Dispose();

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Reflection;
@@ -22,7 +21,7 @@ internal sealed class Wire : IDisposable
     public const int Reals = 100;
     private const uint LiveFrames = 2, Batch = 64;
     private const uint Warm = 1 << 20, Packets = 1 << 21;
-    private const int Rounds = 5;
+    private const int Rounds = 3, Tries = 30;
     private const double WorkOfOthersMax = 0.1;
     private readonly List<BpfObject> links = [];
     private readonly Dictionary<string, BpfObject> programs;
@@ -72,6 +71,8 @@ internal sealed class Wire : IDisposable
 
     public T In<T>(string host, Func<T> work) => NetworkNamespace.Run(Bed.NamespaceOf(host), work);
 
+    public static Cost Less(Cost one, Cost other) => one.All < other.All ? one : other;
+
     /// <summary>A packet's cost with so many flows among them, in the round that was disturbed least.</summary>
     public Cost Measure(int flows)
     {
@@ -80,22 +81,26 @@ internal sealed class Wire : IDisposable
         // compiled, learned or remembered is.
         Thread.Sleep(1000);
         Send(Warm);
-        return Enumerable.Range(0, Rounds).Select(_ => Round()).MinBy(cost => cost.All);
+        List<Cost> rounds = [];
+        for (int i = 0; i < Tries && rounds.Count < Rounds; i++)
+            if (Round() is { } cost) rounds.Add(cost);
+        return rounds.Count > 0 ? rounds.Aggregate(Less) : throw new IOException("core 1 is never free: others work there");
     }
 
-    private Cost Round()
+    /// <summary>Null: others had too much of the core, and a part of the way may be in nobody's account.</summary>
+    private Cost? Round()
     {
-        long taken = Taken(), way = Cores.Ran(balancer), end = ends.Sum(Cores.Ran), begin = Stopwatch.GetTimestamp();
+        ulong before = sources[0].Number;
+        long taken = Taken(), way = Cores.Ran(balancer), end = ends.Sum(Cores.Ran);
+        double busy = Cores.Busy(1);
         long made = Send(Packets);
-        double took = Stopwatch.GetElapsedTime(begin).TotalNanoseconds;
+        busy = (Cores.Busy(1) - busy) * 1e9;
         taken = Taken() - taken;
         way = Cores.Ran(balancer) - way;
         end = ends.Sum(Cores.Ran) - end;
-        if (taken < Packets * 0.999) throw new IOException($"{Packets - taken} of {Packets} packets are lost");
-        // Else a part of the way would be in nobody's account.
-        double others = 1 - ((made + way + end) / took);
-        return others < WorkOfOthersMax ? new Cost(way / (double)taken, end / (double)taken)
-            : throw new IOException($"core 1 was not free: {others:0%} of it went to others");
+        long lost = (long)(sources[0].Number - before) - taken;
+        if (lost > taken / 1000 || taken < Packets / 4) throw new IOException($"{lost} of {lost + taken} packets are lost");
+        return made + way + end < busy * (1 - WorkOfOthersMax) ? null : new Cost(way / (double)taken, end / (double)taken);
     }
 
     public void Dispose()
@@ -163,7 +168,7 @@ internal sealed class Wire : IDisposable
         uint sum = 0;
         for (int at = 0; at < 20; at += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(ip[at..]);
         ref Source source = ref sources[0];
-        (source.Number, source.Mask, source.Sum) = (0, (uint)flows - 1, sum);
+        (source.Mask, source.Sum) = ((uint)flows - 1, sum);
         frame.CopyTo(source.Frame);
     }
 
