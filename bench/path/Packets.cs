@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Fairlead.Balancer;
 using Fairlead.Net.Linux;
 
@@ -8,6 +9,7 @@ namespace Fairlead.Bench.Path;
 internal sealed class Packets : IDisposable
 {
     public static readonly IPAddress Vip = IPAddress.Parse("192.0.2.1");
+    private const int Clients = 1 << 16;
     private readonly Wire wire = new();
 
     /// <summary>By a program of wire.bpf.c.</summary>
@@ -52,6 +54,42 @@ internal sealed class Packets : IDisposable
         {
             wire.Bed.Run("lb", "nft", "flush", "ruleset");
             File.Delete(file);
+        }
+    }
+
+    /// <summary>A SYN, answered with a cookie by the backend's kernel: in its own stack, or ahead of it.</summary>
+    public Wire.Cost Cookie(bool isAhead)
+    {
+        wire.Bed.Run("lb", "sysctl", "-qw", "net.ipv4.tcp_syncookies=2");
+        wire.Bed.Ip("lb", "address", "replace", $"{Vip}/32", "dev", "lo");
+        wire.Bed.Ip("lb", "route", "replace", "10.64.0.0/10", "via", "10.0.0.101");
+        using Socket listener = wire.In("lb", () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        listener.Bind(new IPEndPoint(Vip, 80));
+        listener.Listen();
+        if (!isAhead) return wire.Measure(Clients, isSyn: true);
+        var options = new BackendSideOptions
+        {
+            Devices = ["l0"],
+            Vips = [Vip],
+            Balancers = [],
+            Cookies = [new SynCookies { Rate = 0, IsUnwrapped = true, Vips = [new VipPort(Vip, 6, 80)] }],
+            Pins = $"/sys/fs/bpf/{wire.Bed.Prefix}",
+        };
+        using BackendSide side = wire.In("lb", () => BackendSide.Start(options, Console.Error.WriteLine));
+        try
+        {
+            Wire.Cost cost = wire.Measure(Clients, isSyn: true);
+            IReadOnlyDictionary<BackendReason, ulong> counts = side.Counts();
+            return counts[BackendReason.NoCookie] == 0 && counts[BackendReason.Cookie] > 0 ? cost
+                : throw new IOException($"{counts[BackendReason.NoCookie]} SYNs went to the kernel");
+        }
+        finally
+        {
+            wire.In("lb", () =>
+            {
+                side.Remove();
+                return 0;
+            });
         }
     }
 

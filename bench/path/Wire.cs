@@ -22,6 +22,7 @@ internal sealed class Wire : IDisposable
     private const uint LiveFrames = 2, Batch = 64;
     private const uint Warm = 1 << 20, Packets = 1 << 21;
     private const int Rounds = 3, Tries = 30;
+    private const byte Tcp = 6, Udp = 17, TcpBytes = 24;
     private const double WorkOfOthersMax = 0.1;
     private readonly List<BpfObject> links = [];
     private readonly Dictionary<string, BpfObject> programs;
@@ -73,10 +74,13 @@ internal sealed class Wire : IDisposable
 
     public static Cost Less(Cost one, Cost other) => one.All < other.All ? one : other;
 
-    /// <summary>A packet's cost with so many flows among them, in the round that was disturbed least.</summary>
-    public Cost Measure(int flows)
+    /// <summary>
+    /// A packet's cost with so many flows among them, in the round that was disturbed least. Each is UDP, or a SYN, and
+    /// comes to an end of the wire, or its answer does.
+    /// </summary>
+    public Cost Measure(int flows, bool isSyn = false)
     {
-        Fill(flows);
+        Fill(flows, isSyn);
         // What was there before may still be taken down, and on the core that is on trial. Then whatever has to be
         // compiled, learned or remembered is.
         Thread.Sleep(1000);
@@ -152,24 +156,42 @@ internal sealed class Wire : IDisposable
         return counts.Sum();
     }
 
-    private void Fill(int flows)
+    private void Fill(int flows, bool isSyn)
     {
         byte[] frame = new byte[Source.Bytes];
         PhysicalAddress.Parse(MacOf("lb", "l0")).GetAddressBytes().CopyTo(frame, 0);
         PhysicalAddress.Parse(MacOf("gen", "g0")).GetAddressBytes().CopyTo(frame, 6);
         BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(12), 0x0800);
-        Span<byte> ip = frame.AsSpan(14);
-        (ip[0], ip[8], ip[9]) = (0x45, 64, 17);
-        BinaryPrimitives.WriteUInt16BigEndian(ip[2..], Source.Bytes - 14);
+        Span<byte> ip = frame.AsSpan(14), transport = ip[20..];
+        (ip[0], ip[8], ip[9]) = (0x45, 64, isSyn ? Tcp : Udp);
+        int length = isSyn ? 20 + TcpBytes : Source.Bytes - 14;
+        BinaryPrimitives.WriteUInt16BigEndian(ip[2..], (ushort)length);
         IPAddress.Parse("192.0.2.1").TryWriteBytes(ip[16..], out _);
-        BinaryPrimitives.WriteUInt16BigEndian(ip[20..], 40000);
-        BinaryPrimitives.WriteUInt16BigEndian(ip[22..], 80);
-        BinaryPrimitives.WriteUInt16BigEndian(ip[24..], Source.Bytes - 34);
-        uint sum = 0;
-        for (int at = 0; at < 20; at += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(ip[at..]);
+        BinaryPrimitives.WriteUInt16BigEndian(transport, 40000);
+        BinaryPrimitives.WriteUInt16BigEndian(transport[2..], 80);
+        if (isSyn)
+        {
+            // Six words of header, SYN, a window, and an MSS of 1460.
+            (transport[12], transport[13]) = (0x60, 0x02);
+            BinaryPrimitives.WriteUInt16BigEndian(transport[14..], 0xffff);
+            BinaryPrimitives.WriteUInt32BigEndian(transport[20..], 0x020405b4);
+        }
+        else
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(transport[4..], Source.Bytes - 34);
+        }
+
         ref Source source = ref sources[0];
-        (source.Mask, source.Sum) = ((uint)flows - 1, sum);
+        (source.Mask, source.Sum) = ((uint)flows - 1, SumOf(ip[..20]));
+        source.TcpSum = isSyn ? SumOf(ip[12..(20 + TcpBytes)]) + Tcp + TcpBytes : 0;
         frame.CopyTo(source.Frame);
+    }
+
+    private static uint SumOf(Span<byte> words)
+    {
+        uint sum = 0;
+        for (int at = 0; at < words.Length; at += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(words[at..]);
+        return sum;
     }
 
     private string MacOf(string host, string device) =>
@@ -184,6 +206,8 @@ internal sealed class Wire : IDisposable
         public ulong Number;
         public uint Mask;
         public uint Sum;
+        public uint TcpSum;
+        public uint Reserved;
         public FrameBytes Frame;
     }
 

@@ -15,6 +15,8 @@ struct source {
 	__u64 number;
 	__u32 mask;		/* flows less one */
 	__u32 sum;		/* of the IPv4 header's words, without the source and the checksum */
+	__u32 tcp_sum;		/* of TCP's and its pseudo header's, likewise; 0: it is UDP, without a checksum */
+	__u32 reserved;
 	__u8 frame[64];
 };
 
@@ -33,12 +35,20 @@ struct {
 	__type(value, __u64);
 } taken SEC(".maps");
 
+static __always_inline __u16 checksum(__u32 sum, __u32 from)
+{
+	sum += (from >> 16) + (from & 0xffff);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return bpf_htons(~sum & 0xffff);
+}
+
 /* A page comes back as the other end has left it: the frame is made anew each time, as another flow. */
 SEC("xdp")
 int make(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data;
-	__u32 zero = 0, from, sum;
+	__u32 zero = 0, from;
 	struct source *s = bpf_map_lookup_elem(&sources, &zero);
 	__u64 *arrived = bpf_map_lookup_elem(&taken, &zero);
 
@@ -51,10 +61,9 @@ int make(struct xdp_md *ctx)
 	__builtin_memcpy(data, s->frame, FRAME);
 	/* An odd factor walks through all flows in an order that no prefetcher follows. */
 	from = 0x0a400000 + ((__u32)(s->number * 0x9e3779b1) & s->mask);
-	sum = s->sum + (from >> 16) + (from & 0xffff);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	*(__u16 *)(data + 24) = bpf_htons(~sum & 0xffff);
+	*(__u16 *)(data + 24) = checksum(s->sum, from);
+	if (s->tcp_sum)
+		*(__u16 *)(data + 50) = checksum(s->tcp_sum, from);
 	*(__u32 *)(data + 26) = bpf_htonl(from);
 	return XDP_TX;
 }

@@ -14,7 +14,7 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
     public const string NodesFolder = "nodes/";
     public const string IntentsFolder = "intents/";
 
-    private readonly string ownKey = $"{NodesFolder}{ownPop}/{ownNode}";
+    private readonly string ownKey = KeyOf(ownPop, ownNode);
     private readonly Dictionary<string, Held> held = new(StringComparer.Ordinal);
     private int malformedReports, malformedIntents;
 
@@ -22,7 +22,9 @@ public sealed class Observer(IStore store, string ownPop, string ownNode, LastSt
 
     public static string KeyOf(Intent intent) => IntentsFolder + intent.Id;
 
-    public static string KeyOf(NodeReport report) => $"{NodesFolder}{report.Pop}/{report.Node}";
+    public static string KeyOf(NodeReport report) => KeyOf(report.Pop, report.Node);
+
+    private static string KeyOf(string pop, string node) => $"{NodesFolder}{pop}/{node}";
 
     /// <summary>The intents of the store; while it has never been reached, those of the last plan.</summary>
     public ImmutableArray<Intent> Intents()

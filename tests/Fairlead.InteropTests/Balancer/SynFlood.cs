@@ -6,8 +6,8 @@ using Fairlead.Net.Linux;
 namespace Fairlead.InteropTests.Balancer;
 
 /// <summary>
-/// SYNs from addresses that nobody has (198.18.0.0/15), as fast as they are taken: a flood that overflows a veth's queue
-/// loses packets of everybody, which no program can help.
+/// SYNs from addresses that nobody has (198.18.0.0/15), as fast as they are taken: a flood that overflows a veth's
+/// queue loses packets of everybody, which no program can help.
 /// </summary>
 internal static class SynFlood
 {

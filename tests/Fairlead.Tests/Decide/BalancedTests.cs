@@ -234,7 +234,7 @@ public class BalancedTests
     [InlineData("sticky: true", "synCookies: -1", "expected a number from 0")]
     [InlineData("balancer: {key: 000102030405060708090a0b0c0d0e0f, devices: [eth0]}\n", "", "needs the fleet's")]
     [InlineData(", devices: [eth0]", "", "the balancer has no device here")]
-    [InlineData("0b0c0d0e0f", "0b0c0d0e", "expected 32 hex digits")]
+    [InlineData("0b0c0d0e0f", "0b0c0d0e", "expected 32 hex digits, found something else (it is not shown here)")]
     [InlineData("    host: \"::1\"\n", "", "has VIPs to balance")]
     [InlineData("sticky: true", "slots: 16382", "16382 is not prime: the next one is 16411")]
     [InlineData("sticky: true", "slots: 1", "expected a number from 2")]

@@ -104,7 +104,7 @@ internal static class Scalars
     public static readonly Scalar<string> HexKey = new(
         "32 hex digits",
         (string text, out string value) => (value = text).Length == 32 && text.All(char.IsAsciiHexDigit),
-        "^[0-9A-Fa-f]{32}$");
+        "^[0-9A-Fa-f]{32}$", isSecret: true);
 
     /// <summary>What the kernel takes as a device's name.</summary>
     public static readonly Scalar<string> Device = new(

@@ -72,7 +72,8 @@ internal abstract class Shape<T>
 internal delegate bool ScalarParser<T>(string text, out T value);
 
 /// <summary>One scalar; expected says in words what it must be. Types of the schema stand beside each other.</summary>
-internal sealed class Scalar<T>(string expected, ScalarParser<T> parse, string? pattern = null, string type = "string")
+internal sealed class Scalar<T>(
+    string expected, ScalarParser<T> parse, string? pattern = null, string type = "string", bool isSecret = false)
     : Shape<T>
 {
     public override bool TryRead(YamlNode node, Reading reading, out T? value)
@@ -84,7 +85,8 @@ internal sealed class Scalar<T>(string expected, ScalarParser<T> parse, string? 
             return true;
         }
 
-        reading.Fault(node, $"expected {expected}, found {Reading.Show(node)}");
+        string found = isSecret ? "something else (it is not shown here)" : Reading.Show(node);
+        reading.Fault(node, $"expected {expected}, found {found}");
         return false;
     }
 
