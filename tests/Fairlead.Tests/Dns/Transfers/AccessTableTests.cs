@@ -13,7 +13,7 @@ namespace Fairlead.Tests.Dns.Transfers;
 /// guard that all transports share. example.com may be taken from 192.0.2.0/24 with the key `right`; example.net is
 /// a secondary zone whose primary has the key `right`, example.org one whose primary is 192.0.2.1 without a key.
 /// </summary>
-public sealed class AccessTableTests : IAsyncDisposable
+public sealed class AccessTableTests : IAsyncLifetime
 {
     /// <summary>
     /// `in` is 192.0.2.1, `out` 198.51.100.1. none: unsigned; unknown: a key that is not ours; forged: our key's name
@@ -108,7 +108,9 @@ public sealed class AccessTableTests : IAsyncDisposable
         guard = new AnswerGuard(counters, counters.AddThread(), new AnswerState(), handler: handler);
     }
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         await handler.DisposeAsync();
         await secondaries.DisposeAsync();
