@@ -222,7 +222,7 @@ public sealed class BalancingNodeTests : IDisposable
         bed.AwaitRoutes($"{Vip}/32");
         bed.Until(() => Ask(0).Length > 0, "the VIP answers");
         // A client's first id means nobody: the slots have it, and both backends get some.
-        bed.Until(() => Enumerable.Range(46000, 30).Select(port => Quic("10.0.0.1", port, [0xe7, 1, 2, 3, 4, 5, 6, 7]))
+        bed.Until(() => Enumerable.Range(16000, 30).Select(port => Quic("10.0.0.1", port, [0xe7, 1, 2, 3, 4, 5, 6, 7]))
             .Distinct().Order().SequenceEqual(["b1", "b2"]), "both get new connections");
         AllStay(Id(Plain), Id(old));
         JsonElement why = bed.Json("why", "flow", "10.0.0.77:5000", $"{Vip}:7777/udp", "--quic-id",
@@ -232,7 +232,7 @@ public sealed class BalancingNodeTests : IDisposable
 
         // Its slots are another's: b1 takes no new flows, and keeps the connections that it has.
         Command.Run(NodeBed.Program, ["drain-backend", "10.0.0.5", "--control", bed.Control]);
-        bed.Until(() => Enumerable.Range(47000, 20).All(port => Ask(port).StartsWith("b2", StringComparison.Ordinal)),
+        bed.Until(() => Enumerable.Range(17000, 20).All(port => Ask(port).StartsWith("b2", StringComparison.Ordinal)),
             "b1 is drained");
         AllStay(Id(Plain), Id(old));
         Command.Run(NodeBed.Program, ["undrain-backend", "10.0.0.5", "--control", bed.Control]);
@@ -249,18 +249,18 @@ public sealed class BalancingNodeTests : IDisposable
         // A new key beside the old one, then without it: what it encrypted says nothing any more.
         bed.WriteFleet(Fleet.Replace(Mode, $"{Mode}, quic: [{old}, {next}]", StringComparison.Ordinal));
         NodeBed.Signal(node, "HUP");
-        bed.Until(() => Quic("10.0.0.1", 48000, Id(next)("b1")) + Quic("10.0.0.1", 48000, Id(next)("b2")) == "b1b2",
+        bed.Until(() => Quic("10.0.0.1", 18000, Id(next)("b1")) + Quic("10.0.0.1", 18000, Id(next)("b2")) == "b1b2",
             "the new key is known");
         AllStay(Id(old), Id(next));
         bed.WriteFleet(Fleet.Replace(Mode, $"{Mode}, quic: [{next}]", StringComparison.Ordinal));
         NodeBed.Signal(node, "HUP");
-        bed.Until(() => Enumerable.Range(49000, 30).Select(port => Quic("10.0.0.1", port, Id(old)("b1")))
+        bed.Until(() => Enumerable.Range(19000, 30).Select(port => Quic("10.0.0.1", port, Id(old)("b1")))
             .Distinct().Count() == 2, "the old key is forgotten");
         AllStay(Id(next));
 
         // Who fails gets nothing, whatever ids say.
         bed.Sicken("b1");
-        bed.Until(() => Quic("10.0.0.77", 48000, Id(next)("b1")) == "b2", "b1 is out");
+        bed.Until(() => Quic("10.0.0.77", 18000, Id(next)("b1")) == "b2", "b1 is out");
         string told = bed.LogText + Command.Run(NodeBed.Program, ["status", "--control", bed.Control])
             + bed.Json("status") + bed.Json("balancer")
             + Command.Run(NodeBed.Program, ["check", bed.FleetFile])
