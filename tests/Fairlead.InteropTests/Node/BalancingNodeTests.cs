@@ -47,7 +47,7 @@ public sealed class BalancingNodeTests : IDisposable
 
         // Both get some, each what `why flow` says, and each sees the client.
         var seen = new Dictionary<int, string>();
-        for (int port = 42000; port < 42040; port++) seen[port] = Ask(port);
+        for (int port = 12000; port < 12040; port++) seen[port] = Ask(port);
         Assert.All(seen.Values, answer => Assert.EndsWith(" 10.0.0.1", answer, StringComparison.Ordinal));
         Assert.Equal(["b1 10.0.0.1", "b2 10.0.0.1"], seen.Values.Distinct().Order());
         foreach ((int port, string answer) in seen.Take(8))
@@ -72,7 +72,7 @@ public sealed class BalancingNodeTests : IDisposable
         NodeBed.Signal(node, "KILL");
         NodeBed.AwaitExit(node, 10);
         Assert.Equal(backend, Echo(flow));
-        Assert.Equal(seen[42000], Ask(42000));
+        Assert.Equal(seen[12000], Ask(12000));
         node = bed.StartPinned();
         bed.AwaitLog("took over what an earlier process had left");
         bed.AwaitRoutes($"{Vip}/32");
@@ -84,7 +84,7 @@ public sealed class BalancingNodeTests : IDisposable
         bed.Until(() => bed.Json("balancer").GetProperty("backends").EnumerateArray()
             .Count(one => one.GetProperty("service").GetString() == "web/ipv4") == 1, $"{other} has left the table");
         Assert.Equal(backend, Echo(flow));
-        for (int port = 43000; port < 43010; port++) Assert.Equal($"{backend} 10.0.0.1", Ask(port));
+        for (int port = 13000; port < 13010; port++) Assert.Equal($"{backend} 10.0.0.1", Ask(port));
 
         NodeBed.Signal(node, "TERM");
         Assert.Equal(0, NodeBed.AwaitExit(node, 10));
@@ -107,7 +107,7 @@ public sealed class BalancingNodeTests : IDisposable
 
         Fairlead("drain-backend", address, "--reason", "new disks");
         bed.Until(() => WeightOf(address) == 0, $"{address} has no weight");
-        for (int port = 43000; port < 43020; port++) Assert.Equal($"{other} 10.0.0.1", Ask(port));
+        for (int port = 13000; port < 13020; port++) Assert.Equal($"{other} 10.0.0.1", Ask(port));
         Assert.Equal(emptied, Echo(flow));
         Assert.Contains("new disks", Fairlead("status"), StringComparison.Ordinal);
         // Nobody would be left.
@@ -116,7 +116,7 @@ public sealed class BalancingNodeTests : IDisposable
 
         Fairlead("undrain-backend", address);
         bed.Until(() => WeightOf(address) == 1, $"{address} is back");
-        bed.Until(() => Enumerable.Range(44000, 20).Select(Ask).Distinct().Count() == 2, "both get flows");
+        bed.Until(() => Enumerable.Range(14000, 20).Select(Ask).Distinct().Count() == 2, "both get flows");
         Assert.Equal(emptied, Echo(flow));
         NodeBed.Signal(node, "TERM");
         Assert.Equal(0, NodeBed.AwaitExit(node, 10));
@@ -142,7 +142,7 @@ public sealed class BalancingNodeTests : IDisposable
         Process node = bed.StartNode();
         bed.AwaitRoutes($"{Vip}/32");
         bed.Until(() => Ask(0).Length > 0, "the VIP answers through the tunnel");
-        string[] seen = [.. Enumerable.Range(42000, 20).Select(Ask)];
+        string[] seen = [.. Enumerable.Range(12000, 20).Select(Ask)];
         Assert.Equal(["b1 10.0.0.1", "b2 10.0.0.1"], seen.Distinct().Order());
         Assert.Contains("10.0.0.2", File.ReadAllText(bed.InFolder("b1-side.log")), StringComparison.Ordinal);
 
@@ -175,14 +175,14 @@ public sealed class BalancingNodeTests : IDisposable
         Process node = bed.StartNode();
         bed.AwaitRoutes($"{Vip}/32");
         // b2's kernel has its usual setting: it takes its connections itself, and its log says why.
-        bed.Until(() => Enumerable.Range(42000, 20).Select(Ask).Distinct().Order()
+        bed.Until(() => Enumerable.Range(12000, 20).Select(Ask).Distinct().Order()
             .SequenceEqual(["b1 10.0.0.1", "b2 10.0.0.1"]), "both answer");
         Assert.Contains("net.ipv4.tcp_syncookies is 1", File.ReadAllText(bed.InFolder("b2-side.log")),
             StringComparison.Ordinal);
         Assert.DoesNotContain("tcp_syncookies", File.ReadAllText(bed.InFolder("b1-side.log")),
             StringComparison.Ordinal);
         long before = Cookies("b1"), none = Cookies("b2");
-        int asked = Enumerable.Range(43000, 20).Select(Ask).Count(answer => answer == "b1 10.0.0.1");
+        int asked = Enumerable.Range(13000, 20).Select(Ask).Count(answer => answer == "b1 10.0.0.1");
         Assert.InRange(asked, 1, 19);
         // Checks open connections with the kernel's own cookies: between the two counts of one there is a moment.
         bed.Until(() => (Cookies("b1") - before, Cookies("b2") - none) == (asked, 0), $"{asked} cookies of b1 alone");
@@ -285,7 +285,7 @@ public sealed class BalancingNodeTests : IDisposable
         {
             foreach (string backend in (string[])["b1", "b2"])
             {
-                for (int port = 45000; port < 45012; port++)
+                for (int port = 15000; port < 15012; port++)
                 {
                     Assert.Equal(backend, Quic("10.0.0.1", port, id(backend)));
                     Assert.Equal(backend, Quic("10.0.0.77", port, id(backend)));
