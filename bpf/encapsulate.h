@@ -160,7 +160,7 @@ static __always_inline __u32 sum4(const struct packet *p)
 
 	if (p->is_error)
 		return 0;
-	return (from & 0xffff) + (from >> 16) + (to & 0xffff) + (to >> 16) + (__u16)~bpf_htons(p->protocol) +
+	return halves(from) + halves(to) + (__u16)~bpf_htons(p->protocol) +
 	       (__u16)~bpf_htons(p->length - (p->l4 - p->l3));
 }
 

@@ -1,6 +1,7 @@
 // The balancer end to end beside what else could do its work, in one run: how many packets of 60 bytes a core carries from
 // veth to veth (XDP that only turns a frame around, or writes one header; the balancer; nftables' DNAT to as many
-// backends), and how many TCP connections a second of a core carries (the balancer, HAProxy).
+// backends), what a flood's SYN costs that is answered with a cookie (the backend, its kernel), and how many TCP connections
+// a second of a core carries (the balancer, HAProxy).
 //   bench/path/run
 #pragma warning disable CA1849 // Lines of text are written between measurements, not in them.
 using System.Globalization;
