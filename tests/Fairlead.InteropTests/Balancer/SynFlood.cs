@@ -38,8 +38,8 @@ internal static class SynFlood
             BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(36), (ushort)check);
             socket.SendTo(packet, SocketFlags.None, address);
             if (i % Burst != 0) continue;
-            // One that was lost all the same holds nothing up for long.
-            SpinWait.SpinUntil(() => arrived() - before >= Burst, TimeSpan.FromMilliseconds(50));
+            // One that was lost all the same holds this up once, and no longer.
+            SpinWait.SpinUntil(() => arrived() - before >= Burst, TimeSpan.FromSeconds(1));
             before = arrived();
         }
 
